@@ -1,0 +1,93 @@
+"""The Ray cluster a study runs on: started here, or the one this process was submitted to."""
+
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+import ray
+
+from afdcd.config import UserError
+from afdcd.training.trial import ResourcesConfig
+
+# A trial's own actor needs some resource that is never the workers': a thousandth of the head
+# node keeps it, and with it the study's logic, off nodes that come and go.
+TRIAL_RESOURCES = {"node:__internal_head__": 0.001}
+
+
+@dataclass(frozen=True)
+class Cluster:
+    cpus: float
+    gpus: float
+    nodes: int
+
+    def uses_gpu(self, resources: ResourcesConfig) -> bool:
+        return resources.device == "gpu" or (resources.device == "auto" and self.gpus >= 1)
+
+    def capacity(self, resources: ResourcesConfig) -> int:
+        """How many trials of this kind run at the same time.
+
+        Raises:
+            UserError: not even one fits.
+        """
+        room = self.cpus / (resources.workers * resources.cpus_per_worker)
+        wanted = f"{resources.workers} x {resources.cpus_per_worker:g} CPU"
+        if self.uses_gpu(resources):
+            room = min(room, self.gpus / resources.workers)
+            wanted += f" and {resources.workers} GPU"
+        if room < 1:
+            raise UserError(
+                f"one trial needs {wanted}, the cluster has {self.cpus:g} CPU and {self.gpus:g} "
+                "GPU: lower resources.workers or resources.cpus_per_worker, or add nodes"
+            )
+        return int(room)
+
+
+@contextmanager
+def connect() -> Iterator[Cluster]:
+    """Connect to the cluster in RAY_ADDRESS (a submitted job's own), else start a local one."""
+    environment = {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5"}
+    address = os.environ.get("RAY_ADDRESS")
+    if address:
+        # Stopped trials give their workers back through the state API, which must find this
+        # cluster even where several run on one host.
+        environment["RAY_ADDRESS"] = address
+        ray.init(runtime_env={"env_vars": environment}, log_to_driver=_verbose())
+    else:
+        port = _free_port()
+        environment["RAY_API_SERVER_ADDRESS"] = f"http://127.0.0.1:{port}"
+        ray.init(
+            address="local",
+            include_dashboard=True,
+            dashboard_host="127.0.0.1",
+            dashboard_port=port,
+            runtime_env={"env_vars": environment},
+            log_to_driver=_verbose(),
+            logging_level="WARNING",
+        )
+    previous = signal.signal(signal.SIGTERM, _as_interrupt)
+    try:
+        total = ray.cluster_resources()
+        yield Cluster(total.get("CPU", 0.0), total.get("GPU", 0.0), len(ray.nodes()))
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+        ray.shutdown()
+
+
+def _as_interrupt(number: int, frame: FrameType | None) -> None:
+    """`ray job stop` sends SIGTERM; Tune ends a run in order on SIGINT only."""
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def _verbose() -> bool:
+    """Workers' own output is in Ray's logs; AFDCD_VERBOSE=1 also shows it here."""
+    return os.environ.get("AFDCD_VERBOSE") == "1"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

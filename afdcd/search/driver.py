@@ -1,0 +1,210 @@
+"""Runs jobs on the cluster through Ray Tune: what to run comes from a source, what happens goes to listeners.
+
+Tune schedules, restarts and stops; the decisions and the record of them are the source's, so
+nothing that Tune saves is ever read back.
+"""
+
+import os
+from typing import Any, Protocol
+
+import ray
+from ray import tune
+from ray.train import TrainingFailedError
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler
+from ray.tune.search import Searcher
+
+from afdcd import storage
+from afdcd.config import validate
+from afdcd.search.cluster import TRIAL_RESOURCES, Cluster
+from afdcd.training.job import End, Job
+from afdcd.training.launch import build_trainer
+
+
+class JobSource(Protocol):
+    """Where jobs come from and who decides about them."""
+
+    def next(self) -> Job | None: ...
+
+    def report(self, name: str, iteration: int, miou: float) -> bool:
+        """True if the job should stop."""
+
+    def finish(self, name: str, end: End) -> None: ...
+
+
+class Listener(Protocol):
+    """Who is told what happens. A restarted job is announced again."""
+
+    def started(self, job: Job) -> None: ...
+
+    def reported(self, job: Job, result: dict[str, Any]) -> None: ...
+
+    def ended(self, job: Job, end: End) -> None: ...
+
+
+class OneJob:
+    """The source for a single run: a teacher, or `afdcd.train`."""
+
+    def __init__(self, job: Job) -> None:
+        self._job: Job | None = job
+        self.end: End | None = None
+
+    def next(self) -> Job | None:
+        job, self._job = self._job, None
+        return job
+
+    def report(self, name: str, iteration: int, miou: float) -> bool:
+        return False
+
+    def finish(self, name: str, end: End) -> None:
+        self.end = end
+
+
+def run_jobs(
+    source: JobSource,
+    listeners: list[Listener],
+    cluster: Cluster,
+    *,
+    folder: str,
+    concurrency: int,
+) -> bool:
+    """Run jobs until the source has no more.
+
+    Args:
+        folder: path or URI for Tune's own logs.
+        concurrency: jobs at the same time.
+
+    Returns:
+        False if the run was interrupted (Ctrl-C, `ray job stop`); unfinished jobs are then told
+        to the listeners as killed, and stay unfinished in the source.
+    """
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+    os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "3600")
+    relay = _Relay(listeners)
+    tune.run(
+        _run_job,
+        config={},
+        search_alg=_Adapter(source, gpu=cluster.uses_gpu),
+        scheduler=_Stopper(source),
+        callbacks=[relay],
+        num_samples=-1,
+        max_concurrent_trials=concurrency,
+        resources_per_trial=tune.PlacementGroupFactory([TRIAL_RESOURCES]),
+        storage_path=storage.join(folder),
+        name="tune",
+        max_failures=1,
+        raise_on_failed_trial=False,
+        reuse_actors=False,
+        verbose=0,
+    )
+    interrupted = list(relay.live.values())
+    for job in interrupted:
+        for listener in listeners:
+            listener.ended(job, End("killed", {}, "interrupted; run the same command to go on"))
+    return not interrupted
+
+
+def _run_job(config: dict[str, Any]) -> None:
+    """The Tune trainable: one Ray Train run. A failed run is reported, never retried as a whole."""
+    from ray.tune.integration.ray_train import TuneReportCallback
+
+    job = validate(Job, config["job"])
+    trainer = build_trainer(job, gpu=config["gpu"], callbacks=[TuneReportCallback()])
+    try:
+        trainer.fit()
+    except TrainingFailedError as error:
+        tune.report({"failed": _cause(error), "miou": float("nan"), "iteration": 0})
+
+
+def _cause(error: TrainingFailedError) -> str:
+    """The last line of the first worker's own error; the whole of it is in Ray's logs."""
+    failures = getattr(error, "worker_failures", None) or {0: error}
+    text = str(next(iter(failures.values()))).strip()
+    return text.splitlines()[-1] if text else type(error).__name__
+
+
+def _end(job: Job, result: dict[str, Any], error: bool = False) -> End:
+    if error:
+        return End("failed", result, "its process died twice; see the Ray logs")
+    if result.get("failed"):
+        return End("failed", result, result["failed"])
+    if result.get("iteration") == job.config.training.iterations:
+        return End("completed", result)
+    return End("pruned", result)
+
+
+class _Adapter(Searcher):
+    """A JobSource behind Tune's Searcher interface."""
+
+    def __init__(self, source: JobSource, gpu: Any) -> None:
+        super().__init__(metric="miou", mode="max")
+        self._source = source
+        self._gpu = gpu
+        self._jobs: dict[str, Job] = {}
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str:
+        job = self._source.next()
+        if job is None:
+            return Searcher.FINISHED
+        self._jobs[trial_id] = job
+        return {"job": job.plain(), "gpu": self._gpu(job.config.resources)}
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        job = self._jobs.pop(trial_id)
+        self._source.finish(job.name, _end(job, result or {}, error))
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing to save: the source keeps its own record."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Never used: a new driver asks the source."""
+
+
+class _Stopper(FIFOScheduler):
+    """Asks the source after every report whether the job goes on."""
+
+    def __init__(self, source: JobSource) -> None:
+        super().__init__()
+        self._source = source
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        name = trial.config["job"]["name"]
+        if result.get("failed") or self._source.report(name, result["iteration"], result["miou"]):
+            return self.STOP
+        return self.CONTINUE
+
+
+class _Relay(tune.Callback):
+    """Tune's callbacks, as the listeners want them."""
+
+    def __init__(self, listeners: list[Listener]) -> None:
+        self._listeners = listeners
+        self.live: dict[str, Job] = {}
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        job = self.live[trial.trial_id] = validate(Job, trial.config["job"])
+        for listener in self._listeners:
+            listener.started(job)
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict, **info: Any
+    ) -> None:
+        for listener in self._listeners:
+            listener.reported(self.live[trial.trial_id], result)
+
+    def on_trial_complete(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        self._ended(trial, error=False)
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        self._ended(trial, error=True)
+
+    def _ended(self, trial: Trial, error: bool) -> None:
+        job = self.live.pop(trial.trial_id)
+        end = _end(job, trial.last_result or {}, error)
+        for listener in self._listeners:
+            listener.ended(job, end)

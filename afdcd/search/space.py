@@ -1,0 +1,225 @@
+"""A search space: a TrialConfig in which any leaf, or a whole block, may be a range.
+
+    distiller:
+      choice:
+        - {method: none}
+        - {method: afdcd, tau: {log: [0.05, 1.0]}, groups: {choice: [8, 16]}}
+
+Ranges are `{uniform: [a, b]}`, `{log: [a, b]}`, `{int: [a, b], step: s}` and `{choice: [...]}`.
+What lies inside a chosen block is conditional: it is a parameter of that block alone.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import optuna
+
+from afdcd.config import Key, Source, UserError, dotted
+
+KINDS = ("uniform", "log", "int", "choice")
+
+
+@dataclass(frozen=True)
+class Range:
+    """A number between two ends, both included."""
+
+    kind: str
+    low: float
+    high: float
+    step: int = 1
+
+    def suggest(self, trial: optuna.Trial, name: str) -> float:
+        if self.kind == "int":
+            return trial.suggest_int(name, int(self.low), int(self.high), step=self.step)
+        return trial.suggest_float(name, self.low, self.high, log=self.kind == "log")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of several values or blocks; Optuna sees the labels."""
+
+    labels: tuple[str | int | float | bool, ...]
+    options: tuple[Any, ...]
+
+    def option(self, label: Any) -> Any:
+        return self.options[self.labels.index(label)]
+
+
+Pick = Callable[[str, Range | Choice], Any]
+
+
+def parse_ranges(values: Any, source: Source, key: Key = ()) -> Any:
+    """Replace every `{kind: ...}` mapping by a Range or Choice; all else stays as it is.
+
+    Raises:
+        UserError: ends that are no numbers or in the wrong order, an empty or repeated choice.
+    """
+    if isinstance(values, list):
+        return [parse_ranges(item, source, (*key, index)) for index, item in enumerate(values)]
+    if not isinstance(values, dict):
+        return values
+    kinds = [kind for kind in KINDS if kind in values]
+    if not kinds:
+        return {name: parse_ranges(item, source, (*key, name)) for name, item in values.items()}
+    kind = kinds[0]
+    extra = set(values) - {kind} - ({"step"} if kind == "int" else set())
+    if extra:
+        raise UserError(f"{source.at(key)}: a {kind} range takes no {', '.join(sorted(extra))}")
+    return (_choice if kind == "choice" else _range)(kind, values, source, key)
+
+
+def _range(kind: str, values: dict[str, Any], source: Source, key: Key) -> Range:
+    ends = values[kind]
+    numbers = (int,) if kind == "int" else (int, float)
+    if not isinstance(ends, list) or len(ends) != 2 or not all(type(e) in numbers for e in ends):
+        what = "whole numbers" if kind == "int" else "numbers"
+        raise UserError(f"{source.at(key)}: {kind} takes two {what}, e.g. {{{kind}: [1, 8]}}")
+    low, high = ends
+    if low >= high:
+        raise UserError(f"{source.at(key)}: {kind} [{low}, {high}] must rise from left to right")
+    if kind == "log" and low <= 0:
+        raise UserError(f"{source.at(key)}: log [{low}, {high}] needs ends above 0")
+    step = values.get("step", 1)
+    if type(step) is not int or step < 1 or (kind == "int" and (high - low) % step):
+        raise UserError(f"{source.at(key)}: step {step} must be a whole divisor of {high - low}")
+    return Range(kind, low, high, step)
+
+
+def _choice(kind: str, values: dict[str, Any], source: Source, key: Key) -> Choice:
+    options = values[kind]
+    if not isinstance(options, list) or not options:
+        raise UserError(f"{source.at(key)}: choice takes a list of one or more values")
+    labels = _labels(options)
+    if len(set(map(repr, labels))) < len(labels):
+        raise UserError(f"{source.at(key)}: choice holds the same option twice")
+    parsed = parse_ranges(options, source, (*key, kind))
+    return Choice(tuple(labels), tuple(parsed))
+
+
+def _labels(options: list[Any]) -> list[Any]:
+    """Scalars stand for themselves; a block is named by the first key that tells all blocks apart."""
+    if all(isinstance(option, str | int | float | bool) for option in options):
+        return options
+    blocks = [option for option in options if isinstance(option, dict)]
+    if len(blocks) == len(options):
+        for name in blocks[0]:
+            named = [block.get(name) for block in blocks]
+            if all(isinstance(n, str | int | float) for n in named) and len(set(named)) == len(named):
+                return named
+    return [json.dumps(option, sort_keys=True) for option in options]
+
+
+def resolve(space: Any, pick: Pick, name: str = "") -> Any:
+    """Plain config values, with every range replaced by what `pick(parameter name, range)` says."""
+    if isinstance(space, Choice):
+        label = pick(name, space)
+        option = space.option(label)
+        conditional = f"{name}.{label}" if isinstance(option, dict | Choice) else name
+        return resolve(option, pick, conditional)
+    if isinstance(space, Range):
+        return pick(name, space)
+    if isinstance(space, dict):
+        prefix = f"{name}." if name else ""
+        return {key: resolve(item, pick, f"{prefix}{key}") for key, item in space.items()}
+    if isinstance(space, list):
+        return [resolve(item, pick, f"{name}.{index}") for index, item in enumerate(space)]
+    return space
+
+
+def suggest(space: Any, trial: optuna.Trial) -> dict[str, Any]:
+    """One configuration, asked of an Optuna trial parameter by parameter (define by run)."""
+
+    def pick(name: str, node: Range | Choice) -> Any:
+        if isinstance(node, Choice):
+            return trial.suggest_categorical(name, list(node.labels))
+        return node.suggest(trial, name)
+
+    return resolve(space, pick)
+
+
+def corners(space: Any) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Configurations that together visit both ends of every range and every option.
+
+    All parameters low, all high, then each parameter's every end alone, reaching into every
+    option. Yields what was picked (parameter -> value) and the configuration.
+    """
+    seen: set[str] = set()
+    for side in (0, -1):
+        met: set[str] = set()
+        queue: list[dict[str, Any]] = [{}]
+        while queue:
+            visit = _Corner(side, queue.pop(0), met, queue)
+            config = resolve(space, visit.pick)
+            text = json.dumps(visit.picked, sort_keys=True)
+            if text not in seen:
+                seen.add(text)
+                yield visit.picked, config
+
+
+@dataclass
+class _Corner:
+    """Picks one end everywhere but where told otherwise; queues every end of what it meets first."""
+
+    side: int
+    forced: dict[str, Any]
+    met: set[str]
+    queue: list[dict[str, Any]]
+    picked: dict[str, Any] = field(default_factory=dict)
+
+    def pick(self, name: str, node: Range | Choice) -> Any:
+        ends = _ends(node)
+        if name not in self.met:
+            self.met.add(name)
+            self.queue.extend({**self.forced, name: end} for end in ends)
+        self.picked[name] = self.forced.get(name, ends[self.side])
+        return self.picked[name]
+
+
+def _ends(node: Range | Choice) -> list[Any]:
+    if isinstance(node, Choice):
+        return list(node.labels)
+    return [int(node.low), int(node.high)] if node.kind == "int" else [node.low, node.high]
+
+
+def parameters_of(space: Any, block: Any, source: Source, key: Key) -> dict[str, Any]:
+    """The Optuna parameters that a partial config (as in `study.enqueue`) pins down.
+
+    Raises:
+        UserError: a value outside its range, an option that is not among the choices, or a value
+            for something that this space does not search.
+    """
+    found: dict[str, Any] = {}
+    _match(space, block, "", found, source, key)
+    return found
+
+
+def _match(space: Any, block: Any, name: str, found: dict, source: Source, key: Key) -> None:
+    if isinstance(space, Range):
+        if type(block) not in (int, float) or not space.low <= block <= space.high:
+            raise UserError(f"{source.at(key)}: {block!r} is outside [{space.low}, {space.high}]")
+        found[name] = block
+    elif isinstance(space, Choice):
+        label = _chosen(space, block, source, key)
+        found[name] = label
+        option = space.option(label)
+        if isinstance(option, dict):
+            _match(option, block, f"{name}.{label}", found, source, key)
+    elif isinstance(space, dict) and isinstance(block, dict):
+        for part, item in block.items():
+            if part not in space:
+                raise UserError(f"{source.at((*key, part))}: not in this search space; remove it")
+            child = f"{name}.{part}" if name else part
+            _match(space[part], item, child, found, source, (*key, part))
+    elif space != block:
+        raise UserError(f"{source.at(key)}: this space fixes {dotted(key)} to {space!r}")
+
+
+def _chosen(choice: Choice, block: Any, source: Source, key: Key) -> Any:
+    for label, option in zip(choice.labels, choice.options, strict=True):
+        if option == block or label == block:
+            return label
+        if isinstance(block, dict) and isinstance(option, dict) and label in block.values():
+            return label
+    raise UserError(f"{source.at(key)}: {block!r} is not one of {list(choice.labels)}")

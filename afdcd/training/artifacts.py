@@ -1,0 +1,88 @@
+"""What a finished run leaves in its folder: the student's weights and a picture of what it sees."""
+
+import io
+import tempfile
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from afdcd import storage
+from afdcd.data.catalog import DATASETS
+from afdcd.data.loader import DataConfig, evaluation_images
+from afdcd.data.shards import open_split
+from afdcd.models.complexity import gmacs, parameters
+from afdcd.models.weights import NetworkCard, load_network, save_network
+from afdcd.models.zoo import SegmentationNetwork
+from afdcd.tasks.pictures import PanelRow, denormalise, panel
+from afdcd.tasks.segmentation import predict_labels
+from afdcd.training.job import Job
+
+STUDENT_FILE = "student.safetensors"
+PANEL_FILE = "panel.png"
+PANEL_ROWS = 4
+
+
+def load_teacher(uri: str) -> tuple[SegmentationNetwork, NetworkCard]:
+    """The network and its card from a .safetensors file, local or in an object store."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / Path(uri).name
+        path.write_bytes(storage.read_bytes(uri))
+        return load_network(path)
+
+
+def save_student(job: Job, student: SegmentationNetwork, miou: float) -> None:
+    """Write the student alone, with everything needed to use it, as one safetensors file."""
+    dataset = DATASETS[job.config.data.dataset]
+    height, width = job.config.data.crop
+    card = NetworkCard(
+        model=job.config.pair.student.updated(pretrained=None),
+        dataset=dataset.name,
+        classes=dataset.classes,
+        palette=dataset.palette,
+        normalisation=job.config.data.normalisation,
+        miou=miou,
+        split=f"{job.config.data.protocol}/val",
+        parameters=parameters(student),
+        gmacs=gmacs(student, height, width),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / STUDENT_FILE
+        save_network(path, student, card)
+        storage.write_bytes(storage.join(job.folder, STUDENT_FILE), path.read_bytes())
+
+
+def save_panel(
+    job: Job, student: nn.Module, teacher: nn.Module | None, device: torch.device
+) -> None:
+    """Write rows of image, ground truth, teacher and student, spread over the validation split."""
+    dataset = DATASETS[job.config.data.dataset]
+    rows = list(_panel_rows(job.config.data, student, teacher, device))
+    picture = io.BytesIO()
+    panel(rows, dataset.palette, dataset.classes).save(picture, "PNG")
+    storage.write_bytes(storage.join(job.folder, PANEL_FILE), picture.getvalue())
+
+
+def _panel_rows(
+    data: DataConfig, student: nn.Module, teacher: nn.Module | None, device: torch.device
+) -> Iterator[PanelRow]:
+    count = len(open_split(data.root, data.dataset, data.protocol, "val"))
+    spread = evaluation_images(data, data.root, "val", rank=0, world=max(1, count // PANEL_ROWS))
+    for _, image, truth in islice(spread, PANEL_ROWS):
+        labels = [
+            None if network is None else _labels(network, image.to(device))
+            for network in (teacher, student)
+        ]
+        yield denormalise(image[0], data.normalisation), truth[0].numpy(), *labels
+
+
+def _labels(network: nn.Module, image: torch.Tensor) -> np.ndarray:
+    was_training = network.training
+    network.eval()
+    with torch.inference_mode():
+        labels = predict_labels(network, image, tuple(image.shape[-2:]))
+    network.train(was_training)
+    return labels[0].cpu().numpy()

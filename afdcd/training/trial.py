@@ -1,0 +1,173 @@
+"""TrialConfig: everything that defines one training run, and its fingerprint."""
+
+import hashlib
+import json
+from functools import lru_cache
+from typing import Literal, Self
+
+import torch
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+
+from afdcd.config import FrozenConfig, UserError
+from afdcd.data.loader import DataConfig
+from afdcd.distillers import DistillerConfig, NoDistillerConfig
+from afdcd.distillers.base import PairShapes
+from afdcd.models.outputs import Tap
+from afdcd.models.zoo import ModelConfig
+
+
+class TrainingConfig(FrozenConfig):
+    """The recipe: SGD with a polynomial schedule, counted in optimizer iterations.
+
+    Defaults are those of the paper's code base (winycg/CIRKD@2d8ad0f, OSVAI/Af-DCD@5b086a7).
+    """
+
+    iterations: PositiveInt = 40_000
+    batch: PositiveInt = 16  # images per iteration over all workers
+    validate_every: PositiveInt = 800  # iterations; each validation is also a checkpoint
+    lr: PositiveFloat = 0.02
+    momentum: float = Field(default=0.9, ge=0.0, lt=1.0)
+    weight_decay: NonNegativeFloat = 1e-4
+    poly_power: PositiveFloat = 0.9
+    aux_weight: NonNegativeFloat = 0.4
+    distiller_clip: PositiveFloat = 15.0  # L2 norm of the distiller's gradient; the student's is free
+    precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto: bf16 on GPU, fp32 on CPU
+    seed: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _ends_with_a_validation(self) -> Self:
+        if self.iterations % self.validate_every:
+            raise ValueError(
+                f"iterations {self.iterations} must be a multiple of validate_every "
+                f"{self.validate_every}, so that the last value is a full-length value"
+            )
+        return self
+
+
+class TeacherConfig(FrozenConfig):
+    """Where the teacher comes from: finished weights, or a training run of its own.
+
+    `weights` is a .safetensors file or a `models:/name@alias` URI; `model` is needed unless the
+    file carries its own card. `train` trains `model` once and registers it for later studies.
+    """
+
+    model: ModelConfig | None = None
+    weights: str | None = None
+    train: TrainingConfig | None = None
+
+    @model_validator(mode="after")
+    def _has_one_origin(self) -> Self:
+        if (self.weights is None) == (self.train is None):
+            raise ValueError("give either weights (file or models:/ URI) or train, not both")
+        if self.train and self.model is None:
+            raise ValueError("train needs model: {head, encoder}, the network to train")
+        return self
+
+
+class PairConfig(FrozenConfig):
+    """A student and its teacher; `name` labels the pair where a search chooses among several."""
+
+    name: str | None = None
+    student: ModelConfig
+    teacher: TeacherConfig | None = None
+
+    @property
+    def label(self) -> str:
+        """`teacher > student`, or the student alone."""
+        teacher = self.teacher
+        if teacher is None:
+            return self.student.name
+        return f"{teacher.model.name if teacher.model else teacher.weights} > {self.student.name}"
+
+
+class ResourcesConfig(FrozenConfig):
+    """What one trial occupies; changes how fast it runs, not what it computes."""
+
+    workers: PositiveInt = 1
+    cpus_per_worker: PositiveFloat = 1.0
+    device: Literal["auto", "cpu", "gpu"] = "auto"  # auto: one GPU per worker if the cluster has them
+
+
+class TrialConfig(FrozenConfig):
+    data: DataConfig
+    pair: PairConfig
+    distiller: DistillerConfig = NoDistillerConfig()
+    training: TrainingConfig = TrainingConfig()
+    resources: ResourcesConfig = ResourcesConfig()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.distiller.method != "none" and self.pair.teacher is None:
+            raise ValueError(f"method {self.distiller.method!r} needs pair.teacher")
+        per_worker, rest = divmod(self.training.batch, self.resources.workers)
+        if rest:
+            raise ValueError(
+                f"training.batch {self.training.batch} must be divisible by "
+                f"resources.workers {self.resources.workers}"
+            )
+        if per_worker < 2:
+            raise ValueError(
+                "each worker needs at least 2 images (batch norm of pooled features): raise "
+                "training.batch or lower resources.workers"
+            )
+        return self
+
+    def check_shapes(self, classes: int, teacher: ModelConfig | None = None) -> None:
+        """Check what only the two networks' feature maps can tell.
+
+        Args:
+            classes: of the data set.
+            teacher: the teacher's network where it came with its weights.
+
+        Raises:
+            UserError: e.g. channel groups that do not divide the teacher's channels.
+        """
+        teacher = teacher or (self.pair.teacher.model if self.pair.teacher else None)
+        if teacher is None:
+            return
+        shapes = pair_shapes(self.pair.student, teacher, classes)
+        stride = shapes.stride
+        height, width = (-(-side // stride) for side in self.data.crop)
+        try:
+            self.distiller.check(shapes, (height, width))
+        except ValueError as error:
+            raise UserError(f"distiller: {error}") from None
+
+    def fingerprint(self, data_digest: str) -> str:
+        """64 hex digits that are equal for two configs exactly if they define the same run."""
+        plain = self.plain()
+        del plain["resources"], plain["data"]["root"], plain["data"]["loader_workers"]
+        text = json.dumps([plain, data_digest], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def teacher_trial(self) -> "TrialConfig":
+        """The run that trains this trial's teacher: the same data, no distiller."""
+        teacher = self.pair.teacher
+        if teacher is None or teacher.model is None or teacher.train is None:
+            raise ValueError("pair.teacher has no train section")
+        return TrialConfig(
+            data=self.data,
+            pair=PairConfig(student=teacher.model),
+            training=teacher.train,
+            resources=self.resources,
+        )
+
+
+def pair_shapes(student: ModelConfig, teacher: ModelConfig, classes: int) -> PairShapes:
+    student_tap, teacher_tap = _encoder_tap(student, classes), _encoder_tap(teacher, classes)
+    if student_tap.stride != teacher_tap.stride:
+        raise UserError(
+            f"pair: student stride {student_tap.stride} and teacher stride {teacher_tap.stride} differ"
+        )
+    return PairShapes(
+        student_channels=student_tap.channels,
+        teacher_channels=teacher_tap.channels,
+        classes=classes,
+        stride=student_tap.stride,
+    )
+
+
+@lru_cache(maxsize=64)
+def _encoder_tap(model: ModelConfig, classes: int) -> Tap:
+    with torch.device("meta"):
+        return model.updated(pretrained=None).build(classes).taps["encoder"]
