@@ -15,9 +15,9 @@ def parameters(network: nn.Module) -> int:
 def gmacs(network: SegmentationNetwork, height: int, width: int) -> float:
     """10^9 multiply-accumulates of the convolutions and matrix products for one image.
 
-    In eval mode, so without the auxiliary head; normalisation, pooling and resizing are not counted.
-    True output sizes: the counter behind the CIRKD family's figures ignores dilation and so gives up
-    to 15 % more. Runs on the meta device: no memory, no arithmetic.
+    In eval mode, so without the auxiliary head; normalisation, pooling and resizing do not count.
+    True output sizes: the counter behind the CIRKD family's figures ignores dilation and adds the
+    auxiliary head, up to 21 % more. Runs on the meta device: no memory, no arithmetic.
     """
     with torch.device("meta"):
         twin = network.config.updated(pretrained=None).build(network.classes).eval()

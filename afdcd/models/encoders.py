@@ -6,7 +6,7 @@ Sources: Yu & Koltun 2017, arXiv:1705.09914 (dilated ResNet); Sandler et al. 201
 
 import difflib
 import math
-from typing import Protocol
+from typing import Any
 
 import timm
 from jaxtyping import Float
@@ -18,16 +18,6 @@ from afdcd.config import UserError
 PAPER_ENCODERS = ("resnet18", "resnet101", "mobilenetv2")
 TIMM_PREFIX = "timm:"
 OUTPUT_STRIDE = 8
-
-
-class Encoder(Protocol):
-    """Images in, the two deepest stages out; `channels` are those of (c3, c4)."""
-
-    channels: tuple[int, int]
-
-    def __call__(
-        self, images: Float[Tensor, "b 3 H W"]
-    ) -> tuple[Float[Tensor, "b c3 h w"], Float[Tensor, "b c4 h w"]]: ...
 
 
 def check_encoder(name: str) -> None:
@@ -45,7 +35,7 @@ def check_encoder(name: str) -> None:
     )
 
 
-def build_encoder(name: str) -> nn.Module:
+def build_encoder(name: str) -> "Encoder":
     """The encoder with random weights; `name` has passed `check_encoder`.
 
     Raises:
@@ -61,9 +51,9 @@ def build_encoder(name: str) -> nn.Module:
 
 
 class DilatedResNet(ResNet):
-    """ResNet "v1s": three 3x3 convolutions (64, 64, 128) as stem, stages 3 and 4 dilated 2 and 4."""
+    """ResNet "v1s": a stem of three 3x3 convolutions, stages 3 and 4 dilated 2 and 4."""
 
-    def __init__(self, block: type[nn.Module], blocks: tuple[int, int, int, int]) -> None:
+    def __init__(self, block: Any, blocks: tuple[int, int, int, int]) -> None:
         super().__init__(
             block,
             blocks,
@@ -171,8 +161,8 @@ class TimmEncoder(nn.Module):
             reductions = []
         if reductions != [OUTPUT_STRIDE, OUTPUT_STRIDE]:
             raise UserError(
-                f"encoder timm:{name} cannot give features at output stride {OUTPUT_STRIDE}; choose "
-                "a convolutional one, e.g. timm:resnet10t, timm:mobilenetv3_small_050, timm:lcnet_050"
+                f"encoder timm:{name} cannot give features at output stride {OUTPUT_STRIDE}; "
+                "choose a convolutional one, e.g. timm:resnet10t, timm:mobilenetv3_small_050"
             )
         self.channels: tuple[int, int] = tuple(self.net.feature_info.channels())
 
@@ -181,3 +171,7 @@ class TimmEncoder(nn.Module):
     ) -> tuple[Float[Tensor, "b c3 h w"], Float[Tensor, "b c4 h w"]]:
         c3, c4 = self.net(images)
         return c3, c4
+
+
+# Each has `channels`, those of the (c3, c4) it returns.
+Encoder = DilatedResNet | MobileNetV2 | TimmEncoder

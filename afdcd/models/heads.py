@@ -53,9 +53,7 @@ class PSPHead(nn.Module):
     def __init__(self, inputs: int, width: int, classes: int) -> None:
         super().__init__()
         self.psp = PyramidPooling(inputs)
-        self.block = nn.Sequential(
-            *_conv_bn_relu(self.psp.channels, width, 3), nn.Dropout(0.1)
-        )
+        self.block = nn.Sequential(*_conv_bn_relu(self.psp.channels, width, 3), nn.Dropout(0.1))
         self.classifier = nn.Conv2d(width, classes, 1)
 
     def forward(
@@ -95,9 +93,7 @@ class AuxiliaryHead(nn.Module):
         return self.classifier(self.block(c3))
 
 
-def _conv_bn_relu(
-    inputs: int, outputs: int, kernel: int, *, dilation: int = 1
-) -> list[nn.Module]:
+def _conv_bn_relu(inputs: int, outputs: int, kernel: int, *, dilation: int = 1) -> list[nn.Module]:
     padding = dilation * (kernel // 2)
     conv = nn.Conv2d(inputs, outputs, kernel, padding=padding, dilation=dilation, bias=False)
     return [conv, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]

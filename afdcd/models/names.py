@@ -40,6 +40,6 @@ def official_name(key: str, head: HeadName) -> str:
 
 
 def official_backbone_name(key: str) -> str:
-    """The published spelling of one key of an encoder's own state dict, as in `*-imagenet` files."""
+    """The spelling of one key of an encoder's state dict in the published `*-imagenet` files."""
     name = official_name(f"encoder.{key}", "deeplabv3")
     return name.removeprefix("encoder.").removeprefix("pretrained.").removeprefix("net.")

@@ -39,13 +39,15 @@ def fetch_imagenet(name: str) -> Path:
     """
     published = timm.get_pretrained_cfg(name.removeprefix(TIMM_PREFIX))
     if published is None or not published.hf_hub_id:
-        raise UserError(f"pretrained: timm publishes no weights for {name}; give a .safetensors file")
+        raise UserError(
+            f"pretrained: timm publishes no weights for {name}; give a .safetensors file"
+        )
     try:
         return Path(hf_hub_download(published.hf_hub_id, "model.safetensors"))
     except Exception as error:  # the client raises its own, its HTTP library's and OSError
         raise UserError(
-            f"pretrained: cannot fetch {published.hf_hub_id} ({type(error).__name__}); download its "
-            "model.safetensors where there is a network and give that path"
+            f"pretrained: cannot fetch {published.hf_hub_id} ({type(error).__name__}); download "
+            "its model.safetensors where there is a network and give that path"
         ) from None
 
 

@@ -22,11 +22,13 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with path.open("rb") as file:
             magic = file.read(4)
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}; give a .safetensors file") from None
+        raise UserError(
+            f"{path}: cannot be read: {error.strerror}; give a .safetensors file"
+        ) from None
     if magic.startswith(_PICKLE_MAGIC):
         raise UserError(
-            f"{path}: a pickled checkpoint, which is never loaded because it may run code; convert it "
-            "where you trust it: torch.load(..., weights_only=True), then safetensors.torch.save_file"
+            f"{path}: a pickled checkpoint, never loaded because it may run code; convert it where "
+            "you trust it: torch.load(..., weights_only=True), then safetensors.torch.save_file"
         )
     try:
         with safe_open(path, framework="pt") as file:

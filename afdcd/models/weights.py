@@ -112,8 +112,8 @@ def _check_head_width(
     width = network.taps["head"].channels
     if first is not None and first.shape[0] != width:
         raise UserError(
-            f"{path}: its head is {first.shape[0]} wide, the network's {width} (CIRKD v1 and Af-DCD: "
-            f"128 or 256; CIRKDv2: 512); set model.head_width to {first.shape[0]}"
+            f"{path}: its head is {first.shape[0]} wide, the network's {width} (CIRKD v1 and "
+            f"Af-DCD: 128 or 256; CIRKDv2: 512); set model.head_width to {first.shape[0]}"
         )
 
 

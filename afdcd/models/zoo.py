@@ -59,8 +59,8 @@ class ModelConfig(FrozenConfig):
     def _weights_exist(self) -> Self:
         if self.pretrained == IMAGENET and self.encoder in PAPER_ENCODERS:
             raise ValueError(
-                f"no ImageNet weights can be fetched for {self.encoder}; give pretrained the path of "
-                f"a .safetensors file, or choose a {TIMM_PREFIX}<name> encoder"
+                f"no ImageNet weights can be fetched for {self.encoder}; give pretrained the path "
+                f"of a .safetensors file, or choose a {TIMM_PREFIX}<name> encoder"
             )
         return self
 
