@@ -1,0 +1,50 @@
+"""The contract between the training loop and a distillation method.
+
+Axes in this package: b images, k classes, c channels, h w rows and columns of the feature map,
+H W rows and columns of the label map.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from afdcd.models.outputs import SegOutput
+
+TAP = "encoder"
+
+
+@dataclass(frozen=True, slots=True)
+class PairShapes:
+    """What a method must know of its two networks to size its adapters.
+
+    Attributes:
+        student_channels, teacher_channels: of the `encoder` tap.
+        stride: of that tap, image pixels per feature pixel; the same for both networks.
+    """
+
+    student_channels: int
+    teacher_channels: int
+    classes: int
+    stride: int
+
+
+class Distiller(Protocol):
+    """One method: two forward passes in, named and already weighted loss terms out.
+
+    Attributes:
+        needs_uniform: whether a call needs `uniform`, draws from [0, 1) for each pixel of the
+            student's `encoder` tap. Whoever calls draws them, so that they can depend on seed,
+            iteration and image alone, whatever the number of workers.
+    """
+
+    needs_uniform: bool
+
+    def __call__(
+        self,
+        student: SegOutput,
+        teacher: SegOutput,
+        labels: Int[Tensor, "b H W"],
+        uniform: Float[Tensor, "b 1 h w"] | None,
+    ) -> dict[str, Float[Tensor, ""]]: ...

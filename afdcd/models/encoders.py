@@ -1,0 +1,177 @@
+"""Backbones dilated to output stride 8; each returns its third and last stage ("c3", "c4").
+
+Sources: Yu & Koltun 2017, arXiv:1705.09914 (dilated ResNet); Sandler et al. 2018, arXiv:1801.04381
+(MobileNetV2); layer by layer as in winycg/CIRKD@2d8ad0f and OSVAI/Af-DCD@5b086a7.
+"""
+
+import difflib
+import math
+from typing import Any
+
+import timm
+from jaxtyping import Float
+from timm.models.resnet import BasicBlock, Bottleneck, ResNet
+from torch import Tensor, nn
+
+from afdcd.config import UserError
+
+PAPER_ENCODERS = ("resnet18", "resnet101", "mobilenetv2")
+TIMM_PREFIX = "timm:"
+OUTPUT_STRIDE = 8
+
+
+def check_encoder(name: str) -> None:
+    """Raises ValueError with the right names when `name` is no encoder."""
+    if name in PAPER_ENCODERS:
+        return
+    bare = name.removeprefix(TIMM_PREFIX)
+    if name.startswith(TIMM_PREFIX) and timm.is_model(bare):
+        return
+    near = difflib.get_close_matches(bare, timm.list_models(), n=3)
+    hint = f"; nearest: {', '.join(TIMM_PREFIX + match for match in near)}" if near else ""
+    raise ValueError(
+        f"unknown encoder {name!r}; use one of {', '.join(PAPER_ENCODERS)}, "
+        f"or {TIMM_PREFIX}<name> with a name from timm{hint}"
+    )
+
+
+def build_encoder(name: str) -> "Encoder":
+    """The encoder with random weights; `name` has passed `check_encoder`.
+
+    Raises:
+        UserError: a timm network that cannot be dilated to output stride 8.
+    """
+    if name == "resnet18":
+        return DilatedResNet(BasicBlock, (2, 2, 2, 2))
+    if name == "resnet101":
+        return DilatedResNet(Bottleneck, (3, 4, 23, 3))
+    if name == "mobilenetv2":
+        return MobileNetV2()
+    return TimmEncoder(name.removeprefix(TIMM_PREFIX))
+
+
+class DilatedResNet(ResNet):
+    """ResNet "v1s": a stem of three 3x3 convolutions, stages 3 and 4 dilated 2 and 4."""
+
+    def __init__(self, block: Any, blocks: tuple[int, int, int, int]) -> None:
+        super().__init__(
+            block,
+            blocks,
+            num_classes=0,
+            stem_width=64,
+            stem_type="deep",
+            output_stride=OUTPUT_STRIDE,
+            zero_init_last=False,
+        )
+        self.channels = (256 * block.expansion, 512 * block.expansion)
+
+    def forward(
+        self, images: Float[Tensor, "b 3 H W"]
+    ) -> tuple[Float[Tensor, "b c3 h w"], Float[Tensor, "b c4 h w"]]:
+        stem = self.maxpool(self.act1(self.bn1(self.conv1(images))))
+        c3 = self.layer3(self.layer2(self.layer1(stem)))
+        return c3, self.layer4(c3)
+
+
+# expansion, channels, blocks, stride before dilation replaces it; arXiv:1801.04381 table 2
+MOBILENETV2_STAGES = (
+    (1, 16, 1, 1),
+    (6, 24, 2, 2),
+    (6, 32, 3, 2),
+    (6, 64, 4, 2),
+    (6, 96, 3, 1),
+    (6, 160, 3, 2),
+    (6, 320, 1, 1),
+)
+
+
+class MobileNetV2(nn.Module):
+    """Width 1.0 without the 1280-channel last convolution; c4 is linear and may be negative."""
+
+    channels = (96, 320)
+    C3_BLOCK = 13
+
+    def __init__(self) -> None:
+        super().__init__()
+        blocks: list[nn.Module] = [nn.Sequential(*_conv_bn(3, 32, 3, stride=2), nn.ReLU6(True))]
+        width, reached, dilation = 32, 2, 1
+        for expansion, channels, repeats, stride in MOBILENETV2_STAGES:
+            step = stride if reached * stride <= OUTPUT_STRIDE else 1
+            reached *= step
+            blocks.append(InvertedResidual(width, channels, expansion, step, dilation))
+            # The block that would have strided still sees the old grid, the later ones do not.
+            dilation *= stride // step
+            blocks += [
+                InvertedResidual(channels, channels, expansion, 1, dilation)
+                for _ in range(repeats - 1)
+            ]
+            width = channels
+        self.features = nn.Sequential(*blocks)
+        self._init_weights()
+
+    def forward(
+        self, images: Float[Tensor, "b 3 H W"]
+    ) -> tuple[Float[Tensor, "b c3 h w"], Float[Tensor, "b c4 h w"]]:
+        c3 = self.features[: self.C3_BLOCK + 1](images)
+        return c3, self.features[self.C3_BLOCK + 1 :](c3)
+
+    def _init_weights(self) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                fan_out = module.kernel_size[0] * module.kernel_size[1] * module.out_channels
+                nn.init.normal_(module.weight, std=math.sqrt(2.0 / fan_out))
+
+
+class InvertedResidual(nn.Module):
+    def __init__(
+        self, inputs: int, outputs: int, expansion: int, stride: int, dilation: int
+    ) -> None:
+        super().__init__()
+        hidden = inputs * expansion
+        expand = [*_conv_bn(inputs, hidden, 1), nn.ReLU6(True)] if expansion != 1 else []
+        depthwise = _conv_bn(hidden, hidden, 3, stride=stride, dilation=dilation, groups=hidden)
+        self.conv = nn.Sequential(
+            *expand, *depthwise, nn.ReLU6(True), *_conv_bn(hidden, outputs, 1)
+        )
+        self.has_skip = stride == 1 and inputs == outputs
+
+    def forward(self, x: Float[Tensor, "b _ _ _"]) -> Float[Tensor, "b _ _ _"]:
+        return x + self.conv(x) if self.has_skip else self.conv(x)
+
+
+def _conv_bn(
+    inputs: int, outputs: int, kernel: int, *, stride: int = 1, dilation: int = 1, groups: int = 1
+) -> list[nn.Module]:
+    padding = dilation * (kernel // 2)
+    conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, dilation, groups, bias=False)
+    return [conv, nn.BatchNorm2d(outputs)]
+
+
+class TimmEncoder(nn.Module):
+    """Any timm network whose feature extractor accepts `output_stride=8`."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        try:
+            self.net = timm.create_model(
+                name, features_only=True, output_stride=OUTPUT_STRIDE, out_indices=(-2, -1)
+            )
+            reductions = self.net.feature_info.reduction()
+        except (TypeError, AssertionError, RuntimeError, NotImplementedError, ValueError):
+            reductions = []
+        if reductions != [OUTPUT_STRIDE, OUTPUT_STRIDE]:
+            raise UserError(
+                f"encoder timm:{name} cannot give features at output stride {OUTPUT_STRIDE}; "
+                "choose a convolutional one, e.g. timm:resnet10t, timm:mobilenetv3_small_050"
+            )
+        self.channels: tuple[int, int] = tuple(self.net.feature_info.channels())
+
+    def forward(
+        self, images: Float[Tensor, "b 3 H W"]
+    ) -> tuple[Float[Tensor, "b c3 h w"], Float[Tensor, "b c4 h w"]]:
+        c3, c4 = self.net(images)
+        return c3, c4
+
+
+# Each has `channels`, those of the (c3, c4) it returns.
+Encoder = DilatedResNet | MobileNetV2 | TimmEncoder

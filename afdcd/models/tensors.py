@@ -1,0 +1,75 @@
+"""Reading tensors from files: safetensors only, and every defect told in one line."""
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from afdcd.config import UserError
+
+# A zip archive, and a pickle of protocol 2 to 5: the two forms of torch.save.
+_PICKLE_MAGIC = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """All tensors of a safetensors file on the CPU, and the metadata in its header.
+
+    Raises:
+        UserError: no such file, a pickle, cut short, or no safetensors file at all.
+    """
+    try:
+        with path.open("rb") as file:
+            magic = file.read(4)
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be read: {error.strerror}; give a .safetensors file"
+        ) from None
+    if magic.startswith(_PICKLE_MAGIC):
+        raise UserError(
+            f"{path}: a pickled checkpoint, never loaded because it may run code; convert it where "
+            "you trust it: torch.load(..., weights_only=True), then safetensors.torch.save_file"
+        )
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except SafetensorError as error:
+        raise UserError(f"{path}: {_defect(error)}") from None
+
+
+def _defect(error: SafetensorError) -> str:
+    text = str(error)
+    if "incomplete metadata" in text or "MetadataIncompleteBuffer" in text:
+        return "cut short (the header promises more bytes); copy or download the file again"
+    return f"not a safetensors file ({text}); give a .safetensors file of weights"
+
+
+def assign(module: nn.Module, tensors: Mapping[str, Tensor], source: Path) -> None:
+    """Copy `tensors` into `module`, all of them and nothing else.
+
+    Raises:
+        UserError: keys missing or left over, or other shapes; `module` is then unchanged.
+    """
+    ours = module.state_dict()
+    missing, extra = ours.keys() - tensors.keys(), tensors.keys() - ours.keys()
+    if missing or extra:
+        raise UserError(
+            f"{source}: holds another network's weights: {_some(missing)} missing, "
+            f"{_some(extra)} not known; check model.head, model.encoder and model.aux"
+        )
+    wrong = [
+        f"{key} is {list(tensors[key].shape)}, needs {list(ours[key].shape)}"
+        for key in ours
+        if tensors[key].shape != ours[key].shape
+    ]
+    if wrong:
+        raise UserError(
+            f"{source}: {len(wrong)} of {len(ours)} shapes differ: {'; '.join(wrong[:3])}; "
+            "check the number of classes, model.encoder and model.head_width"
+        )
+    module.load_state_dict(tensors)
+
+
+def _some(keys: Collection[str]) -> str:
+    shown = ", ".join(sorted(keys)[:3])
+    return f"{len(keys)} keys ({shown}{', ...' if len(keys) > 3 else ''})" if keys else "0 keys"

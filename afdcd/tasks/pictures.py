@@ -1,0 +1,125 @@
+"""Label maps as pictures for people: palette masks, overlays, comparison panels.
+
+Axes: H W rows and columns. Images are RGB uint8, label maps hold train ids or IGNORE (black).
+"""
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+from jaxtyping import Float, Integer, UInt8
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from afdcd.data.catalog import IGNORE, RGB
+from afdcd.data.transforms import Normalisation, normalise
+
+Picture: TypeAlias = UInt8[np.ndarray, "H W 3"]
+LabelMap: TypeAlias = Integer[np.ndarray, "H W"]
+PanelRow: TypeAlias = tuple[Picture, LabelMap, LabelMap | None, LabelMap]
+
+TITLES = ("image", "truth", "teacher", "student")
+MARGIN, GAP, CELL = 24, 12, 384
+TITLE_SIZE, TITLE_HEIGHT = 20, 34
+LEGEND_SIZE, LEGEND_LINE, SWATCH = 16, 28, 18
+PAPER, INK, FRAME = (255, 255, 255), (40, 40, 40), (160, 160, 160)
+
+
+def denormalise(pixels: Float[Tensor, "3 H W"], name: Normalisation) -> Picture:
+    """The image that `normalise(image, name)` was made from."""
+    # Normalising is affine per channel, so its images of black and white say all but the order.
+    black, white = (normalise(np.full((1, 1, 3), v, np.uint8), name) for v in (0, 255))
+    values = (255 * (pixels.cpu() - black) / (white - black)).round().clamp(0, 255)
+    channels = values.byte().numpy().transpose(1, 2, 0)
+    return np.ascontiguousarray(channels[:, :, ::-1] if name == "caffe" else channels)
+
+
+def mask(labels: LabelMap, palette: Sequence[RGB]) -> Image.Image:
+    """A palette picture (mode P): the pixel values are the train ids, the colours the classes'."""
+    picture = Image.fromarray(labels.astype(np.uint8))
+    picture.putpalette([channel for colour in _colours(palette) for channel in colour])
+    return picture
+
+
+def overlay(
+    image: Picture, labels: LabelMap, palette: Sequence[RGB], alpha: float = 0.5
+) -> Image.Image:
+    """The image tinted with the class colours; `alpha` 0 shows the image, 1 the mask.
+
+    Ignored pixels keep the image's colour.
+    """
+    tint = np.array(_colours(palette), dtype=np.float32)[labels]
+    share = alpha * (labels != IGNORE)[:, :, None]
+    return Image.fromarray((image + share * (tint - image)).round().astype(np.uint8))
+
+
+def panel(
+    rows: Sequence[PanelRow], palette: Sequence[RGB], classes: Sequence[str]
+) -> Image.Image:
+    """Rows of (image, truth, teacher or None, student) side by side, titled, with a legend.
+
+    Cells are `CELL` pixels wide; the legend names the classes that occur. The teacher's column
+    is left out where no row has one.
+
+    Raises:
+        ValueError: there are no rows.
+    """
+    if not rows:
+        raise ValueError("a panel needs at least one row")
+    shown = [part for part in range(len(TITLES)) if any(row[part] is not None for row in rows)]
+    heights = [max(1, round(CELL * len(image) / image.shape[1])) for image, *_ in rows]
+    width = 2 * MARGIN + len(shown) * (CELL + GAP) - GAP
+    legend = _legend(rows, palette, classes, width - 2 * MARGIN)
+    grid_bottom = MARGIN + TITLE_HEIGHT + sum(heights) + GAP * len(rows)
+    page = Image.new("RGB", (width, grid_bottom + legend.height + MARGIN), PAPER)
+    draw = ImageDraw.Draw(page)
+    for column, part in enumerate(shown):
+        draw.text((_left(column), MARGIN), TITLES[part], INK, ImageFont.load_default(TITLE_SIZE))
+    top = MARGIN + TITLE_HEIGHT
+    for row, height in zip(rows, heights, strict=True):
+        for column, part in enumerate(shown):
+            content = row[part]
+            if content is not None:
+                left = _left(column)
+                page.paste(_cell(content, palette, (CELL, height)), (left, top))
+                draw.rectangle((left - 1, top - 1, left + CELL, top + height), outline=FRAME)
+        top += height + GAP
+    page.paste(legend, (MARGIN, grid_bottom))
+    return page
+
+
+def _colours(palette: Sequence[RGB]) -> list[RGB]:
+    """One colour for each of the 256 values a label can have; what is no class is black."""
+    return [*palette, *[(0, 0, 0)] * (256 - len(palette))]
+
+
+def _left(column: int) -> int:
+    return MARGIN + column * (CELL + GAP)
+
+
+def _cell(
+    content: Picture | LabelMap, palette: Sequence[RGB], size: tuple[int, int]
+) -> Image.Image:
+    if content.ndim == 3:
+        return Image.fromarray(content).resize(size, Image.Resampling.LANCZOS)
+    # Class colours must not blend at borders: a blend may be another class's colour.
+    return mask(content, palette).resize(size, Image.Resampling.NEAREST).convert("RGB")
+
+
+def _legend(
+    rows: Sequence[PanelRow], palette: Sequence[RGB], classes: Sequence[str], width: int
+) -> Image.Image:
+    seen = np.unique(np.concatenate([m.ravel() for row in rows for m in row[1:] if m is not None]))
+    names = {int(i): "ignored" if i == IGNORE else classes[i] for i in seen}
+    font = ImageFont.load_default(LEGEND_SIZE)
+    step = SWATCH + 8 + max(round(font.getlength(name)) for name in names.values()) + MARGIN
+    columns = max(1, width // step)
+    lines = -(-len(names) // columns)
+    picture = Image.new("RGB", (width, GAP + lines * LEGEND_LINE), PAPER)
+    draw = ImageDraw.Draw(picture)
+    for position, (index, name) in enumerate(names.items()):
+        left, top = position % columns * step, GAP + position // columns * LEGEND_LINE
+        swatch = (left, top, left + SWATCH, top + SWATCH)
+        draw.rectangle(swatch, fill=_colours(palette)[index], outline=FRAME)
+        draw.text((left + SWATCH + 8, top + SWATCH / 2), name, INK, font, anchor="lm")
+    return picture
