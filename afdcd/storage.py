@@ -21,7 +21,7 @@ def resolve(uri: str) -> tuple[fs.FileSystem, str]:
     """
     if "://" not in uri:
         # Not from_uri: it refuses relative paths, and reads % and # in a path as URI syntax.
-        return fs.LocalFileSystem(), str(Path(uri).absolute())
+        return fs.LocalFileSystem(use_mmap=True), str(Path(uri).absolute())
     try:
         return fs.FileSystem.from_uri(uri)
     except (pa.ArrowInvalid, OSError) as error:

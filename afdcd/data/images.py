@@ -1,0 +1,96 @@
+"""Reading pictures: stored bytes to RGB or to class numbers, and a plain reason where that fails.
+
+EXIF orientation is never applied: labels follow the stored pixel grid.
+"""
+
+import io
+import zlib
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+# A closed list: some of Pillow's other readers start programs (EPS) or are rarely exercised.
+FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
+
+_LFS_POINTER = b"version https://git-lfs"
+_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, zlib.error, Image.DecompressionBombError)
+
+
+class BadPicture(Exception):
+    """Why bytes are no usable picture, and what to do about it: `reason: remedy`."""
+
+
+def decode(data: bytes) -> Image.Image:
+    """Decode every pixel, not only the header.
+
+    Raises:
+        BadPicture: empty, a git-LFS pointer, a web page, cut off, or no picture at all.
+    """
+    if not data:
+        raise BadPicture("empty file: fetch it again")
+    if data.startswith(_LFS_POINTER):
+        raise BadPicture("git-LFS pointer instead of a picture: run `git lfs pull` at its source")
+    if data[:256].lstrip().lower().startswith((b"<!doctype", b"<html")):
+        raise BadPicture("HTML page instead of a picture: the download needs a login; fetch again")
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except _UNREADABLE:
+        raise BadPicture(f"no picture ({', '.join(FORMATS)}): fetch it again") from None
+    try:
+        image.load()
+    except _UNREADABLE as error:
+        raise BadPicture(f"truncated or damaged ({error}): fetch it again") from None
+    return image
+
+
+def to_rgb(image: Image.Image) -> UInt8[np.ndarray, "H W 3"]:
+    """Any mode to RGB; 16-bit gray keeps its high byte unless its values fit into 8 bits."""
+    if image.mode in ("I;16", "I;16B", "I"):
+        gray = np.asarray(image).astype(np.int64)
+        gray = gray if gray.max() < 256 else gray >> 8
+        return np.repeat(gray.clip(0, 255).astype(np.uint8)[:, :, None], 3, axis=2)
+    return np.asarray(image.convert("RGB"))
+
+
+def to_train_ids(
+    label: Image.Image, raw_to_train: dict[int, int]
+) -> UInt8[np.ndarray, "H W"]:
+    """Label values to train ids; a palette picture counts by index, never by colour.
+
+    Raises:
+        BadPicture: an RGB label, or values outside the table, named with their pixel counts.
+    """
+    if label.mode not in ("L", "P", "1", "I;16", "I;16B", "I"):
+        raise BadPicture(
+            f"{label.mode} label, one number per pixel expected (mode L or P): "
+            "use the edition with class numbers, or map its colours to them"
+        )
+    values = np.asarray(label).astype(np.int64)
+    found, counts = np.unique(values, return_counts=True)
+    unknown = [(int(v), int(n)) for v, n in zip(found, counts, strict=True) if v not in raw_to_train]
+    if unknown:
+        listed = ", ".join(f"{value} ({count} pixels)" for value, count in unknown[:8])
+        more = f" and {len(unknown) - 8} more" if len(unknown) > 8 else ""
+        known = f"{min(raw_to_train)}..{max(raw_to_train)}"
+        raise BadPicture(
+            f"label values of no class: {listed}{more}: another encoding? expected some of {known}"
+        )
+    table = np.full(int(found.max()) + 1, 0, dtype=np.uint8)
+    for value in found:
+        table[value] = raw_to_train[int(value)]
+    return table[values]
+
+
+def encode_png(pixels: np.ndarray, level: int = 6) -> bytes:
+    """Lossless; `level` trades time for size."""
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG", compress_level=level)
+    return stream.getvalue()
+
+
+def encode_jpeg(pixels: UInt8[np.ndarray, "H W 3"], quality: int) -> bytes:
+    """4:4:4: halving the colour resolution would blur the edges that labels lie on."""
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "JPEG", quality=quality, subsampling=0)
+    return stream.getvalue()

@@ -1,0 +1,96 @@
+"""The manifest of a prepared data set: written last, so a folder that has one is complete."""
+
+import hashlib
+import json
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import JsonValue
+
+from afdcd import storage
+from afdcd.config import FrozenConfig, Source, UserError, validate
+from afdcd.data.catalog import Split
+
+NAME = "manifest.json"
+
+
+class Shard(FrozenConfig):
+    """One Parquet file; `keys` are its rows in order."""
+
+    file: str
+    split: Split
+    size: int
+    sha256: str
+    keys: tuple[str, ...]
+
+
+class Manifest(FrozenConfig):
+    """What was prepared, from what, and how.
+
+    Attributes:
+        source: the folder layout that was found, or how the pictures were made.
+        options: the choices of the person who prepared it.
+        skipped: `file: reason: remedy` of what was left out.
+        pixels: per split, pixels of each class and, last, ignored ones.
+    """
+
+    version: Literal[1] = 1
+    dataset: str
+    classes: tuple[str, ...]
+    source: str
+    tool: str
+    options: dict[str, JsonValue]
+    skipped: tuple[str, ...]
+    pixels: dict[Split, tuple[int, ...]]
+    shards: tuple[Shard, ...]
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the canonical manifest; covers every byte of the data through the shards'."""
+        text = json.dumps(self.plain(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def rows(self, split: Split) -> int:
+        return sum(len(shard.keys) for shard in self.shards if shard.split == split)
+
+
+def write_manifest(root: str, manifest: Manifest) -> None:
+    text = json.dumps(manifest.plain(), indent=1, sort_keys=True)
+    storage.write_bytes(storage.join(root, NAME), f"{text}\n".encode())
+
+
+def is_prepared(root: str) -> bool:
+    return storage.exists(storage.join(root, NAME))
+
+
+def read_manifest(root: str, dataset: str | None = None) -> Manifest:
+    """The manifest of `root`, checked to be of `dataset` where one is given.
+
+    Raises:
+        UserError: not prepared (names the command to run), damaged, or another data set.
+    """
+    if not is_prepared(root):
+        name = dataset or "DATASET"
+        source = "" if name == "synthetic" else " --source RAW"
+        raise UserError(
+            f"{root}: no prepared data set here (no {NAME}); "
+            f"run `python -m afdcd.prepare {name}{source} --out {root}`"
+        )
+    uri = storage.join(root, NAME)
+    manifest = validate(Manifest, _parse(uri), Source(uri))
+    if dataset is not None and manifest.dataset != dataset:
+        raise UserError(f"{root}: holds {manifest.dataset!r}, not {dataset!r}; give its own folder")
+    return manifest
+
+
+def _parse(uri: str) -> dict[str, Any]:
+    try:
+        return json.loads(storage.read_bytes(uri))
+    except ValueError as error:
+        raise UserError(f"{uri}: damaged ({error}); prepare the data set again") from None
+
+
+def class_pixels(train_ids: np.ndarray, classes: int) -> np.ndarray:
+    """Pixels of each class and, last, of all that is no class."""
+    counts = np.bincount(train_ids.ravel(), minlength=256)
+    return np.append(counts[:classes], counts[classes:].sum())
