@@ -64,7 +64,9 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("model", metavar="MODEL", help=".safetensors file or models:/name@alias")
-    parser.add_argument("--data", metavar="ROOT", required=True, help="folder or URI that afdcd.prepare wrote")
+    parser.add_argument(
+        "--data", metavar="ROOT", required=True, help="folder or URI that afdcd.prepare wrote"
+    )
     parser.add_argument("--dataset", choices=DATASETS, help="default: the one it was trained on")
     parser.add_argument("--protocol", choices=PROTOCOLS, default="dev", help="default: dev")
     parser.add_argument("--split", choices=("val", "test"), default="val", help="default: val")

@@ -134,9 +134,7 @@ def _targets(out: Path, stem: Path) -> tuple[Path, Path]:
     return out / f"{stem}.png", out / f"{stem}_overlay.jpg"
 
 
-def _label(
-    network: nn.Module, image: Picture, card: NetworkCard, device: torch.device
-) -> LabelMap:
+def _label(network: nn.Module, image: Picture, card: NetworkCard, device: torch.device) -> LabelMap:
     pixels = normalise(image, card.normalisation)[None].to(device)
     with torch.inference_mode():
         return predict_labels(network, pixels, image.shape[:2])[0].cpu().numpy()

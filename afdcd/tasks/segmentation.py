@@ -71,9 +71,7 @@ def _upsampled_argmax(
     return labels
 
 
-def _upsample(
-    logits: Float[Tensor, "b k h w"], size: Iterable[int]
-) -> Float[Tensor, "b k H W"]:
+def _upsample(logits: Float[Tensor, "b k h w"], size: Iterable[int]) -> Float[Tensor, "b k H W"]:
     return F.interpolate(logits, size=tuple(size), mode="bilinear", align_corners=True)
 
 
