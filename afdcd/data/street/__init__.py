@@ -1,0 +1,1 @@
+"""The rendered street scenes of the synthetic data set."""
