@@ -32,7 +32,7 @@ def main(argv: list[str] | None = None) -> int:
     device = choose_device(args.device)
     network, card = load_network(fetch(args.model))
     data = _data(args, card)
-    images = _Counted(evaluation_images(data, data.root, args.split, rank=0, world=1))
+    images = _Counted(evaluation_images(data, args.data, args.split, rank=0, world=1))
     started = time.monotonic()
     matrix = evaluate(network.to(device), images, len(card.classes), device)
     if not images.count:
@@ -64,7 +64,9 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("model", metavar="MODEL", help=".safetensors file or models:/name@alias")
-    parser.add_argument("--data", metavar="ROOT", help="folder or URI that afdcd.prepare wrote")
+    parser.add_argument(
+        "--data", metavar="ROOT", required=True, help="folder or URI that afdcd.prepare wrote"
+    )
     parser.add_argument("--dataset", choices=DATASETS, help="default: the one it was trained on")
     parser.add_argument("--protocol", choices=PROTOCOLS, default="dev", help="default: dev")
     parser.add_argument("--split", choices=("val", "test"), default="val", help="default: val")
@@ -85,6 +87,7 @@ def _data(args: argparse.Namespace, card: NetworkCard) -> DataConfig:
         "dataset": dataset.name,
         "root": args.data,
         "protocol": args.protocol,
+        "crop": [32, 32],  # for training only: evaluation shows whole images
         "normalisation": card.normalisation,
     }
     return validate(DataConfig, values)

@@ -15,7 +15,7 @@ class ConfusionMatrix:
 
     Matrices of disjoint images add up: sum `counts` over ranks before reading a score.
 
-    float32 totals, as in OSVAI/Af-DCD@5b086a7, stop counting at 2^24 pixels: eight Cityscapes images.
+    The float32 totals of OSVAI/Af-DCD@5b086a7 are exact up to 2^24 pixels: eight Cityscapes images.
     """
 
     def __init__(self, classes: int, device: torch.device | str = "cpu") -> None:

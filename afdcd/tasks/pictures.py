@@ -53,9 +53,7 @@ def overlay(
     return Image.fromarray((image + share * (tint - image)).round().astype(np.uint8))
 
 
-def panel(
-    rows: Sequence[PanelRow], palette: Sequence[RGB], classes: Sequence[str]
-) -> Image.Image:
+def panel(rows: Sequence[PanelRow], palette: Sequence[RGB], classes: Sequence[str]) -> Image.Image:
     """Rows of (image, truth, teacher or None, student) side by side, titled, with a legend.
 
     Cells are `CELL` pixels wide; the legend names the classes that occur. The teacher's column

@@ -54,7 +54,7 @@ def _cross_entropy_sum(
 def predict_labels(
     network: nn.Module, images: Float[Tensor, "b 3 H W"], size: tuple[int, int]
 ) -> Int[Tensor, "b {size[0]} {size[1]}"]:
-    """Most likely class of each pixel at `size` (rows, columns): whole image, one scale, no flip."""
+    """Most likely class of each pixel at `size` (rows, columns): one pass, one scale, no flip."""
     return _upsampled_argmax(network(images).logits, size)
 
 
@@ -71,9 +71,7 @@ def _upsampled_argmax(
     return labels
 
 
-def _upsample(
-    logits: Float[Tensor, "b k h w"], size: Iterable[int]
-) -> Float[Tensor, "b k H W"]:
+def _upsample(logits: Float[Tensor, "b k h w"], size: Iterable[int]) -> Float[Tensor, "b k H W"]:
     return F.interpolate(logits, size=tuple(size), mode="bilinear", align_corners=True)
 
 

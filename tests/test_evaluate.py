@@ -1,0 +1,141 @@
+"""`python -m afdcd.evaluate`: the table and the JSON line say what the pixels say."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from afdcd import evaluate
+from afdcd.cli import run
+from afdcd.data.catalog import CAMVID, SYNTHETIC
+from afdcd.data.loader import DataConfig
+from afdcd.models.outputs import SegOutput
+from afdcd.models.weights import NetworkCard
+from afdcd.models.zoo import ModelConfig
+
+MODEL = ModelConfig(head="pspnet", encoder="mobilenetv2")
+CARD = NetworkCard(
+    model=MODEL,
+    dataset="synthetic",
+    classes=SYNTHETIC.classes,
+    palette=SYNTHETIC.palette,
+    normalisation="imagenet",
+    miou=0.4321,
+    split="dev/val",
+)
+Evaluate = Callable[..., int]
+
+
+class AllRoad(nn.Module):
+    def forward(self, images: Tensor) -> SegOutput:
+        logits = torch.zeros(1, len(SYNTHETIC.classes), 2, 2)
+        logits[:, SYNTHETIC.classes.index("road")] = 1.0
+        return SegOutput(logits, None, {})
+
+
+@pytest.fixture
+def asked() -> list[Any]:
+    """What the verb asked of the data: config, root, split."""
+    return []
+
+
+@pytest.fixture
+def verb(monkeypatch: pytest.MonkeyPatch, asked: list[Any]) -> Evaluate:
+    """The verb over two images, half road and half sky, and a network that only knows road."""
+
+    def call(*arguments: str, card: NetworkCard = CARD, images: int = 2) -> int:
+        def data(
+            config: DataConfig, root: str, split: str, **_: int
+        ) -> Iterator[tuple[str, Tensor, Tensor]]:
+            asked.append((config, root, split))
+            label = torch.full((1, 4, 6), SYNTHETIC.classes.index("road"))
+            label[:, :2] = SYNTHETIC.classes.index("sky")
+            yield from [("image", torch.zeros(1, 3, 4, 6), label)] * images
+
+        monkeypatch.setattr(evaluate, "fetch", lambda model: model)
+        monkeypatch.setattr(evaluate, "load_network", lambda _: (AllRoad(), card))
+        monkeypatch.setattr(evaluate, "evaluation_images", data)
+        defaults = ["student.safetensors", "--data", "shards", "--device", "cpu"]
+        return run(evaluate.main, [*defaults, *arguments])
+
+    return call
+
+
+def test_table_shows_each_class_the_means_and_the_recorded_score(
+    verb: Evaluate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert verb() == 0
+    text = capsys.readouterr().out
+    scores = {line[:-8].strip(): line[-8:].strip() for line in text.splitlines()}
+    assert (scores["sky"], scores["road"], scores["car"]) == ("0.00", "50.00", "-")
+    assert scores["mIoU"] == "25.00"
+    assert scores["pixel accuracy"] == "50.00"
+    assert scores["recorded mIoU (dev/val)"] == "43.21"
+    assert text.startswith("pspnet-mobilenetv2 on synthetic, dev/val: 2 images, ")
+
+
+def test_columns_of_the_table_are_aligned(
+    verb: Evaluate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    verb()
+    table = capsys.readouterr().out.splitlines()[2:]
+    assert len({len(line) for line in table}) == 1
+
+
+def test_json_is_the_last_line_and_has_null_for_an_absent_class(
+    verb: Evaluate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert verb("--json", "--split", "test", "--protocol", "official") == 0
+    scores = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert scores["iou"]["road"] == 0.5
+    assert scores["iou"]["car"] is None
+    assert scores["miou"] == 0.25
+    assert scores["recorded_miou"] == 0.4321
+    assert (scores["images"], scores["split"], scores["protocol"]) == (2, "test", "official")
+    assert scores["images_per_second"] > 0
+
+
+def test_root_split_protocol_and_normalisation_reach_the_data(
+    verb: Evaluate, asked: list[Any]
+) -> None:
+    card = CARD.updated(normalisation="caffe")
+    assert verb("--split", "test", "--protocol", "official", card=card) == 0
+    ((config, root, split),) = asked
+    assert (root, split) == ("shards", "test")
+    assert (config.dataset, config.protocol) == ("synthetic", "official")
+    assert config.normalisation == "caffe"
+
+
+def test_other_classes_than_the_data_are_refused(
+    verb: Evaluate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert verb("--dataset", "camvid") == 2
+    error = capsys.readouterr().err
+    assert "predicts 8 classes (sky, " in error
+    assert "camvid has 11 classes (Sky, " in error
+
+
+def test_the_same_classes_in_another_order_are_refused(verb: Evaluate) -> None:
+    card = CARD.updated(dataset="camvid", classes=CAMVID.classes[::-1])
+    assert verb(card=card) == 2
+
+
+def test_dataset_of_the_card_that_is_unknown_is_refused(
+    verb: Evaluate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert verb(card=CARD.updated(dataset="cityscope")) == 2
+    assert "known: synthetic, camvid" in capsys.readouterr().err
+
+
+def test_empty_split_is_refused(verb: Evaluate, capsys: pytest.CaptureFixture[str]) -> None:
+    assert verb(images=0) == 2
+    assert "no images in dev/val" in capsys.readouterr().err
+
+
+def test_help_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        evaluate.main(["--help"])
+    assert "python -m afdcd.evaluate models:/" in capsys.readouterr().out
