@@ -46,10 +46,11 @@ class Source:
 
     name: str = "config"
     lines: dict[Key, int] = field(default_factory=dict)
+    prefix: Key = ()  # of a section that is validated by itself
 
     def at(self, key: Sequence[str | int]) -> str:
         """`file:line: dotted.key`; the line is that of the nearest enclosing key in the file."""
-        key = tuple(key)
+        key = (*self.prefix, *key)
         for end in range(len(key), -1, -1):
             if key[:end] in self.lines:
                 return f"{self.name}:{self.lines[key[:end]]}: {dotted(key)}"

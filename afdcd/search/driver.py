@@ -7,7 +7,6 @@ nothing that Tune saves is ever read back.
 import os
 from typing import Any, Protocol
 
-import ray
 from ray import tune
 from ray.train import TrainingFailedError
 from ray.tune.experiment import Trial
@@ -26,10 +25,10 @@ class JobSource(Protocol):
 
     def next(self) -> Job | None: ...
 
-    def report(self, name: str, iteration: int, miou: float) -> bool:
+    def report(self, job: Job, iteration: int, miou: float) -> bool:
         """True if the job should stop."""
 
-    def finish(self, name: str, end: End) -> None: ...
+    def finish(self, job: Job, end: End) -> None: ...
 
 
 class Listener(Protocol):
@@ -53,10 +52,10 @@ class OneJob:
         job, self._job = self._job, None
         return job
 
-    def report(self, name: str, iteration: int, miou: float) -> bool:
+    def report(self, job: Job, iteration: int, miou: float) -> bool:
         return False
 
-    def finish(self, name: str, end: End) -> None:
+    def finish(self, job: Job, end: End) -> None:
         self.end = end
 
 
@@ -154,7 +153,7 @@ class _Adapter(Searcher):
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         job = self._jobs.pop(trial_id)
-        self._source.finish(job.name, _end(job, result or {}, error))
+        self._source.finish(job, _end(job, result or {}, error))
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing to save: the source keeps its own record."""
@@ -171,8 +170,8 @@ class _Stopper(FIFOScheduler):
         self._source = source
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        name = trial.config["job"]["name"]
-        if result.get("failed") or self._source.report(name, result["iteration"], result["miou"]):
+        job = validate(Job, trial.config["job"])
+        if result.get("failed") or self._source.report(job, result["iteration"], result["miou"]):
             return self.STOP
         return self.CONTINUE
 

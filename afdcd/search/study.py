@@ -13,7 +13,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from afdcd.config import FrozenConfig, Source, UserError
-from afdcd.search.space import parameters_of, suggest
+from afdcd.search.space import parameters_of, resolve, suggest
 from afdcd.seeds import derive
 
 REFERENCE = "reference"  # trial attribute: a setting given by a person; runs at full length
@@ -52,24 +52,25 @@ class Study:
         resumed = bool(self._interrupted)
         if resumed:
             trial = self._revive(self._interrupted.pop(0))
-        elif self._asked() >= self.trials:
+        elif len(self.trials_so_far()) >= self.trials:
             return None
         else:
             trial = self.study.ask()
         self._live[trial.number] = trial
         return Proposal(trial.number, suggest(self.space, trial), resumed)
 
-    def remaining(self) -> int:
-        return len(self._interrupted) + max(0, self.trials - self._asked())
+    def report(self, number: int, iteration: int, value: float, *, last: bool) -> bool:
+        """Note an intermediate value; True if the trial should stop (successive halving).
 
-    def report(self, number: int, iteration: int, value: float) -> bool:
-        """Note an intermediate value; True if the trial should stop (successive halving)."""
+        Args:
+            last: the trial ends by itself with this value.
+        """
         trial = self._live[number]
         if not math.isfinite(value):
             return True
         if iteration not in self.frozen(number).intermediate_values:
             trial.report(value, iteration)
-        return not trial.user_attrs.get(REFERENCE) and trial.should_prune()
+        return not last and not trial.user_attrs.get(REFERENCE) and trial.should_prune()
 
     def complete(self, number: int, value: float) -> None:
         """The trial ran to its full length; `value` is its full-length value."""
@@ -82,6 +83,15 @@ class Study:
         self._live[number].set_user_attr(CAUSE, cause)
         self._tell(number, TrialState.FAIL)
 
+    def trials_so_far(self) -> list[FrozenTrial]:
+        """Every trial that was started."""
+        trials = self.study.get_trials(deepcopy=False)
+        return [trial for trial in trials if trial.state != TrialState.WAITING]
+
+    def values_of(self, trial: FrozenTrial) -> dict[str, Any]:
+        """The plain config values that the trial ran with."""
+        return resolve(self.space, lambda name, _: trial.params[name])
+
     def frozen(self, number: int) -> FrozenTrial:
         return self.study.get_trials(deepcopy=False)[number]
 
@@ -92,10 +102,6 @@ class Study:
 
     def _tell(self, number: int, state: TrialState, value: float | None = None) -> None:
         self.study.tell(self._live.pop(number), value, state=state)
-
-    def _asked(self) -> int:
-        waiting = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
-        return len(self.study.get_trials(deepcopy=False)) - len(waiting)
 
     def _revive(self, number: int) -> optuna.Trial:
         return optuna.Trial(self.study, self.frozen(number)._trial_id)

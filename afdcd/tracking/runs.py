@@ -61,7 +61,16 @@ class Tracker:
         self._attempt(lambda: self.client.set_terminated(self.parent, status))
 
     def run_of(self, job_name: str) -> str:
-        return self._runs[job_name]
+        """The run id of a job of this study, of this driver or an earlier one.
+
+        Raises:
+            UserError: there is none, e.g. because the study ran against another server.
+        """
+        with _refusals():
+            run = self._runs.get(job_name) or self._known(job_name)
+        if run is None:
+            raise UserError(f"MLflow has no run of {job_name}; set MLFLOW_TRACKING_URI as before")
+        return run
 
     def started(self, job: Job) -> None:
         """Open the job's run; of an earlier attempt, the same one."""
@@ -95,8 +104,7 @@ class Tracker:
             self._waiting.popleft()
 
     def _start(self, job: Job) -> None:
-        scope = f" and tags.`{PARENT}` = '{self.parent}'" if self.parent else ""
-        run = self._find(f"tags.`{JOB}` = '{job.name}'{scope}")
+        run = self._known(job.name)
         if run is None:
             run = self._create(job.name, job.title, _tags(job), self.parent)
             params = [Param(key, str(value)[:6000]) for key, value in _flat(job.config.plain())]
@@ -134,6 +142,10 @@ class Tracker:
     ) -> str:
         tags = {JOB: key, "git_commit": self.commit, **tags, **({PARENT: parent} if parent else {})}
         return self.client.create_run(self.experiment, run_name=title, tags=tags).info.run_id
+
+    def _known(self, job_name: str) -> str | None:
+        scope = f" and tags.`{PARENT}` = '{self.parent}'" if self.parent else ""
+        return self._find(f"tags.`{JOB}` = '{job_name}'{scope}")
 
     def _find(self, query: str) -> str | None:
         return next(iter(self._search(query)), None)

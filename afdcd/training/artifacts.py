@@ -26,7 +26,7 @@ PANEL_FILE = "panel.png"
 PANEL_ROWS = 4
 
 
-def load_teacher(uri: str) -> tuple[SegmentationNetwork, NetworkCard]:
+def load_from(uri: str) -> tuple[SegmentationNetwork, NetworkCard]:
     """The network and its card from a .safetensors file, local or in an object store."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / Path(uri).name

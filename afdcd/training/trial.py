@@ -8,9 +8,9 @@ from typing import Literal, Self
 import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
-from afdcd.config import FrozenConfig, UserError
+from afdcd.config import FrozenConfig
 from afdcd.data.loader import DataConfig
-from afdcd.distillers import DistillerConfig, NoDistillerConfig
+from afdcd.distillers import DistillerConfig, NoneConfig
 from afdcd.distillers.base import PairShapes
 from afdcd.models.outputs import Tap
 from afdcd.models.zoo import ModelConfig
@@ -91,7 +91,7 @@ class ResourcesConfig(FrozenConfig):
 class TrialConfig(FrozenConfig):
     data: DataConfig
     pair: PairConfig
-    distiller: DistillerConfig = NoDistillerConfig()
+    distiller: DistillerConfig = NoneConfig()
     training: TrainingConfig = TrainingConfig()
     resources: ResourcesConfig = ResourcesConfig()
 
@@ -120,18 +120,14 @@ class TrialConfig(FrozenConfig):
             teacher: the teacher's network where it came with its weights.
 
         Raises:
-            UserError: e.g. channel groups that do not divide the teacher's channels.
+            ValueError: e.g. channel groups that do not divide the teacher's channels.
         """
         teacher = teacher or (self.pair.teacher.model if self.pair.teacher else None)
         if teacher is None:
             return
         shapes = pair_shapes(self.pair.student, teacher, classes)
-        stride = shapes.stride
-        height, width = (-(-side // stride) for side in self.data.crop)
-        try:
-            self.distiller.check(shapes, (height, width))
-        except ValueError as error:
-            raise UserError(f"distiller: {error}") from None
+        height, width = (-(-side // shapes.stride) for side in self.data.crop)
+        self.distiller.check(shapes, (height, width))
 
     def fingerprint(self, data_digest: str) -> str:
         """64 hex digits that are equal for two configs exactly if they define the same run."""
@@ -156,9 +152,7 @@ class TrialConfig(FrozenConfig):
 def pair_shapes(student: ModelConfig, teacher: ModelConfig, classes: int) -> PairShapes:
     student_tap, teacher_tap = _encoder_tap(student, classes), _encoder_tap(teacher, classes)
     if student_tap.stride != teacher_tap.stride:
-        raise UserError(
-            f"pair: student stride {student_tap.stride} and teacher stride {teacher_tap.stride} differ"
-        )
+        raise ValueError(f"strides {student_tap.stride} and {teacher_tap.stride} of the pair differ")
     return PairShapes(
         student_channels=student_tap.channels,
         teacher_channels=teacher_tap.channels,

@@ -18,11 +18,11 @@ from torch.nn.parallel import DistributedDataParallel
 from afdcd.config import validate
 from afdcd.data.catalog import DATASETS
 from afdcd.data.loader import evaluation_images, train_batches
-from afdcd.distillers.base import PairShapes
+from afdcd.distillers.none import NoDistiller
 from afdcd.models.zoo import SegmentationNetwork
 from afdcd.seeds import derive
 from afdcd.tasks.segmentation import evaluate
-from afdcd.training.artifacts import load_teacher, save_panel, save_student
+from afdcd.training.artifacts import load_from, save_panel, save_student
 from afdcd.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from afdcd.training.job import Job
 from afdcd.training.optim import build_optimizer, learning_rate, set_learning_rate
@@ -118,10 +118,10 @@ def _build(job: Job, device: torch.device) -> tuple[DistillationStep, Segmentati
     teacher = None
     torch.manual_seed(derive(config.training.seed, "init"))
     student = config.pair.student.build(classes)
-    distiller: nn.Module = nn.Identity()
+    distiller: nn.Module = NoDistiller()
     if job.teacher:
-        teacher, card = load_teacher(job.teacher)
-        shapes: PairShapes = pair_shapes(config.pair.student, card.model, classes)
+        teacher, card = load_from(job.teacher)
+        shapes = pair_shapes(config.pair.student, card.model, classes)
         distiller = config.distiller.build(shapes)
         teacher = teacher.eval().requires_grad_(False)
     layout = torch.channels_last if device.type == "cuda" else torch.contiguous_format

@@ -1,0 +1,82 @@
+"""What a person sees while a study runs, and the table at its end."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from optuna.trial import FrozenTrial
+
+from afdcd.search.study import CAUSE
+from afdcd.tracking.runs import device_hours
+from afdcd.training.job import End, Job
+
+
+class Progress:
+    """Prints a line for every validation and every end: trial, mIoU, best so far, device-hours."""
+
+    def __init__(self, best: tuple[float, str] = (float("-inf"), "")) -> None:
+        self._best = best
+        self._hours: dict[str, float] = {}
+        self._unit = "cpu"
+
+    def started(self, job: Job) -> None:
+        _say(f"{job.title} starts ({job.config.training.iterations} iterations)")
+
+    def reported(self, job: Job, result: dict[str, Any]) -> None:
+        if result.get("failed"):
+            return
+        self._hours[job.name] = device_hours(result)
+        self._unit = {"cuda": "GPU"}.get(result["device"], result["device"].upper())
+        total = job.config.training.iterations
+        if result["iteration"] == total and result["miou"] > self._best[0]:
+            self._best = (result["miou"], job.title)
+        best = f"best {percent(self._best[0])} ({self._best[1]})  " if self._best[1] else ""
+        _say(
+            f"{job.title}  iteration {result['iteration']}/{total}  mIoU "
+            f"{percent(result['miou'])}  {best}{sum(self._hours.values()):.3f} {self._unit}-hours"
+        )
+
+    def ended(self, job: Job, end: End) -> None:
+        if end.outcome != "completed":
+            _say(f"{job.title} {end.outcome}{': ' + end.cause if end.cause else ''}")
+
+
+def _say(text: str) -> None:
+    print(f"[{time.strftime('%H:%M:%S')}] {text}", flush=True)
+
+
+def percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.2f} %"
+
+
+def trials_table(trials: Sequence[FrozenTrial]) -> str:
+    """Every trial of a study, best first: state, mIoU, iterations, parameters."""
+    rows = [("trial", "mIoU", "state", "iterations", "settings")]
+    for trial in sorted(trials, key=_rank):
+        steps = trial.intermediate_values
+        last = max(steps, default=0)
+        value = trial.value if trial.value is not None else steps.get(last)
+        state = trial.state.name.lower()
+        settings = "  ".join(f"{name}={_short(item)}" for name, item in trial.params.items())
+        cause = trial.user_attrs.get(CAUSE)
+        rows.append(
+            (str(trial.number), percent(value), state, str(last), cause or settings or "-")
+        )
+    return aligned(rows)
+
+
+def _rank(trial: FrozenTrial) -> tuple[bool, float]:
+    return trial.value is None, -(trial.value or 0.0)
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as their widest cell, the last one as it is."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
+    return "\n".join(
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
+        for row in rows
+    )

@@ -1,0 +1,98 @@
+"""The best students become model versions, each with the evidence a person chooses by."""
+
+from dataclasses import dataclass
+
+from optuna.trial import FrozenTrial
+
+from afdcd import storage
+from afdcd.data.loader import DataConfig
+from afdcd.models.weights import NetworkCard
+from afdcd.search.cluster import Cluster
+from afdcd.search.measure import Score, measure
+from afdcd.search.progress import percent
+from afdcd.search.teachers import Teacher
+from afdcd.tracking.registry import Version, register
+from afdcd.tracking.runs import Tracker
+from afdcd.training.artifacts import STUDENT_FILE, load_from
+from afdcd.training.trial import TrialConfig
+
+CHAMPION = "champion"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A finished trial as a model version to be."""
+
+    trial: FrozenTrial
+    config: TrialConfig
+    folder: str
+    run: str
+    teacher: Teacher | None
+
+    @property
+    def weights(self) -> str:
+        return storage.join(self.folder, STUDENT_FILE)
+
+
+def register_best(
+    study: str, candidates: list[Candidate], tracker: Tracker, cluster: Cluster, data: DataConfig
+) -> list[Score]:
+    """Score the candidates (best first) on the test split and register them; the first is champion.
+
+    The test split is looked at here and nowhere else: it reports, it never selects.
+    """
+    scores = measure([candidate.weights for candidate in candidates], data, "test", cluster)
+    for place, (candidate, score) in enumerate(zip(candidates, scores, strict=True)):
+        _, card = load_from(candidate.weights)
+        version = Version(
+            name=study,
+            run=candidate.run,
+            tags=_tags(study, candidate, card, score, tracker.commit),
+            description=_description(candidate, card, score),
+            aliases=(CHAMPION,) if place == 0 else (),
+        )
+        register(tracker.client, version, storage.read_bytes(candidate.weights))
+        tracker.client.log_metric(candidate.run, "test_miou", score.miou)
+    return scores
+
+
+def _tags(
+    study: str, candidate: Candidate, card: NetworkCard, score: Score, commit: str
+) -> dict[str, str]:
+    return {
+        "pair": candidate.config.pair.label,
+        "method": candidate.config.distiller.method,
+        "dataset": f"{candidate.config.data.dataset}/{candidate.config.data.protocol}",
+        "miou": f"{candidate.trial.value:.4f}",
+        "test_miou": f"{score.miou:.4f}",
+        "parameters": str(card.parameters),
+        "gflops": f"{2 * (card.gmacs or 0):.3f}",
+        "study": study,
+        "trial": str(candidate.trial.number),
+        "git_commit": commit,
+    }
+
+
+def _description(candidate: Candidate, card: NetworkCard, score: Score) -> str:
+    config = candidate.config
+    height, width = config.data.crop
+    settings = ", ".join(f"{name} = {value}" for name, value in candidate.trial.params.items())
+    teacher = f"{percent(candidate.teacher.miou)}" if candidate.teacher else "none"
+    classes = "\n".join(f"| {name} | {percent(value)} |" for name, value in score.iou.items())
+    return f"""**{config.pair.label}**, method `{config.distiller.method}`, trial {candidate.trial.number}
+
+| | |
+|---|---|
+| mIoU on {card.split} (selected by) | {percent(candidate.trial.value)} |
+| mIoU on test (never used to select) | {percent(score.miou)} |
+| teacher's mIoU on {card.split} | {teacher} |
+| parameters | {card.parameters:,} |
+| GFLOPs at {height}x{width} (2 per multiply-add) | {2 * (card.gmacs or 0):.2f} |
+| seed | {config.training.seed} (one run; differences below about 1 point may be seed noise) |
+
+Searched settings: {settings or "none"}
+
+| class | test IoU |
+|---|---|
+{classes}
+"""
