@@ -86,9 +86,7 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _explain(
-    item: Any, values: Any, source: Source, model: type[pydantic.BaseModel]
-) -> str:
+def _explain(item: Any, values: Any, source: Source, model: type[pydantic.BaseModel]) -> str:
     key = _written_key(item["loc"], values)
     kind, context = item["type"], item.get("ctx", {})
     if kind == "extra_forbidden":
@@ -231,7 +229,9 @@ def override(values: dict[str, Any], source: Source, assignments: Sequence[str])
             target = target.setdefault(parent, {})
             if not isinstance(target, dict):
                 raise UserError(f"override {assignment!r}: {parent!r} is no mapping")
-        target[last] = parse_yaml(f"value: {text or 'null'}", f"override {assignment!r}")[0]["value"]
+        target[last] = parse_yaml(f"value: {text or 'null'}", f"override {assignment!r}")[0][
+            "value"
+        ]
         _forget_lines(source, tuple(name.split(".")))
 
 

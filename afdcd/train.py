@@ -40,7 +40,9 @@ def main(argv: list[str] | None = None) -> int:
     if end.outcome != "completed":
         raise UserError(f"{job.title}: {end.cause}")
     weights = storage.join(job.folder, STUDENT_FILE)
-    print(f"mIoU {percent(end.result['miou'])} on {job.config.data.protocol}/val\nweights {weights}")
+    print(
+        f"mIoU {percent(end.result['miou'])} on {job.config.data.protocol}/val\nweights {weights}"
+    )
     return 0
 
 

@@ -27,7 +27,9 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.check:
         print(f"{arguments.space}: valid, {len(space.examples)} corner configurations checked")
         return 0
-    print(f"study {space.name!r}: {space.study.trials} trials, kept in {storage_root()}", flush=True)
+    print(
+        f"study {space.name!r}: {space.study.trials} trials, kept in {storage_root()}", flush=True
+    )
     report = run_study(space)
     if not report.finished:
         print(f"study {space.name!r} interrupted; the same command goes on from here")

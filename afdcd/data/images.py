@@ -53,9 +53,7 @@ def to_rgb(image: Image.Image) -> UInt8[np.ndarray, "H W 3"]:
     return np.asarray(image.convert("RGB"))
 
 
-def to_train_ids(
-    label: Image.Image, raw_to_train: dict[int, int]
-) -> UInt8[np.ndarray, "H W"]:
+def to_train_ids(label: Image.Image, raw_to_train: dict[int, int]) -> UInt8[np.ndarray, "H W"]:
     """Label values to train ids; a palette picture counts by index, never by colour.
 
     Raises:
@@ -68,7 +66,9 @@ def to_train_ids(
         )
     values = np.asarray(label).astype(np.int64)
     found, counts = np.unique(values, return_counts=True)
-    unknown = [(int(v), int(n)) for v, n in zip(found, counts, strict=True) if v not in raw_to_train]
+    unknown = [
+        (int(v), int(n)) for v, n in zip(found, counts, strict=True) if v not in raw_to_train
+    ]
     if unknown:
         listed = ", ".join(f"{value} ({count} pixels)" for value, count in unknown[:8])
         more = f" and {len(unknown) - 8} more" if len(unknown) > 8 else ""

@@ -54,7 +54,9 @@ class DataConfig(FrozenConfig):
                 f"`python -m afdcd.prepare {self.dataset} --source RAW --out ROOT` wrote"
             )
         if min(self.crop) < 32:
-            raise ValueError(f"crop {list(self.crop)} is too small; both sides must be >= 32 pixels")
+            raise ValueError(
+                f"crop {list(self.crop)} is too small; both sides must be >= 32 pixels"
+            )
         if self.scale[0] > self.scale[1]:
             raise ValueError(f"scale {list(self.scale)} must be [smallest, largest]")
         return self

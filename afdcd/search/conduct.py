@@ -13,7 +13,7 @@ from afdcd.config import UserError, validate
 from afdcd.data.loader import prepared_root
 from afdcd.data.manifest import read_manifest
 from afdcd.search.cluster import Cluster, connect
-from afdcd.search.driver import Listener, run_jobs
+from afdcd.search.driver import Listener, OneJob, run_jobs
 from afdcd.search.file import SearchSpace, check_shapes, teacher_key
 from afdcd.search.measure import Score
 from afdcd.search.progress import Progress
@@ -25,7 +25,11 @@ from afdcd.tracking.server import storage_root, study_database
 from afdcd.training.job import End, Job
 from afdcd.training.trial import TrialConfig
 
-OUTCOMES = {TrialState.COMPLETE: "completed", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
+OUTCOMES = {
+    TrialState.COMPLETE: "completed",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+}
 
 
 @dataclass
@@ -46,14 +50,30 @@ def run_study(space: SearchSpace) -> Report:
         UserError: anything a person can mend; what has finished by then is kept.
     """
     folder = storage.join(storage_root(), "studies", space.name)
+    with _ready(space, folder) as conductor:
+        return conductor.run_study()
+
+
+def run_single(space: SearchSpace) -> tuple[Job, End | None]:
+    """Run the one configuration of a space without ranges; no End if it was interrupted.
+
+    Raises:
+        UserError: anything a person can mend.
+    """
+    folder = storage.join(storage_root(), "runs", space.name)
+    with _ready(space, folder) as conductor:
+        return conductor.run_single()
+
+
+@contextmanager
+def _ready(space: SearchSpace, folder: str) -> Iterator["_Conductor"]:
+    """All that can fail early does so here, the cheapest first: lock, MLflow, data, cluster."""
     with _only_driver(folder, space.name):
         tracker = Tracker()
         root = prepared_root(space.examples[0].data, storage.join(storage_root(), "data"))
         digest = read_manifest(root, space.examples[0].data.dataset).digest
-        space = space.rooted(root)
         with connect() as cluster:
-            capacity = min(cluster.capacity(example.resources) for example in space.examples)
-            return _Conductor(space, folder, digest, tracker, cluster).run(capacity)
+            yield _Conductor(space.rooted(root), folder, digest, tracker, cluster)
 
 
 class _Conductor:
@@ -67,26 +87,43 @@ class _Conductor:
         self.cluster = cluster
         self.teachers: dict[str, Teacher] = {}
 
-    def run(self, capacity: int) -> Report:
+        self.capacity = min(cluster.capacity(example.resources) for example in space.examples)
+
+    def run_study(self) -> Report:
         if not self._prepare_teachers():
             return Report()
         study = self._open()
-        jobs = StudyJobs(study, self.job)
-        best = study.best()
-        progress = Progress((best[0].value, self.job_title(best[0].number)) if best else (-1.0, ""))
-        listeners: list[Listener] = [self.tracker, progress]
         status = "KILLED"
         try:
-            wanted = self.space.study.max_concurrent or capacity
-            done = run_jobs(
-                jobs, listeners, self.cluster,
-                folder=self.folder, concurrency=min(capacity, wanted),
-            )
+            done = self._run_trials(study)
             report = self._conclude(study) if done else Report(trials=study.trials_so_far())
             status = "FINISHED" if done else "KILLED"
             return report
         finally:
             self.tracker.close_study(status)
+
+    def run_single(self) -> tuple[Job, End | None]:
+        config = self.space.examples[0]
+        if not self._prepare_teachers():
+            return self._job(config, "run", "run", self.folder), None
+        name = f"run-{config.fingerprint(self.digest)[:12]}"
+        job = self._job(config, name, self.space.name, storage.join(self.folder, name))
+        source = OneJob(job)
+        listeners: list[Listener] = [self.tracker, Progress()]
+        run_jobs(source, listeners, self.cluster, folder=job.folder, concurrency=1)
+        return job, source.end
+
+    def _run_trials(self, study: Study) -> bool:
+        best = [(trial.value, _title(trial.number)) for trial in study.best()]
+        listeners: list[Listener] = [self.tracker, Progress(*best)]
+        wanted = self.space.study.max_concurrent or self.capacity
+        return run_jobs(
+            StudyJobs(study, self._trial_job),
+            listeners,
+            self.cluster,
+            folder=self.folder,
+            concurrency=min(self.capacity, wanted),
+        )
 
     def _prepare_teachers(self) -> bool:
         """False if interrupted."""
@@ -122,26 +159,23 @@ class _Conductor:
         self.tracker.open_study(self.space.name, tags, outcomes)
         return study
 
-    def job(self, proposal: Proposal) -> Job:
+    def _trial_job(self, proposal: Proposal) -> Job:
         """The job of a proposed trial.
 
         Raises:
             UserError: the sampled values do not make a valid trial together.
         """
         config = validate(TrialConfig, proposal.values)
+        number = proposal.number
+        title = f"{_title(number)} {config.distiller.method}"
+        return self._job(config, job_name(number), title, self._trial_folder(number))
+
+    def _job(self, config: TrialConfig, name: str, title: str, folder: str) -> Job:
         teacher = self.teachers.get(teacher_key(config))
         check_shapes(config, self.space.source, teacher.card.model if teacher else None)
         distils = config.distiller.method != "none"
-        return Job(
-            name=job_name(proposal.number),
-            title=self.job_title(proposal.number, config.distiller.method),
-            config=config,
-            folder=self._trial_folder(proposal.number),
-            teacher=teacher.weights if teacher and distils else None,
-        )
-
-    def job_title(self, number: int, method: str = "") -> str:
-        return f"trial {number} {method}".rstrip()
+        weights = teacher.weights if teacher and distils else None
+        return Job(name=name, title=title, config=config, folder=folder, teacher=weights)
 
     def _trial_folder(self, number: int) -> str:
         return storage.join(self.folder, "trials", f"{number:04d}")
@@ -152,7 +186,7 @@ class _Conductor:
                 "MLflow does not answer, so the best students are not registered yet; all trials "
                 "are kept: start the server and run the same command again"
             )
-        winners = [self._candidate(study, t) for t in study.best(self.space.study.register)]
+        winners = [self._candidate(study, t) for t in study.best(self.space.study.keep)]
         data = self.space.examples[0].data
         scores = register_best(self.space.name, winners, self.tracker, self.cluster, data)
         teachers = list(self.teachers.values())
@@ -192,6 +226,10 @@ class StudyJobs:
             self._study.prune(number)
         else:
             self._study.fail(number, end.cause)
+
+
+def _title(number: int) -> str:
+    return f"trial {number}"
 
 
 def job_name(number: int) -> str:

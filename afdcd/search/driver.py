@@ -183,7 +183,9 @@ class _Relay(tune.Callback):
         self._listeners = listeners
         self.live: dict[str, Job] = {}
 
-    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+    def on_trial_start(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
         job = self.live[trial.trial_id] = validate(Job, trial.config["job"])
         for listener in self._listeners:
             listener.started(job)
@@ -199,7 +201,9 @@ class _Relay(tune.Callback):
     ) -> None:
         self._ended(trial, error=False)
 
-    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+    def on_trial_error(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
         self._ended(trial, error=True)
 
     def _ended(self, trial: Trial, error: bool) -> None:

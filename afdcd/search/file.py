@@ -36,7 +36,9 @@ class SearchSpace:
         How many trials there are and what they occupy may change, what they compute may not.
         """
         space = {name: item for name, item in self.space.items() if name != "resources"}
-        space["data"] = {k: v for k, v in space["data"].items() if k not in ("root", "loader_workers")}
+        space["data"] = {
+            k: v for k, v in space["data"].items() if k not in ("root", "loader_workers")
+        }
         text = json.dumps([space, data_digest], sort_keys=True, default=vars)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -48,9 +50,7 @@ class SearchSpace:
 
     def with_teachers(self) -> list[TrialConfig]:
         """One example for each teacher that the space can choose."""
-        found = {
-            teacher_key(example): example for example in self.examples if example.pair.teacher
-        }
+        found = {teacher_key(example): example for example in self.examples if example.pair.teacher}
         return list(found.values())
 
 
@@ -77,9 +77,7 @@ def load_space(path: str, assignments: list[str]) -> SearchSpace:
     return SearchSpace(study.name or Path(path).stem, study, space, source, examples)
 
 
-def check_shapes(
-    config: TrialConfig, source: Source, teacher: ModelConfig | None = None
-) -> None:
+def check_shapes(config: TrialConfig, source: Source, teacher: ModelConfig | None = None) -> None:
     """`TrialConfig.check_shapes`, its error with file and line."""
     try:
         config.check_shapes(len(DATASETS[config.data.dataset].classes), teacher)

@@ -59,9 +59,7 @@ def trials_table(trials: Sequence[FrozenTrial]) -> str:
         state = trial.state.name.lower()
         settings = "  ".join(f"{name}={_short(item)}" for name, item in trial.params.items())
         cause = trial.user_attrs.get(CAUSE)
-        rows.append(
-            (str(trial.number), percent(value), state, str(last), cause or settings or "-")
-        )
+        rows.append((str(trial.number), percent(value), state, str(last), cause or settings or "-"))
     return aligned(rows)
 
 

@@ -106,7 +106,9 @@ def _labels(options: list[Any]) -> list[Any]:
     if len(blocks) == len(options):
         for name in blocks[0]:
             named = [block.get(name) for block in blocks]
-            if all(isinstance(n, str | int | float) for n in named) and len(set(named)) == len(named):
+            if all(isinstance(n, str | int | float) for n in named) and len(set(named)) == len(
+                named
+            ):
                 return named
     return [json.dumps(option, sort_keys=True) for option in options]
 
@@ -146,104 +148,6 @@ def resolve(
         for part, item in items
     }
     return parts if isinstance(space, dict) else list(parts.values())
-
-
-def suggest(self, trial: optuna.Trial, name: str) -> float:
-        if self.kind == "int":
-            return trial.suggest_int(name, int(self.low), int(self.high), step=self.step)
-        return trial.suggest_float(name, self.low, self.high, log=self.kind == "log")
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One of several values or blocks; Optuna sees the labels."""
-
-    labels: tuple[str | int | float | bool, ...]
-    options: tuple[Any, ...]
-
-    def option(self, label: Any) -> Any:
-        return self.options[self.labels.index(label)]
-
-
-Pick = Callable[[str, Range | Choice], Any]
-
-
-def parse_ranges(values: Any, source: Source, key: Key = ()) -> Any:
-    """Replace every `{kind: ...}` mapping by a Range or Choice; all else stays as it is.
-
-    Raises:
-        UserError: ends that are no numbers or in the wrong order, an empty or repeated choice.
-    """
-    if isinstance(values, list):
-        return [parse_ranges(item, source, (*key, index)) for index, item in enumerate(values)]
-    if not isinstance(values, dict):
-        return values
-    kinds = [kind for kind in KINDS if kind in values]
-    if not kinds:
-        return {name: parse_ranges(item, source, (*key, name)) for name, item in values.items()}
-    kind = kinds[0]
-    extra = set(values) - {kind} - ({"step"} if kind == "int" else set())
-    if extra:
-        raise UserError(f"{source.at(key)}: a {kind} range takes no {', '.join(sorted(extra))}")
-    return (_choice if kind == "choice" else _range)(kind, values, source, key)
-
-
-def _range(kind: str, values: dict[str, Any], source: Source, key: Key) -> Range:
-    ends = values[kind]
-    numbers = (int,) if kind == "int" else (int, float)
-    if not isinstance(ends, list) or len(ends) != 2 or not all(type(e) in numbers for e in ends):
-        what = "whole numbers" if kind == "int" else "numbers"
-        raise UserError(f"{source.at(key)}: {kind} takes two {what}, e.g. {{{kind}: [1, 8]}}")
-    low, high = ends
-    if low >= high:
-        raise UserError(f"{source.at(key)}: {kind} [{low}, {high}] must rise from left to right")
-    if kind == "log" and low <= 0:
-        raise UserError(f"{source.at(key)}: log [{low}, {high}] needs ends above 0")
-    step = values.get("step", 1)
-    if type(step) is not int or step < 1 or (kind == "int" and (high - low) % step):
-        raise UserError(f"{source.at(key)}: step {step} must be a whole divisor of {high - low}")
-    return Range(kind, low, high, step)
-
-
-def _choice(kind: str, values: dict[str, Any], source: Source, key: Key) -> Choice:
-    options = values[kind]
-    if not isinstance(options, list) or not options:
-        raise UserError(f"{source.at(key)}: choice takes a list of one or more values")
-    labels = _labels(options)
-    if len(set(map(repr, labels))) < len(labels):
-        raise UserError(f"{source.at(key)}: choice holds the same option twice")
-    parsed = parse_ranges(options, source, (*key, kind))
-    return Choice(tuple(labels), tuple(parsed))
-
-
-def _labels(options: list[Any]) -> list[Any]:
-    """Scalars stand for themselves; a block is named by the first key that tells all blocks apart."""
-    if all(isinstance(option, str | int | float | bool) for option in options):
-        return options
-    blocks = [option for option in options if isinstance(option, dict)]
-    if len(blocks) == len(options):
-        for name in blocks[0]:
-            named = [block.get(name) for block in blocks]
-            if all(isinstance(n, str | int | float) for n in named) and len(set(named)) == len(named):
-                return named
-    return [json.dumps(option, sort_keys=True) for option in options]
-
-
-def resolve(space: Any, pick: Pick, name: str = "") -> Any:
-    """Plain config values, with every range replaced by what `pick(parameter name, range)` says."""
-    if isinstance(space, Choice):
-        label = pick(name, space)
-        option = space.option(label)
-        conditional = f"{name}.{label}" if isinstance(option, dict | Choice) else name
-        return resolve(option, pick, conditional)
-    if isinstance(space, Range):
-        return pick(name, space)
-    if isinstance(space, dict):
-        prefix = f"{name}." if name else ""
-        return {key: resolve(item, pick, f"{prefix}{key}") for key, item in space.items()}
-    if isinstance(space, list):
-        return [resolve(item, pick, f"{name}.{index}") for index, item in enumerate(space)]
-    return space
 
 
 def suggest(space: Any, trial: optuna.Trial) -> dict[str, Any]:

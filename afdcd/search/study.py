@@ -116,7 +116,7 @@ class StudyConfig(FrozenConfig):
     grace: int | None = None  # iterations before a trial may be stopped; default: one validation
     reduction: int = 3  # of the trials at a rung, one in `reduction` goes on
     max_concurrent: int | None = None  # default: as many as the cluster holds
-    register: int = 3  # how many of the best students become model versions
+    keep: int = 3  # how many of the best students become model versions
     enqueue: tuple[dict[str, Any], ...] = ()  # settings to run first and at full length
 
 
@@ -183,4 +183,3 @@ def _without_password(url: str) -> str:
 
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
-

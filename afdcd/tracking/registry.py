@@ -86,7 +86,9 @@ def fetch(model: str) -> Path:
         place = Path(mlflow.artifacts.download_artifacts(model))
     except (MlflowException, OSError) as error:
         reason = str(error).splitlines()[0][:300]
-        raise UserError(f"{model}: not in the registry at {mlflow.get_tracking_uri()}: {reason}") from None
+        raise UserError(
+            f"{model}: not in the registry at {mlflow.get_tracking_uri()}: {reason}"
+        ) from None
     found = sorted(place.rglob("*.safetensors"))
     if not found:
         raise UserError(f"{model}: holds no .safetensors file; it was not registered by afdcd")

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
@@ -137,9 +136,7 @@ class Tracker:
             path.write_bytes(data)
             self.client.log_artifact(run, str(path), folder)
 
-    def _create(
-        self, key: str, title: str, tags: dict[str, str], parent: str | None = None
-    ) -> str:
+    def _create(self, key: str, title: str, tags: dict[str, str], parent: str | None = None) -> str:
         tags = {JOB: key, "git_commit": self.commit, **tags, **({PARENT: parent} if parent else {})}
         return self.client.create_run(self.experiment, run_name=title, tags=tags).info.run_id
 
@@ -189,7 +186,9 @@ def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
 def _metrics(result: dict[str, Any], stamp: int) -> list[Metric]:
     """One report as MLflow metrics: scores at its iteration, losses at theirs."""
     step = result["iteration"]
-    scores = {name: result[name] for name in ("miou", "pixel_accuracy", "iteration") if name in result}
+    scores = {
+        name: result[name] for name in ("miou", "pixel_accuracy", "iteration") if name in result
+    }
     scores |= {f"iou/{name}": value for name, value in result.get("iou", {}).items()}
     if "seconds" in result:
         scores[f"{result['device']}_hours"] = device_hours(result)

@@ -38,9 +38,7 @@ def save_checkpoint(
     (folder / "state.json").write_text(json.dumps(header))
 
 
-def load_checkpoint(
-    folder: Path, step: nn.Module, optimizer: torch.optim.Optimizer
-) -> Progress:
+def load_checkpoint(folder: Path, step: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
     """Restore `step` and `optimizer` in place and return how far the run was.
 
     Raises:
@@ -50,14 +48,18 @@ def load_checkpoint(
         header = json.loads((folder / "state.json").read_text())
         payload = (folder / "state.safetensors").read_bytes()
     except (OSError, ValueError) as error:
-        raise UserError(f"{folder}: no usable checkpoint ({error}); delete it to start again") from None
+        raise UserError(
+            f"{folder}: no usable checkpoint ({error}); delete it to start again"
+        ) from None
     if header["version"] != VERSION:
         raise UserError(
             f"{folder}: checkpoint version {header['version']}, this is version {VERSION}; "
             "finish the run with the afdcd that started it, or delete the checkpoint"
         )
     if hashlib.sha256(payload).hexdigest() != header["sha256"]:
-        raise UserError(f"{folder}: checkpoint is damaged (sha256 differs); delete it to start again")
+        raise UserError(
+            f"{folder}: checkpoint is damaged (sha256 differs); delete it to start again"
+        )
     _restore(load(payload), step, optimizer, folder)
     return validate(Progress, header["progress"])
 

@@ -8,9 +8,7 @@ from afdcd.training.job import Job
 from afdcd.training.worker import train_loop
 
 
-def build_trainer(
-    job: Job, *, gpu: bool, callbacks: list[ray.train.UserCallback]
-) -> TorchTrainer:
+def build_trainer(job: Job, *, gpu: bool, callbacks: list[ray.train.UserCallback]) -> TorchTrainer:
     """A trainer that continues from the job's last checkpoint if there is one.
 
     Ray Train finds the checkpoint by storage path and run name, hence one folder per job.

@@ -45,7 +45,11 @@ def teacher_outputs(teacher: nn.Module | None, images: Tensor) -> SegOutput | No
 
 
 def mask_noise(
-    shape: tuple[int, int, int], seed: int, iteration: int, rank: int, world: int,
+    shape: tuple[int, int, int],
+    seed: int,
+    iteration: int,
+    rank: int,
+    world: int,
     device: torch.device,
 ) -> Float[Tensor, "b 1 h w"]:
     """Uniform [0, 1) noise of this rank's slice of the global batch.

@@ -30,7 +30,9 @@ class TrainingConfig(FrozenConfig):
     weight_decay: NonNegativeFloat = 1e-4
     poly_power: PositiveFloat = 0.9
     aux_weight: NonNegativeFloat = 0.4
-    distiller_clip: PositiveFloat = 15.0  # L2 norm of the distiller's gradient; the student's is free
+    distiller_clip: PositiveFloat = (
+        15.0  # L2 norm of the distiller's gradient; the student's is free
+    )
     precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto: bf16 on GPU, fp32 on CPU
     seed: int = Field(default=0, ge=0)
 
@@ -85,7 +87,9 @@ class ResourcesConfig(FrozenConfig):
 
     workers: PositiveInt = 1
     cpus_per_worker: PositiveFloat = 1.0
-    device: Literal["auto", "cpu", "gpu"] = "auto"  # auto: one GPU per worker if the cluster has them
+    device: Literal["auto", "cpu", "gpu"] = (
+        "auto"  # auto: one GPU per worker if the cluster has them
+    )
 
 
 class TrialConfig(FrozenConfig):
@@ -152,7 +156,9 @@ class TrialConfig(FrozenConfig):
 def pair_shapes(student: ModelConfig, teacher: ModelConfig, classes: int) -> PairShapes:
     student_tap, teacher_tap = _encoder_tap(student, classes), _encoder_tap(teacher, classes)
     if student_tap.stride != teacher_tap.stride:
-        raise ValueError(f"strides {student_tap.stride} and {teacher_tap.stride} of the pair differ")
+        raise ValueError(
+            f"strides {student_tap.stride} and {teacher_tap.stride} of the pair differ"
+        )
     return PairShapes(
         student_channels=student_tap.channels,
         teacher_channels=teacher_tap.channels,

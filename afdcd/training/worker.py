@@ -102,7 +102,13 @@ def _prepare(job: Job) -> _Run:
         wrapped = DistributedDataParallel(step, device_ids=ids)
     optimizer = build_optimizer(job.config.training, step.parameters())
     run = _Run(
-        job, device, context.get_world_rank(), context.get_world_size(), step, wrapped, teacher,
+        job,
+        device,
+        context.get_world_rank(),
+        context.get_world_size(),
+        step,
+        wrapped,
+        teacher,
         optimizer,
     )
     checkpoint = ray.train.get_checkpoint()
@@ -137,8 +143,14 @@ def _train_until(run: _Run, stop: int) -> dict[str, Any]:
     training = run.config.training
     curve: dict[str, Any] = {"iteration": []}
     batches = train_batches(
-        run.config.data, run.config.data.root, seed=training.seed, batch=training.batch,
-        rank=run.rank, world=run.world, start=run.progress.iteration, stop=stop,
+        run.config.data,
+        run.config.data.root,
+        seed=training.seed,
+        batch=training.batch,
+        rank=run.rank,
+        world=run.world,
+        start=run.progress.iteration,
+        stop=stop,
     )
     every = max(1, training.validate_every // LOG_POINTS)
     for iteration, (images, labels) in enumerate(batches, run.progress.iteration):
@@ -184,7 +196,10 @@ def _validate(run: _Run) -> dict[str, Any]:
     data = run.config.data
     images = evaluation_images(data, data.root, "val", run.rank, run.world)
     matrix = evaluate(
-        run.step.student, images, len(DATASETS[data.dataset].classes), run.device,
+        run.step.student,
+        images,
+        len(DATASETS[data.dataset].classes),
+        run.device,
         autocast=torch.bfloat16 if run.bf16 else None,
     )
     if run.world > 1:

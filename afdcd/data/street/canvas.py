@@ -43,7 +43,9 @@ class Camera:
 class Canvas:
     """A picture and a label map; a shape without train id leaves the label as it is."""
 
-    def __init__(self, height: int, width: int, camera: Camera, haze: Colour, density: float) -> None:
+    def __init__(
+        self, height: int, width: int, camera: Camera, haze: Colour, density: float
+    ) -> None:
         self.camera = camera
         self._haze, self._density = haze, density
         size = width * _OVERSAMPLING, height * _OVERSAMPLING
@@ -89,8 +91,13 @@ class Canvas:
             self._mark.ellipse(box, fill=train_id)
 
     def upright(
-        self, x: float, z: float, size: tuple[float, float], colour: Colour,
-        train_id: int | None = None, base: float = 0.0,
+        self,
+        x: float,
+        z: float,
+        size: tuple[float, float],
+        colour: Colour,
+        train_id: int | None = None,
+        base: float = 0.0,
     ) -> None:
         """A rectangle that faces the camera: `size` is (width, height), `base` its lower edge."""
         self.polygon(rectangle(x, z, size, base), colour, train_id)

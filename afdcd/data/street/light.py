@@ -18,7 +18,8 @@ def photograph(
     amplitude = np.zeros(256, dtype=np.float32)
     # Overlapping ranges: texture alone must not give the class away.
     amplitude[:8] = scene_rng.uniform(
-        (0.0, 0.04, 0.03, 0.03, 0.10, 0.02, 0.02, 0.04), (0.02, 0.16, 0.12, 0.14, 0.24, 0.1, 0.08, 0.12)
+        (0.0, 0.04, 0.03, 0.03, 0.10, 0.02, 0.02, 0.04),
+        (0.02, 0.16, 0.12, 0.14, 0.24, 0.1, 0.08, 0.12),
     )
     fine = rng.standard_normal((height, width), dtype=np.float32)
     coarse = _cloud(rng, height, width)

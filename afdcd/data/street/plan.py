@@ -13,11 +13,22 @@ from afdcd.data.street.canvas import Colour, mix
 Rng = np.random.Generator
 _FAR = 90.0
 _STONE: tuple[Colour, ...] = (
-    (150, 146, 140), (176, 160, 134), (120, 118, 120), (146, 92, 74), (196, 190, 178), (104, 112, 96)
+    (150, 146, 140),
+    (176, 160, 134),
+    (120, 118, 120),
+    (146, 92, 74),
+    (196, 190, 178),
+    (104, 112, 96),
 )
 _PAINT: tuple[Colour, ...] = (
-    (170, 172, 176), (60, 62, 68), (190, 40, 36), (40, 70, 140), (224, 222, 216), (96, 104, 90),
-    (150, 146, 140), (214, 170, 40),
+    (170, 172, 176),
+    (60, 62, 68),
+    (190, 40, 36),
+    (40, 70, 140),
+    (224, 222, 216),
+    (96, 104, 90),
+    (150, 146, 140),
+    (214, 170, 40),
 )
 
 
@@ -106,7 +117,9 @@ def _plan_traffic(rng: Rng, scene: Scene) -> None:
     for _ in range(rng.integers(1, 5)):
         lane = rng.choice([-1.0, 1.0])
         speed = -lane * rng.uniform(0.4, 1.6)
-        scene.things.append(_vehicle(rng, lane * scene.road * 0.42, rng.uniform(8, 50), speed=speed))
+        scene.things.append(
+            _vehicle(rng, lane * scene.road * 0.42, rng.uniform(8, 50), speed=speed)
+        )
     for _ in range(rng.integers(0, 3)):
         crossing = _pedestrian(rng, rng.uniform(-1, 1) * scene.road, rng.uniform(6, 26))
         scene.things.append(crossing)
