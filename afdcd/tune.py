@@ -6,7 +6,7 @@ import sys
 
 from afdcd import storage
 from afdcd.cli import INTERRUPTED, run
-from afdcd.search.conduct import Report, run_study
+from afdcd.search.conduct import PICTURES, Report, run_study
 from afdcd.search.file import SearchSpace, load_space
 from afdcd.search.progress import aligned, percent, trials_table
 from afdcd.tracking.server import storage_root, tracking_uri
@@ -73,7 +73,7 @@ def _next_commands(space: SearchSpace) -> str:
     look = f"  open {uri}" if uri.startswith("http") else f"  mlflow ui --backend-store-uri {uri}"
     given = "AFDCD_STORAGE" in os.environ
     prefix = f"AFDCD_STORAGE={storage_root()} " if given else ""
-    pictures = storage.join(storage_root(), "studies", space.name, "pictures")
+    pictures = storage.join(storage_root(), "studies", space.name, PICTURES)
     return "\n".join(
         [
             "look at the study and choose a student:",

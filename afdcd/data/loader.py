@@ -46,6 +46,13 @@ class DataConfig(FrozenConfig):
     normalisation: Normalisation = "imagenet"
     loader_workers: NonNegativeInt = 0
 
+    @property
+    def location(self) -> str:
+        """`root`, which is known once the data are prepared."""
+        if self.root is None:
+            raise ValueError("the data set is not prepared yet: data.root is None")
+        return self.root
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.root is None and self.dataset != "synthetic":

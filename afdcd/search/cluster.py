@@ -27,6 +27,13 @@ class Cluster:
     def uses_gpu(self, resources: ResourcesConfig) -> bool:
         return resources.device == "gpu" or (resources.device == "auto" and self.gpus >= 1)
 
+    def alone(self, resources: ResourcesConfig) -> ResourcesConfig:
+        """For a run beside which nothing else runs: on one CPU host, all of its cores."""
+        if self.uses_gpu(resources) or self.nodes > 1:
+            return resources
+        share = max(resources.cpus_per_worker, self.cpus // resources.workers)
+        return resources.updated(cpus_per_worker=share)
+
     def capacity(self, resources: ResourcesConfig) -> int:
         """How many trials of this kind run at the same time.
 

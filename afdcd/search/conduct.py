@@ -19,7 +19,7 @@ from afdcd.search.measure import Score
 from afdcd.search.progress import Progress
 from afdcd.search.study import Proposal, Study, open_study
 from afdcd.search.teachers import Teacher, Teachers
-from afdcd.search.winners import Candidate, register_best
+from afdcd.search.winners import Candidate, register_best, save_pictures
 from afdcd.tracking.runs import Tracker
 from afdcd.tracking.server import storage_root, study_database
 from afdcd.training.job import End, Job
@@ -30,6 +30,7 @@ OUTCOMES = {
     TrialState.PRUNED: "pruned",
     TrialState.FAIL: "failed",
 }
+PICTURES = "pictures"  # of the study's folder: test images to try a student on
 
 
 @dataclass
@@ -189,6 +190,7 @@ class _Conductor:
         winners = [self._candidate(study, t) for t in study.best(self.space.study.keep)]
         data = self.space.examples[0].data
         scores = register_best(self.space.name, winners, self.tracker, self.cluster, data)
+        save_pictures(storage.join(self.folder, PICTURES), data)
         teachers = list(self.teachers.values())
         return Report(True, study.trials_so_far(), teachers, winners, scores)
 

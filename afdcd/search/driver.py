@@ -4,6 +4,7 @@ Tune schedules, restarts and stops; the decisions and the record of them are the
 nothing that Tune saves is ever read back.
 """
 
+import logging
 import os
 from typing import Any, Protocol
 
@@ -80,6 +81,7 @@ def run_jobs(
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "3600")
+    logging.getLogger("ray.tune").setLevel(logging.ERROR)  # it misses the loggers turned off above
     relay = _Relay(listeners)
     tune.run(
         _run_job,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import ray
 import torch
 
-from afdcd.data.catalog import DATASETS
+from afdcd.data.catalog import DATASETS, Role
 from afdcd.data.loader import DataConfig, evaluation_images
 from afdcd.search.cluster import Cluster
 from afdcd.tasks.segmentation import evaluate
@@ -21,20 +21,20 @@ class Score:
     iou: dict[str, float]
 
 
-def measure(weights: list[str], data: DataConfig, role: str, cluster: Cluster) -> list[Score]:
+def measure(weights: list[str], data: DataConfig, role: Role, cluster: Cluster) -> list[Score]:
     """Evaluate .safetensors networks (path or URI) on a split, as many at a time as fit."""
     gpu = 1 if cluster.gpus >= 1 else 0
     task = ray.remote(num_cpus=1, num_gpus=gpu, max_retries=2)(_measure)
     return ray.get([task.remote(uri, data, role) for uri in weights])
 
 
-def _measure(weights: str, data: DataConfig, role: str) -> Score:
+def _measure(weights: str, data: DataConfig, role: Role) -> Score:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if device.type == "cpu":
         torch.set_num_threads(1)
     network, _ = load_from(weights)
     classes = DATASETS[data.dataset].classes
-    images = evaluation_images(data, data.root, role)
+    images = evaluation_images(data, data.location, role)
     matrix = evaluate(network.to(device), images, len(classes), device)
     iou = dict(zip(classes, matrix.iou().tolist(), strict=True))
     return Score(matrix.miou, matrix.pixel_accuracy, iou)

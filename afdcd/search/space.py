@@ -136,12 +136,9 @@ def resolve(
         return resolve(option, pick, conditional, key, written, places)
     if isinstance(space, Range):
         return pick(name, space)
-    if isinstance(space, dict):
-        items = space.items()
-    elif isinstance(space, list):
-        items = enumerate(space)
-    else:
+    if not isinstance(space, dict | list):
         return space
+    items = space.items() if isinstance(space, dict) else enumerate(space)
     prefix = f"{name}." if name else ""
     parts = {
         part: resolve(item, pick, f"{prefix}{part}", (*key, part), (*written, part), places)

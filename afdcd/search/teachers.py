@@ -89,9 +89,9 @@ class Teachers:
         name = f"teacher-{fingerprint[:12]}"
         title = f"teacher {trial.pair.student.name}"
         folder = storage.join(storage_root(), "teachers", name)
-        job = Job(name=name, title=title, config=trial, folder=folder)
+        alone = trial.updated(resources=self._cluster.alone(trial.resources))
+        job = Job(name=name, title=title, config=alone, folder=folder)
         source = OneJob(job)
-        self._cluster.capacity(trial.resources)
         if not run_jobs(source, self._listeners, self._cluster, folder=folder, concurrency=1):
             return None
         if source.end is None or source.end.outcome != "completed":

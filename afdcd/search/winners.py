@@ -1,11 +1,15 @@
 """The best students become model versions, each with the evidence a person chooses by."""
 
+import io
 from dataclasses import dataclass
+from pathlib import Path
 
 from optuna.trial import FrozenTrial
+from PIL import Image
 
 from afdcd import storage
 from afdcd.data.loader import DataConfig
+from afdcd.data.shards import open_split
 from afdcd.models.weights import NetworkCard
 from afdcd.search.cluster import Cluster
 from afdcd.search.measure import Score, measure
@@ -54,6 +58,16 @@ def register_best(
         register(tracker.client, version, storage.read_bytes(candidate.weights))
         tracker.client.log_metric(candidate.run, "test_miou", score.miou)
     return scores
+
+
+def save_pictures(folder: str, data: DataConfig, count: int = 6) -> None:
+    """A few test images as PNG files, for a first look at what a student predicts."""
+    rows = open_split(data.location, data.dataset, data.protocol, "test")
+    for index in range(0, len(rows), -(-len(rows) // count)):
+        key, image, _ = rows[index]
+        picture = io.BytesIO()
+        Image.fromarray(image).save(picture, "PNG")
+        storage.write_bytes(storage.join(folder, f"{Path(key).name}.png"), picture.getvalue())
 
 
 def _tags(

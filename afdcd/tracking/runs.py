@@ -186,9 +186,8 @@ def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
 def _metrics(result: dict[str, Any], stamp: int) -> list[Metric]:
     """One report as MLflow metrics: scores at its iteration, losses at theirs."""
     step = result["iteration"]
-    scores = {
-        name: result[name] for name in ("miou", "pixel_accuracy", "iteration") if name in result
-    }
+    known = ("miou", "pixel_accuracy", "iteration")
+    scores: dict[str, float] = {name: result[name] for name in known if name in result}
     scores |= {f"iou/{name}": value for name, value in result.get("iou", {}).items()}
     if "seconds" in result:
         scores[f"{result['device']}_hours"] = device_hours(result)

@@ -1,5 +1,6 @@
 """Where runs are recorded: the MLflow server of MLFLOW_TRACKING_URI, else a SQLite file."""
 
+import logging
 import os
 import socket
 import subprocess
@@ -17,6 +18,8 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from afdcd.config import UserError
+
+logging.getLogger("mlflow").setLevel(logging.WARNING)
 
 EXPERIMENT = "afdcd"
 

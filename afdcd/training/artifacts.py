@@ -12,7 +12,7 @@ from torch import nn
 
 from afdcd import storage
 from afdcd.data.catalog import DATASETS
-from afdcd.data.loader import DataConfig, evaluation_images
+from afdcd.data.loader import evaluation_images
 from afdcd.data.shards import open_split
 from afdcd.models.complexity import gmacs, parameters
 from afdcd.models.weights import NetworkCard, load_network, save_network
@@ -60,29 +60,28 @@ def save_panel(
 ) -> None:
     """Write rows of image, ground truth, teacher and student, spread over the validation split."""
     dataset = DATASETS[job.config.data.dataset]
-    rows = list(_panel_rows(job.config.data, student, teacher, device))
+    rows = list(_panel_rows(job, student, teacher, device))
     picture = io.BytesIO()
     panel(rows, dataset.palette, dataset.classes).save(picture, "PNG")
     storage.write_bytes(storage.join(job.folder, PANEL_FILE), picture.getvalue())
 
 
 def _panel_rows(
-    data: DataConfig, student: nn.Module, teacher: nn.Module | None, device: torch.device
+    job: Job, student: nn.Module, teacher: nn.Module | None, device: torch.device
 ) -> Iterator[PanelRow]:
-    count = len(open_split(data.root, data.dataset, data.protocol, "val"))
-    spread = evaluation_images(data, data.root, "val", rank=0, world=max(1, count // PANEL_ROWS))
+    data = job.config.data
+    count = len(open_split(data.location, data.dataset, data.protocol, "val"))
+    spread = evaluation_images(data, data.location, "val", rank=0, world=max(1, count // PANEL_ROWS))
     for _, image, truth in islice(spread, PANEL_ROWS):
-        labels = [
-            None if network is None else _labels(network, image.to(device))
-            for network in (teacher, student)
-        ]
-        yield denormalise(image[0], data.normalisation), truth[0].numpy(), *labels
+        picture, image = denormalise(image[0], data.normalisation), image.to(device)
+        taught = None if teacher is None else _labels(teacher, image)
+        yield picture, truth[0].numpy(), taught, _labels(student, image)
 
 
 def _labels(network: nn.Module, image: torch.Tensor) -> np.ndarray:
     was_training = network.training
     network.eval()
     with torch.inference_mode():
-        labels = predict_labels(network, image, tuple(image.shape[-2:]))
+        labels = predict_labels(network, image, (image.shape[-2], image.shape[-1]))
     network.train(was_training)
     return labels[0].cpu().numpy()

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from afdcd.data.catalog import IGNORE
 from afdcd.models.outputs import SegOutput
+from afdcd.models.zoo import SegmentationNetwork
 from afdcd.seeds import derive
 from afdcd.tasks.segmentation import task_terms
 
@@ -18,7 +19,7 @@ from afdcd.tasks.segmentation import task_terms
 class DistillationStep(nn.Module):
     """What DDP wraps: images and the teacher's outputs in, named weighted loss terms out."""
 
-    def __init__(self, student: nn.Module, distiller: nn.Module, aux_weight: float) -> None:
+    def __init__(self, student: SegmentationNetwork, distiller: nn.Module, aux_weight: float) -> None:
         super().__init__()
         self.student = student
         self.distiller = distiller

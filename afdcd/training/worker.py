@@ -1,5 +1,6 @@
 """The loop that one Ray Train worker runs; the same for trials, teachers and single runs."""
 
+import math
 import tempfile
 import time
 from collections.abc import Iterator
@@ -132,9 +133,9 @@ def _build(job: Job, device: torch.device) -> tuple[DistillationStep, Segmentati
         teacher = teacher.eval().requires_grad_(False)
     layout = torch.channels_last if device.type == "cuda" else torch.contiguous_format
     step = DistillationStep(student, distiller, config.training.aux_weight)
-    step.to(device, memory_format=layout).train()
+    step.to(device=device, memory_format=layout).train()  # type: ignore[call-overload]
     if teacher is not None:
-        teacher.to(device, memory_format=layout)
+        teacher.to(device=device, memory_format=layout)  # type: ignore[call-overload]
     return step, teacher
 
 
@@ -144,7 +145,7 @@ def _train_until(run: _Run, stop: int) -> dict[str, Any]:
     curve: dict[str, Any] = {"iteration": []}
     batches = train_batches(
         run.config.data,
-        run.config.data.root,
+        run.config.data.location,
         seed=training.seed,
         batch=training.batch,
         rank=run.rank,
@@ -156,7 +157,7 @@ def _train_until(run: _Run, stop: int) -> dict[str, Any]:
     for iteration, (images, labels) in enumerate(batches, run.progress.iteration):
         set_learning_rate(run.optimizer, lr := learning_rate(training, iteration))
         terms = _iterate(run, iteration, images.to(run.device), labels.to(run.device).long())
-        bad = [name for name, value in terms.items() if not value - value == 0.0]
+        bad = [name for name, value in terms.items() if not math.isfinite(value)]
         if (iteration + 1) % every == 0 or bad:
             curve["iteration"].append(iteration + 1)
             for name, value in {**terms, "total": sum(terms.values()), "lr": lr}.items():
@@ -185,8 +186,9 @@ def _iterate(run: _Run, iteration: int, images: Tensor, labels: Tensor) -> dict[
     run.optimizer.zero_grad(set_to_none=True)
     torch.stack(list(terms.values())).sum().backward()
     values = mean_over_ranks(terms)
-    if all(value - value == 0.0 for value in values.values()):
-        nn.utils.clip_grad_norm_(run.step.distiller.parameters(), training.distiller_clip)
+    if all(map(math.isfinite, values.values())):
+        if adapters := list(run.step.distiller.parameters()):
+            nn.utils.clip_grad_norm_(adapters, training.distiller_clip)
         run.optimizer.step()
     return values
 
@@ -194,7 +196,7 @@ def _iterate(run: _Run, iteration: int, images: Tensor, labels: Tensor) -> dict[
 def _validate(run: _Run) -> dict[str, Any]:
     """Each validation image once over all ranks; the same numbers on every rank."""
     data = run.config.data
-    images = evaluation_images(data, data.root, "val", run.rank, run.world)
+    images = evaluation_images(data, run.config.data.location, "val", run.rank, run.world)
     matrix = evaluate(
         run.step.student,
         images,
