@@ -14,8 +14,7 @@ OMNI = {"groups": 4, "patch": (2, 2), "temperature": 0.7, "negatives": "other_gr
 VARIANTS = {
     "omni_official_M4_patch22_t0.7": OMNI,
     "omni_all_others_M4_patch22_t0.7": OMNI | {"negatives": "all_others"},
-    "spatial_M1_patch44_t0.7": OMNI
-    | {"groups": 1, "patch": (4, 4), "negatives": "all_others"},
+    "spatial_M1_patch44_t0.7": OMNI | {"groups": 1, "patch": (4, 4), "negatives": "all_others"},
     "channel_M4_patch11_t0.7": OMNI | {"patch": (1, 1)},
 }
 
