@@ -70,6 +70,14 @@ def test_resnet_starts_with_unit_batch_norms_and_kaiming_convolutions() -> None:
     assert weight.std().item() == pytest.approx(math.sqrt(2 / (9 * 512)), rel=0.01)
 
 
+def test_mobilenetv2_starts_with_fan_out_of_all_channels_even_where_depthwise() -> None:
+    torch.manual_seed(0)
+    encoder = MobileNetV2()
+    depthwise, pointwise = encoder.features[17].conv[3], encoder.features[17].conv[6]
+    assert depthwise.weight.std().item() == pytest.approx(math.sqrt(2 / (9 * 960)), rel=0.03)
+    assert pointwise.weight.std().item() == pytest.approx(math.sqrt(2 / 320), rel=0.03)
+
+
 def test_unknown_encoder_lists_the_right_names() -> None:
     with pytest.raises(ValueError, match=r"resnet18, resnet101, mobilenetv2.*timm:resnet10t"):
         check_encoder("timm:resnet10tt")

@@ -24,6 +24,15 @@ def test_aspp_sees_the_mean_of_the_image_everywhere() -> None:
     torch.testing.assert_close(views[0][:, 16:], expected)
 
 
+def test_pyramid_pools_to_grids_of_1_2_3_6() -> None:
+    pyramid = PyramidPooling(8)
+    grids: list[tuple[int, ...]] = []
+    for branch in pyramid.branches:
+        branch.register_forward_hook(lambda _m, inputs, _o: grids.append(inputs[0].shape[2:]))
+    pyramid(torch.zeros(2, 8, 12, 18))
+    assert grids == [(1, 1), (2, 2), (3, 3), (6, 6)]
+
+
 def test_pyramid_keeps_the_map_and_resizes_means_with_aligned_corners() -> None:
     pyramid = PyramidPooling(8).eval()
     x = torch.randn(1, 8, 12, 12, generator=torch.Generator().manual_seed(0))
