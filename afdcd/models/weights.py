@@ -77,7 +77,7 @@ def load_network(path: str | Path) -> tuple[SegmentationNetwork, NetworkCard]:
 def load_weights(network: SegmentationNetwork, path: str | Path) -> None:
     """Fill `network` from a safetensors file with our keys, or those of CIRKD v1 and Af-DCD.
 
-    A published .pth must have been converted to safetensors; the README shows how.
+    A published .pth must have been converted to safetensors; the error for a .pth says how.
 
     Raises:
         UserError: one line: missing, pickled, cut short, another head width, or other weights.
