@@ -164,7 +164,10 @@ def test_place_that_cannot_be_written_is_one_line(
 
 
 def test_too_large_a_picture_for_the_device_does_not_stop_the_rest(
-    verb: Predict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    verb: Predict,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     _picture(tmp_path / "a.png")
 

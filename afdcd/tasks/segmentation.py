@@ -3,7 +3,7 @@
 Axes: b images, k classes, h w rows and columns of the logits, H W of the label map.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -59,7 +59,7 @@ def predict_labels(
 
 
 def _upsampled_argmax(
-    logits: Float[Tensor, "b k h w"], size: tuple[int, int]
+    logits: Float[Tensor, "b k h w"], size: Sequence[int]
 ) -> Int[Tensor, "b H W"]:
     # Upsampled in half precision, neighbouring classes would tie.
     logits = logits.float()
@@ -71,7 +71,7 @@ def _upsampled_argmax(
     return labels
 
 
-def _upsample(logits: Float[Tensor, "b k h w"], size: Iterable[int]) -> Float[Tensor, "b k H W"]:
+def _upsample(logits: Float[Tensor, "b k h w"], size: Sequence[int]) -> Float[Tensor, "b k H W"]:
     return F.interpolate(logits, size=tuple(size), mode="bilinear", align_corners=True)
 
 
