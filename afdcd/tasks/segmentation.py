@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Integer
 from torch import Tensor, nn
 
 from afdcd.data.catalog import IGNORE
@@ -22,7 +22,7 @@ CLASS_CHUNK = 32
 
 def task_terms(
     output: SegOutput,
-    labels: Int[Tensor, "b H W"],
+    labels: Integer[Tensor, "b H W"],
     valid: Tensor,
     *,
     aux_weight: float = AUX_WEIGHT,
@@ -43,7 +43,7 @@ def task_terms(
 
 
 def _cross_entropy_sum(
-    logits: Float[Tensor, "b k h w"], labels: Int[Tensor, "b H W"]
+    logits: Float[Tensor, "b k h w"], labels: Integer[Tensor, "b H W"]
 ) -> Float[Tensor, ""]:
     # Sums over a million pixels are meaningless in half precision.
     exact = logits.to(torch.promote_types(logits.dtype, torch.float32))
