@@ -14,7 +14,7 @@ from torch import nn
 from afdcd.cli import run
 from afdcd.config import UserError
 from afdcd.data.images import BadPicture, decode, to_rgb
-from afdcd.data.transforms import NORMALISATIONS, normalise
+from afdcd.data.transforms import NORMALISATIONS, Normalisation, normalise
 from afdcd.models.weights import NetworkCard, load_network
 from afdcd.tasks.device import choose_device
 from afdcd.tasks.pictures import LabelMap, Picture, mask, overlay
@@ -33,16 +33,14 @@ def main(argv: list[str] | None = None) -> int:
     pictures = find_pictures(args.images, args.out)
     device = choose_device(args.device)
     network, card = load_network(fetch(args.model))
-    if card.normalisation not in NORMALISATIONS:
-        known = ", ".join(NORMALISATIONS)
-        raise UserError(f"{args.model}: normalisation {card.normalisation!r} is none of {known}")
+    normalisation = _normalisation(card, args.model)
     network.to(device).eval()
     failed = 0
     started = time.monotonic()
     for source, stem in pictures.items():
         try:
             image = to_rgb(decode(source.read_bytes()))
-            labels = _label(network, image, card, device)
+            labels = _label(network, image, normalisation, device)
         except (OSError, BadPicture, torch.OutOfMemoryError) as error:
             failed += 1
             print(f"error: {source}: {_reason(error)}", file=sys.stderr)
@@ -134,8 +132,18 @@ def _targets(out: Path, stem: Path) -> tuple[Path, Path]:
     return out / f"{stem}.png", out / f"{stem}_overlay.jpg"
 
 
-def _label(network: nn.Module, image: Picture, card: NetworkCard, device: torch.device) -> LabelMap:
-    pixels = normalise(image, card.normalisation)[None].to(device)
+def _normalisation(card: NetworkCard, model: str) -> Normalisation:
+    for known in NORMALISATIONS:
+        if known == card.normalisation:
+            return known
+    names = ", ".join(NORMALISATIONS)
+    raise UserError(f"{model}: normalisation {card.normalisation!r} is none of {names}")
+
+
+def _label(
+    network: nn.Module, image: Picture, normalisation: Normalisation, device: torch.device
+) -> LabelMap:
+    pixels = normalise(image, normalisation)[None].to(device)
     with torch.inference_mode():
         return predict_labels(network, pixels, image.shape[:2])[0].cpu().numpy()
 

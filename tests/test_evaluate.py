@@ -2,18 +2,23 @@
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from afdcd import evaluate
 from afdcd.cli import run
-from afdcd.data.catalog import CAMVID, SYNTHETIC
+from afdcd.data.catalog import CAMVID, IGNORE, SYNTHETIC
 from afdcd.data.loader import DataConfig
+from afdcd.data.shards import open_split
+from afdcd.data.synthetic import SyntheticConfig, prepare_synthetic
+from afdcd.data.transforms import normalise
 from afdcd.models.outputs import SegOutput
-from afdcd.models.weights import NetworkCard
+from afdcd.models.weights import NetworkCard, save_network
 from afdcd.models.zoo import ModelConfig
 
 MODEL = ModelConfig(head="pspnet", encoder="mobilenetv2")
@@ -133,6 +138,31 @@ def test_dataset_of_the_card_that_is_unknown_is_refused(
 def test_empty_split_is_refused(verb: Evaluate, capsys: pytest.CaptureFixture[str]) -> None:
     assert verb(images=0) == 2
     assert "no images in dev/val" in capsys.readouterr().err
+
+
+def test_network_file_and_prepared_shards_give_the_accuracy_of_a_plain_loop(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, file = str(tmp_path / "shards"), tmp_path / "student.safetensors"
+    prepare_synthetic(root, SyntheticConfig(height=64, width=80, train=6, val=3, test=2))
+    torch.manual_seed(0)
+    model = ModelConfig(head="pspnet", encoder="timm:lcnet_050", aux=False)
+    network = model.build(len(SYNTHETIC.classes)).eval()
+    save_network(file, network, CARD.updated(model=model))
+    arguments = [str(file), "--data", root, "--device", "cpu", "--protocol", "official", "--json"]
+    assert run(evaluate.main, arguments) == 0
+    scores = json.loads(capsys.readouterr().out.splitlines()[-1])
+    right = counted = 0
+    rows = open_split(root, "synthetic", "official", "val")
+    for _, image, label in (rows[index] for index in range(len(rows))):
+        with torch.no_grad():
+            logits = network(normalise(image, "imagenet")[None]).logits
+        full = F.interpolate(logits, label.shape, mode="bilinear", align_corners=True)
+        kept = label != IGNORE
+        right += int((full.argmax(1)[0].numpy() == label)[kept].sum())
+        counted += int(kept.sum())
+    assert scores["images"] == 3
+    assert scores["pixel_accuracy"] == pytest.approx(right / counted)
 
 
 def test_help_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:

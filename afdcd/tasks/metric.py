@@ -4,7 +4,7 @@ Rows are labels, columns are predictions; pixels labelled IGNORE are counted now
 """
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Integer
 from torch import Tensor
 
 from afdcd.data.catalog import IGNORE
@@ -23,7 +23,7 @@ class ConfusionMatrix:
             classes, classes, dtype=torch.int64, device=device
         )
 
-    def update(self, predicted: Int[Tensor, "*pixels"], labels: Int[Tensor, "*pixels"]) -> None:
+    def update(self, predicted: Int[Tensor, "*pixels"], labels: Integer[Tensor, "*pixels"]) -> None:
         """Add pixels of any shape; `predicted` in 0..k-1, `labels` in 0..k-1 or IGNORE.
 
         Raises:

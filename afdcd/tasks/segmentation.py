@@ -3,12 +3,12 @@
 Axes: b images, k classes, h w rows and columns of the logits, H W of the label map.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Integer
 from torch import Tensor, nn
 
 from afdcd.data.catalog import IGNORE
@@ -22,7 +22,7 @@ CLASS_CHUNK = 32
 
 def task_terms(
     output: SegOutput,
-    labels: Int[Tensor, "b H W"],
+    labels: Integer[Tensor, "b H W"],
     valid: Tensor,
     *,
     aux_weight: float = AUX_WEIGHT,
@@ -43,7 +43,7 @@ def task_terms(
 
 
 def _cross_entropy_sum(
-    logits: Float[Tensor, "b k h w"], labels: Int[Tensor, "b H W"]
+    logits: Float[Tensor, "b k h w"], labels: Integer[Tensor, "b H W"]
 ) -> Float[Tensor, ""]:
     # Sums over a million pixels are meaningless in half precision.
     exact = logits.to(torch.promote_types(logits.dtype, torch.float32))
@@ -59,7 +59,7 @@ def predict_labels(
 
 
 def _upsampled_argmax(
-    logits: Float[Tensor, "b k h w"], size: tuple[int, int]
+    logits: Float[Tensor, "b k h w"], size: Sequence[int]
 ) -> Int[Tensor, "b H W"]:
     # Upsampled in half precision, neighbouring classes would tie.
     logits = logits.float()
@@ -71,7 +71,7 @@ def _upsampled_argmax(
     return labels
 
 
-def _upsample(logits: Float[Tensor, "b k h w"], size: Iterable[int]) -> Float[Tensor, "b k H W"]:
+def _upsample(logits: Float[Tensor, "b k h w"], size: Sequence[int]) -> Float[Tensor, "b k H W"]:
     return F.interpolate(logits, size=tuple(size), mode="bilinear", align_corners=True)
 
 
