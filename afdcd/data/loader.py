@@ -54,14 +54,16 @@ class DataConfig(FrozenConfig):
                 f"`python -m afdcd.prepare {self.dataset} --source RAW --out ROOT` wrote"
             )
         if min(self.crop) < 32:
-            raise ValueError(f"crop {list(self.crop)} is too small; both sides must be >= 32 pixels")
+            raise ValueError(
+                f"crop {list(self.crop)} is too small; both sides must be >= 32 pixels"
+            )
         if self.scale[0] > self.scale[1]:
             raise ValueError(f"scale {list(self.scale)} must be [smallest, largest]")
         return self
 
 
 def prepared_root(config: DataConfig, folder: str) -> str:
-    """`config.root`; where that is None, the synthetic set below `folder`, rendered on first use."""
+    """`config.root`; where that is None, the synthetic set in `folder`, rendered on first use."""
     if config.root is not None:
         return config.root
     root = storage.join(folder, "synthetic")
@@ -95,6 +97,8 @@ def train_batches(
         batch_sampler=positions,
         num_workers=config.loader_workers,
         collate_fn=_collate,
+        # Starting a loader draws a number; from the global generator it would shift dropout.
+        generator=torch.Generator(),
         # A forked process must not inherit the threads of an S3 client.
         multiprocessing_context="spawn" if config.loader_workers and "://" in root else None,
     )

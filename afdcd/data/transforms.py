@@ -34,7 +34,7 @@ def normalise(image: UInt8[np.ndarray, "H W 3"], name: Normalisation) -> Float32
     return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))
 
 
-def scale_steps(scale: tuple[float, float], step: float) -> NDArray[np.float64]:
+def scale_steps(scale: tuple[float, float], step: float) -> NDArray[np.floating]:
     """The factors to draw from: `scale[0]`, then every `step` up to and including `scale[1]`."""
     count = int((scale[1] - scale[0]) / step + 1e-6) + 1
     return scale[0] + step * np.arange(count)
@@ -46,14 +46,14 @@ def augment(
     rng: np.random.Generator,
     *,
     crop: tuple[int, int],
-    scales: NDArray[np.float64],
+    scales: NDArray[np.floating],
     flip: bool,
     normalisation: Normalisation,
 ) -> tuple[Float32[Tensor, "3 h w"], UInt8[Tensor, "h w"]]:
     """Random scale, random crop to `crop` (h, w), flip with probability 1/2, normalise.
 
-    Recipe: OSVAI/Af-DCD@5b086a7 `dataset/`: image bilinear, label nearest; what a small image leaves
-    empty at the bottom and right is the mean colour (0 after normalisation) and IGNORE.
+    Recipe: OSVAI/Af-DCD@5b086a7 `dataset/`: image bilinear, label nearest; what a small image
+    leaves empty at the bottom and right is the mean colour (0 after normalisation) and IGNORE.
     Differs in that both use pixel centres, so the label does not shift by half a pixel.
     """
     height, width = image.shape[:2]

@@ -3,6 +3,7 @@
 Metres: x to the right, y up, z ahead. Pixels: columns and rows of the label map.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -43,7 +44,9 @@ class Camera:
 class Canvas:
     """A picture and a label map; a shape without train id leaves the label as it is."""
 
-    def __init__(self, height: int, width: int, camera: Camera, haze: Colour, density: float) -> None:
+    def __init__(
+        self, height: int, width: int, camera: Camera, haze: Colour, density: float
+    ) -> None:
         self.camera = camera
         self._haze, self._density = haze, density
         size = width * _OVERSAMPLING, height * _OVERSAMPLING
@@ -71,7 +74,9 @@ class Canvas:
 
     def flat(self, pixels: Sequence[Pixel], colour: Colour, train_id: int | None = None) -> None:
         """A polygon given in pixels, without haze."""
-        self._paint.polygon([(x * 2, y * 2) for x, y in pixels], fill=_bytes(colour))
+        self._paint.polygon(
+            [(x * _OVERSAMPLING, y * _OVERSAMPLING) for x, y in pixels], fill=_bytes(colour)
+        )
         if train_id is not None:
             self._mark.polygon([(x - 0.25, y - 0.25) for x, y in pixels], fill=train_id)
 
@@ -89,15 +94,19 @@ class Canvas:
             self._mark.ellipse(box, fill=train_id)
 
     def upright(
-        self, x: float, z: float, size: tuple[float, float], colour: Colour,
-        train_id: int | None = None, base: float = 0.0,
+        self,
+        x: float,
+        z: float,
+        size: tuple[float, float],
+        colour: Colour,
+        train_id: int | None = None,
+        base: float = 0.0,
     ) -> None:
         """A rectangle that faces the camera: `size` is (width, height), `base` its lower edge."""
         self.polygon(rectangle(x, z, size, base), colour, train_id)
 
     def _hazed(self, colour: Colour, depth: float) -> Colour:
-        clear = float(np.exp(-self._density * depth))
-        return mix(self._haze, colour, clear)
+        return mix(self._haze, colour, math.exp(-self._density * depth))
 
 
 def rectangle(x: float, z: float, size: tuple[float, float], base: float = 0.0) -> list[Point]:
@@ -107,15 +116,15 @@ def rectangle(x: float, z: float, size: tuple[float, float], base: float = 0.0) 
 
 def mix(first: Colour, second: Colour, share: float) -> Colour:
     """`share` of the second colour, the rest of the first."""
-    a, b, c = (p + (q - p) * share for p, q in zip(first, second, strict=True))
-    return a, b, c
+    (a, b, c), (d, e, f) = first, second
+    return a + (d - a) * share, b + (e - b) * share, c + (f - c) * share
 
 
 def shade(colour: Colour, factor: float) -> Colour:
-    a, b, c = (value * factor for value in colour)
-    return a, b, c
+    a, b, c = colour
+    return a * factor, b * factor, c * factor
 
 
 def _bytes(colour: Colour) -> tuple[int, int, int]:
-    a, b, c = (min(255, max(0, round(value))) for value in colour)
-    return a, b, c
+    a, b, c = colour
+    return min(255, max(0, int(a))), min(255, max(0, int(b))), min(255, max(0, int(c)))

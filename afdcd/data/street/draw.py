@@ -17,8 +17,8 @@ def draw(scene: Scene, frame: int, rng: Rng, height: int, width: int) -> Canvas:
         focal=width * rng.uniform(0.72, 0.82),
         centre=width * rng.uniform(0.42, 0.58),
         horizon=height * rng.uniform(0.40, 0.48),
-        x=rng.uniform(-0.4, 0.4) - 0.25 * scene.road,
-        y=rng.uniform(1.3, 1.7),
+        x=rng.uniform(-0.4, 0.4) - 0.2 * scene.road,
+        y=rng.uniform(1.4, 2.2),
         z=2.0 * frame,
     )
     canvas = Canvas(height, width, camera, scene.sky[1], scene.haze)
@@ -43,12 +43,16 @@ def _draw_sky(canvas: Canvas, scene: Scene, rng: Rng, height: int, width: int) -
     for _ in range(rng.integers(0, 9)):
         x, y = rng.uniform(-90, 90), rng.uniform(10, 60)
         puff = mix(scene.sky[0], (250, 248, 244), rng.uniform(0.3, 0.8))
-        canvas.ellipse((x, y, canvas.camera.z + 30), (rng.uniform(3, 16), rng.uniform(1, 3)), puff, None)
+        canvas.ellipse(
+            (x, y, canvas.camera.z + 30), (rng.uniform(3, 16), rng.uniform(1, 3)), puff, None
+        )
     u = 0.0
     while u < width:  # what closes the street at its far end
         step, top = width * rng.uniform(0.03, 0.12), horizon - height * rng.uniform(0.0, 0.09)
         green = rng.random() < 0.4
-        colour = mix(scene.sky[1], (84, 104, 76) if green else (140, 134, 128), rng.uniform(0.3, 0.7))
+        colour = mix(
+            scene.sky[1], (84, 104, 76) if green else (140, 134, 128), rng.uniform(0.3, 0.7)
+        )
         corners = [(u, horizon + 2), (u, top), (u + step, top), (u + step, horizon + 2)]
         canvas.flat(corners, colour, TREE if green else BUILDING)
         u += step
@@ -66,11 +70,16 @@ def _draw_ground(canvas: Canvas, scene: Scene, height: int, width: int) -> None:
     _strip(canvas, max(reach[0], kerb[0]), min(reach[1], kerb[1]), near, near + 60, dark, None)
     for side in (-1, 1):
         x = side * scene.road
-        _strip(canvas, x - 0.12, x + 0.12, near, near + 120, shade(scene.pavement_colour, 1.2), None)
+        _strip(
+            canvas, x - 0.12, x + 0.12, near, near + 120, shade(scene.pavement_colour, 1.2), None
+        )
     paint = mix(scene.road_colour, (240, 240, 235), 0.75)
     for z in np.arange(near - near % 6, near + 60, 6.0):
         if z + 2.5 > near:
             _strip(canvas, -0.08, 0.08, z, z + 2.5, paint, None)
+    if scene.crossing > near:
+        for x in np.arange(-scene.road + 0.3, scene.road - 0.5, 1.0):
+            _strip(canvas, x, x + 0.5, scene.crossing, scene.crossing + 3, paint, None)
 
 
 def _strip(
@@ -97,8 +106,10 @@ def _draw_building(canvas: Canvas, thing: Thing, x: float, z: float, scene: Scen
             pane = mix(glass, (224, 190, 120), float(rng.random() < 0.08))
             tall, wide = storey * 0.5, bay * 0.5
             corners = [
-                (x, level, place), (x, level, place + wide),
-                (x, level + tall, place + wide), (x, level + tall, place),
+                (x, level, place),
+                (x, level, place + wide),
+                (x, level + tall, place + wide),
+                (x, level + tall, place),
             ]
             canvas.polygon(corners, shade(pane, rng.uniform(0.8, 1.1)))
 
@@ -144,17 +155,26 @@ def _draw_vehicle(canvas: Canvas, thing: Thing, x: float, z: float, scene: Scene
     body = rectangle(x, z, (width, waist - 0.25), base=0.25)
     cabin = rectangle(x, z + inset, (width * roof, height - waist), base=waist)
     canvas.halo(rectangle(x, z, (width, height)))
-    edge = [(flank, 0.25, z), (flank, 0.25, z + length), (flank, waist, z + length), (flank, waist, z)]
+    edge = [
+        (flank, 0.25, z),
+        (flank, 0.25, z + length),
+        (flank, waist, z + length),
+        (flank, waist, z),
+    ]
     inner = x + (flank - x) * roof
     glass_edge = [
-        (inner, waist, z + inset), (inner, waist, z + length * 0.9),
-        (inner, height, z + length * 0.8), (inner, height, z + inset),
+        (inner, waist, z + inset),
+        (inner, waist, z + length * 0.9),
+        (inner, height, z + length * 0.8),
+        (inner, height, z + inset),
     ]
     glass = mix((34, 38, 46), scene.sky[0], rng.uniform(0.05, 0.5))
     canvas.polygon(edge, shade(thing.colour, 0.72), CAR)
     canvas.polygon(glass_edge, glass, CAR)
     canvas.polygon(cabin, thing.colour, CAR)
-    canvas.polygon(rectangle(x, z + inset, (width * roof * 0.86, (height - waist) * 0.74), waist), glass)
+    canvas.polygon(
+        rectangle(x, z + inset, (width * roof * 0.86, (height - waist) * 0.74), waist), glass
+    )
     for offset in (-0.36, 0.36):
         canvas.upright(x + offset * width, z, (0.24, 0.34), (26, 26, 28), CAR)
     canvas.polygon(body, thing.colour, CAR)
@@ -166,7 +186,10 @@ def _draw_vehicle(canvas: Canvas, thing: Thing, x: float, z: float, scene: Scene
 def _draw_pedestrian(canvas: Canvas, thing: Thing, x: float, z: float, scene: Scene) -> None:
     width, height, _ = thing.size
     rng = np.random.default_rng(thing.seed)
-    legs, skin = mix(thing.colour, (40, 42, 54), 0.8), mix((226, 182, 150), (92, 62, 46), rng.random())
+    legs, skin = (
+        mix(thing.colour, (40, 42, 54), 0.8),
+        mix((226, 182, 150), (92, 62, 46), rng.random()),
+    )
     stride = rng.uniform(0.1, 0.5) * width
     canvas.ellipse((x, 0.02, z), (width * 0.8, 0.08), shade(scene.pavement_colour, 0.5), None)
     canvas.halo(rectangle(x, z, (width, height)))

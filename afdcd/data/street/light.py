@@ -18,17 +18,18 @@ def photograph(
     amplitude = np.zeros(256, dtype=np.float32)
     # Overlapping ranges: texture alone must not give the class away.
     amplitude[:8] = scene_rng.uniform(
-        (0.0, 0.04, 0.03, 0.03, 0.10, 0.02, 0.02, 0.04), (0.02, 0.16, 0.12, 0.14, 0.24, 0.1, 0.08, 0.12)
+        (0.0, 0.04, 0.03, 0.03, 0.10, 0.02, 0.02, 0.04),
+        (0.02, 0.16, 0.12, 0.14, 0.24, 0.1, 0.08, 0.12),
     )
     fine = rng.standard_normal((height, width), dtype=np.float32)
     coarse = _cloud(rng, height, width)
-    light = 1 + amplitude[label] * (0.6 * fine + 0.9 * coarse) + 0.07 * _cloud(rng, height, width)
+    light = 1 + amplitude[label] * (0.8 * fine + 0.45 * coarse)
     light *= _vignette(height, width, float(scene_rng.uniform(0.0, 0.35)))
     cast = scene_rng.uniform(0.82, 1.18, 3) * scene_rng.uniform(0.4, 1.25) * rng.uniform(0.92, 1.08)
     gamma = scene_rng.uniform(0.75, 1.35)
     photo = image.astype(np.float32) * (light[:, :, None] * cast.astype(np.float32))
     curve = (255 * (np.arange(512) / 255) ** gamma).clip(0, 255).astype(np.uint8)
-    exposed = Image.fromarray(curve[photo.clip(0, 511).astype(np.int16)])
+    exposed = Image.fromarray(curve.take(photo.astype(np.int16), mode="clip"))
     blurred = exposed.filter(ImageFilter.GaussianBlur(float(scene_rng.uniform(0.0, 0.9))))
     grain = rng.standard_normal((height, width, 3), dtype=np.float32)
     noisy = np.asarray(blurred) + grain * np.float32(scene_rng.uniform(1.0, 9.0))

@@ -13,11 +13,22 @@ from afdcd.data.street.canvas import Colour, mix
 Rng = np.random.Generator
 _FAR = 90.0
 _STONE: tuple[Colour, ...] = (
-    (150, 146, 140), (176, 160, 134), (120, 118, 120), (146, 92, 74), (196, 190, 178), (104, 112, 96)
+    (150, 146, 140),
+    (176, 160, 134),
+    (120, 118, 120),
+    (146, 92, 74),
+    (196, 190, 178),
+    (104, 112, 96),
 )
 _PAINT: tuple[Colour, ...] = (
-    (170, 172, 176), (60, 62, 68), (190, 40, 36), (40, 70, 140), (224, 222, 216), (96, 104, 90),
-    (150, 146, 140), (214, 170, 40),
+    (170, 172, 176),
+    (60, 62, 68),
+    (190, 40, 36),
+    (40, 70, 140),
+    (224, 222, 216),
+    (96, 104, 90),
+    (150, 146, 140),
+    (214, 170, 40),
 )
 
 
@@ -36,7 +47,11 @@ class Thing:
 
 @dataclass(frozen=True)
 class Scene:
-    """One street in one light; its frames differ by the camera and by what moves."""
+    """One street in one light; its frames differ by the camera and by what moves.
+
+    `road` is half the width of the road, `pavement` the width of each pavement, `crossing` where a
+    zebra crossing starts, `sun` the side (-1 left, 1 right) whose buildings throw the shadow.
+    """
 
     road: float
     pavement: float
@@ -45,6 +60,7 @@ class Scene:
     sky: tuple[Colour, Colour]
     haze: float
     sun: float
+    crossing: float
     buildings: list[Thing] = field(default_factory=list)
     things: list[Thing] = field(default_factory=list)
 
@@ -53,13 +69,14 @@ def plan(rng: Rng) -> Scene:
     """Draw a street: its width, its colours, its buildings and all that stands or moves in it."""
     top = mix((64, 120, 200), (168, 172, 178), rng.random())
     scene = Scene(
-        road=rng.uniform(3.0, 6.5),
-        pavement=rng.uniform(1.6, 4.5),
+        road=rng.uniform(2.6, 5.2),
+        pavement=rng.uniform(2.0, 5.0),
         road_colour=_varied(rng, (96, 96, 100), 22),
         pavement_colour=_varied(rng, _STONE[rng.integers(len(_STONE))], 20),
         sky=(top, mix(top, (236, 226, 210), rng.uniform(0.3, 1.0))),
         haze=rng.uniform(0.002, 0.022),
         sun=float(rng.choice([-1.0, 1.0])),
+        crossing=rng.uniform(6, 60),
     )
     for side in (-1.0, 1.0):
         _plan_buildings(rng, scene, side)
@@ -106,7 +123,9 @@ def _plan_traffic(rng: Rng, scene: Scene) -> None:
     for _ in range(rng.integers(1, 5)):
         lane = rng.choice([-1.0, 1.0])
         speed = -lane * rng.uniform(0.4, 1.6)
-        scene.things.append(_vehicle(rng, lane * scene.road * 0.42, rng.uniform(8, 50), speed=speed))
+        scene.things.append(
+            _vehicle(rng, lane * scene.road * 0.42, rng.uniform(8, 50), speed=speed)
+        )
     for _ in range(rng.integers(0, 3)):
         crossing = _pedestrian(rng, rng.uniform(-1, 1) * scene.road, rng.uniform(6, 26))
         scene.things.append(crossing)
