@@ -17,9 +17,10 @@ from afdcd.data.catalog import IGNORE
 Normalisation = Literal["imagenet", "caffe"]
 NORMALISATIONS: tuple[Normalisation, ...] = get_args(Normalisation)
 
-_IMAGENET_MEAN = np.array([123.675, 116.28, 103.53], dtype=np.float32)
-_IMAGENET_STD = np.array([58.395, 57.12, 57.375], dtype=np.float32)
-_CAFFE_MEAN_BGR = np.array([104.00698793, 116.66876762, 122.67891434], dtype=np.float32)
+# Per channel, on 0..255, shaped to broadcast over rows and columns.
+_IMAGENET_MEAN = torch.tensor([123.675, 116.28, 103.53]).view(3, 1, 1)
+_IMAGENET_STD = torch.tensor([58.395, 57.12, 57.375]).view(3, 1, 1)
+_CAFFE_MEAN_BGR = torch.tensor([104.00698793, 116.66876762, 122.67891434]).view(3, 1, 1)
 
 
 def normalise(image: UInt8[np.ndarray, "H W 3"], name: Normalisation) -> Float32[Tensor, "3 H W"]:
@@ -27,11 +28,10 @@ def normalise(image: UInt8[np.ndarray, "H W 3"], name: Normalisation) -> Float32
 
     `caffe`: BGR minus mean without division, as OSVAI/Af-DCD@5b086a7 feeds its networks.
     """
-    if name == "imagenet":
-        values = (image.astype(np.float32) - _IMAGENET_MEAN) / _IMAGENET_STD
-    else:
-        values = image[:, :, ::-1].astype(np.float32) - _CAFFE_MEAN_BGR
-    return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))
+    bgr = name == "caffe"
+    channels = np.ascontiguousarray((image[:, :, ::-1] if bgr else image).transpose(2, 0, 1))
+    values = torch.from_numpy(channels).float()
+    return values.sub_(_CAFFE_MEAN_BGR) if bgr else values.sub_(_IMAGENET_MEAN).div_(_IMAGENET_STD)
 
 
 def scale_steps(scale: tuple[float, float], step: float) -> NDArray[np.floating]:
