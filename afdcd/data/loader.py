@@ -6,7 +6,7 @@ loader processes. Axes: b images of this rank, h w the crop, H W the stored imag
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Literal, Self
+from typing import Literal
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from afdcd import storage
 from afdcd.config import FrozenConfig, UserError
-from afdcd.data.catalog import Protocol, Role
+from afdcd.data.catalog import Protocol
 from afdcd.data.shards import Rows, open_split
 from afdcd.data.synthetic import ensure_synthetic
 from afdcd.data.transforms import Normalisation, augment, normalise, scale_steps
@@ -47,7 +47,7 @@ class DataConfig(FrozenConfig):
     loader_workers: NonNegativeInt = 0
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _consistent(self) -> "DataConfig":
         if self.root is None and self.dataset != "synthetic":
             raise ValueError(
                 f"data set {self.dataset!r} needs `root`, the folder or URI that "
@@ -110,7 +110,7 @@ def train_batches(
 
 
 def evaluation_images(
-    config: DataConfig, root: str, role: Role, rank: int = 0, world: int = 1
+    config: DataConfig, root: str, role: str, rank: int = 0, world: int = 1
 ) -> Iterator[tuple[str, Float32[Tensor, "1 3 H W"], Int64[Tensor, "1 H W"]]]:
     """Key, image and label at native size; each row on exactly one rank, none repeated."""
     rows = open_split(root, config.dataset, config.protocol, role)

@@ -17,7 +17,7 @@ from jaxtyping import UInt8
 
 from afdcd import storage
 from afdcd.config import UserError
-from afdcd.data.catalog import PROTOCOLS, SPLITS, Protocol, Role, Split, dataset_named, sequence_of
+from afdcd.data.catalog import PROTOCOLS, SPLITS, Split, dataset_named, sequence_of
 from afdcd.data.images import PictureError, decode, to_rgb
 from afdcd.data.manifest import Manifest, Shard, read_manifest
 
@@ -129,7 +129,7 @@ class Rows:
         return self._files[shard.file]
 
 
-def open_split(root: str, dataset: str, protocol: Protocol, role: Role) -> Rows:
+def open_split(root: str, dataset: str, protocol: str, role: str) -> Rows:
     """The rows that `role` ("train", "val", "test") has under `protocol`, in manifest order.
 
     Raises:

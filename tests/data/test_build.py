@@ -60,7 +60,9 @@ def test_all_offenders_are_reported_at_once_and_nothing_is_complete(
         _build(raw, tmp_path / "a")
     lines = str(error.value).splitlines()
     assert lines[0].startswith(f"{raw}/train/0001TP_006690.png: empty file: ")
-    assert lines[1].startswith(f"{raw}/valannot/0016E5_07959.png: label values of no class: 77 (768")
+    assert lines[1].startswith(
+        f"{raw}/valannot/0016E5_07959.png: label values of no class: 77 (768"
+    )
     assert lines[2].startswith(f"{raw}/testannot/Seq05VD_f00030.png: missing file: ")
     assert "3 unusable files" in lines[3]
     assert "--skip-bad" in lines[3]

@@ -87,7 +87,10 @@ def test_palette_label_counts_by_index_not_by_colour() -> None:
 @pytest.mark.parametrize(
     ("values", "listed"),
     [
-        (np.array([[1, 12, 12], [200, 0, 0]], dtype=np.uint8), r"12 \(2 pixels\), 200 \(1 pixels\)"),
+        (
+            np.array([[1, 12, 12], [200, 0, 0]], dtype=np.uint8),
+            r"12 \(2 pixels\), 200 \(1 pixels\)",
+        ),
         (np.array([[1, 300]], dtype=np.uint16), r"300 \(1 pixels\)"),
     ],
 )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from afdcd.data.street.canvas import Colour, mix
+from afdcd.data.street.canvas import Colour, Number, mix
 
 Rng = np.random.Generator
 _FAR = 90.0
@@ -39,9 +39,9 @@ class Thing:
     kind: str
     x: float
     z: float
-    size: tuple[float, float, float]  # width, height, length
+    size: tuple[Number, Number, Number]  # width, height, length
     colour: Colour
-    speed: tuple[float, float] = (0.0, 0.0)
+    speed: tuple[Number, Number] = (0.0, 0.0)
     seed: int = 0
 
 
@@ -85,7 +85,7 @@ def plan(rng: Rng) -> Scene:
     return scene
 
 
-def _plan_buildings(rng: Rng, scene: Scene, side: float) -> None:
+def _plan_buildings(rng: Rng, scene: Scene, side: Number) -> None:
     z = rng.uniform(-6, 2)
     while z < _FAR:
         length = rng.uniform(5, 16)
@@ -101,7 +101,7 @@ def _plan_buildings(rng: Rng, scene: Scene, side: float) -> None:
         z += length
 
 
-def _plan_kerb(rng: Rng, scene: Scene, side: float) -> None:
+def _plan_kerb(rng: Rng, scene: Scene, side: Number) -> None:
     kerb = side * (scene.road + 0.4)
     beyond = side * (scene.road + scene.pavement * 0.6)
     for z in np.arange(rng.uniform(3, 12), _FAR * 0.7, rng.uniform(7, 18)):
@@ -131,32 +131,32 @@ def _plan_traffic(rng: Rng, scene: Scene) -> None:
         scene.things.append(crossing)
 
 
-def _vehicle(rng: Rng, x: float, z: float, *, speed: float) -> Thing:
+def _vehicle(rng: Rng, x: Number, z: Number, *, speed: Number) -> Thing:
     kinds = {"car": (1.8, 1.45, 4.2), "van": (2.0, 2.2, 5.0), "bus": (2.5, 3.1, 10.0)}
     kind = str(rng.choice(list(kinds), p=[0.74, 0.16, 0.10]))
     colour = _varied(rng, _PAINT[rng.integers(len(_PAINT))], 18)
     return Thing(kind, x, float(z), kinds[kind], colour, (0.0, speed), seed=_seed(rng))
 
 
-def _pedestrian(rng: Rng, x: float, z: float) -> Thing:
+def _pedestrian(rng: Rng, x: Number, z: Number) -> Thing:
     height = rng.uniform(1.2, 1.9)
     colour = _varied(rng, (*_PAINT, *_STONE)[rng.integers(len(_PAINT) + len(_STONE))], 30)
     speed = rng.normal(0, 0.3), rng.normal(0, 0.5)
     return Thing("pedestrian", x, z, (0.3 * height, height, 0.3), colour, speed, seed=_seed(rng))
 
 
-def _tree(rng: Rng, x: float, z: float) -> Thing:
+def _tree(rng: Rng, x: Number, z: Number) -> Thing:
     leaves = mix((62, 92, 40), (128, 104, 52), rng.random() ** 2)
     size = (rng.uniform(1.6, 4.0), rng.uniform(3.5, 9.0), 0.3)
     return Thing("tree", x, float(z), size, _varied(rng, leaves, 20), seed=_seed(rng))
 
 
-def _pole(rng: Rng, x: float, z: float) -> Thing:
+def _pole(rng: Rng, x: Number, z: Number) -> Thing:
     size = (rng.uniform(0.09, 0.2), rng.uniform(2.3, 7.0), 0.1)
     return Thing("pole", x, float(z), size, _varied(rng, (112, 112, 108), 40), seed=_seed(rng))
 
 
-def _varied(rng: Rng, colour: Colour, spread: float) -> Colour:
+def _varied(rng: Rng, colour: Colour, spread: Number) -> Colour:
     common = rng.normal(0, spread)
     a, b, c = (value + common + rng.normal(0, spread / 3) for value in colour)
     return a, b, c

@@ -50,7 +50,7 @@ def test_folder_inside_the_download(raw: Path) -> None:
 
 def test_other_layout_says_what_was_looked_for(raw: Path) -> None:
     (raw / "trainannot").rename(raw / "train_labels")
-    with pytest.raises(UserError, match="not CamVid in SegNet's layout.*trainannot/") as error:
+    with pytest.raises(UserError, match=r"not CamVid in SegNet's layout.*trainannot/") as error:
         find_camvid(raw)
     assert "\n" not in str(error.value)
 
