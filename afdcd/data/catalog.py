@@ -37,7 +37,7 @@ class Dataset:
     image_size: tuple[int, int] | None
     held_out: Callable[[str], bool]
 
-    def role(self, protocol: Protocol, split: Split, key: str) -> Role | None:
+    def role(self, protocol: str, split: Split, key: str) -> Role | None:
         """What a row is used for; None where the protocol leaves it out.
 
         `official` takes the splits as published. `dev` keeps the published test split for the

@@ -17,7 +17,7 @@ _LFS_POINTER = b"version https://git-lfs"
 _UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, zlib.error, Image.DecompressionBombError)
 
 
-class BadPicture(Exception):
+class PictureError(Exception):
     """Why bytes are no usable picture, and what to do about it: `reason: remedy`."""
 
 
@@ -25,22 +25,24 @@ def decode(data: bytes) -> Image.Image:
     """Decode every pixel, not only the header.
 
     Raises:
-        BadPicture: empty, a git-LFS pointer, a web page, cut off, or no picture at all.
+        PictureError: empty, a git-LFS pointer, a web page, cut off, or no picture at all.
     """
     if not data:
-        raise BadPicture("empty file: fetch it again")
+        raise PictureError("empty file: fetch it again")
     if data.startswith(_LFS_POINTER):
-        raise BadPicture("git-LFS pointer instead of a picture: run `git lfs pull` at its source")
+        raise PictureError("git-LFS pointer instead of a picture: run `git lfs pull` at its source")
     if data[:256].lstrip().lower().startswith((b"<!doctype", b"<html")):
-        raise BadPicture("HTML page instead of a picture: the download needs a login; fetch again")
+        raise PictureError(
+            "HTML page instead of a picture: the download needs a login; fetch again"
+        )
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except _UNREADABLE:
-        raise BadPicture(f"no picture ({', '.join(FORMATS)}): fetch it again") from None
+        raise PictureError(f"no picture ({', '.join(FORMATS)}): fetch it again") from None
     try:
         image.load()
     except _UNREADABLE as error:
-        raise BadPicture(f"truncated or damaged ({error}): fetch it again") from None
+        raise PictureError(f"truncated or damaged ({error}): fetch it again") from None
     return image
 
 
@@ -57,23 +59,22 @@ def to_train_ids(label: Image.Image, raw_to_train: dict[int, int]) -> UInt8[np.n
     """Label values to train ids; a palette picture counts by index, never by colour.
 
     Raises:
-        BadPicture: an RGB label, or values outside the table, named with their pixel counts.
+        PictureError: an RGB label, or values outside the table, named with their pixel counts.
     """
     if label.mode not in ("L", "P", "1", "I;16", "I;16B", "I"):
-        raise BadPicture(
+        raise PictureError(
             f"{label.mode} label, one number per pixel expected (mode L or P): "
             "use the edition with class numbers, or map its colours to them"
         )
     values = np.asarray(label).astype(np.int64)
     found, counts = np.unique(values, return_counts=True)
-    unknown = [
-        (int(v), int(n)) for v, n in zip(found, counts, strict=True) if v not in raw_to_train
-    ]
+    histogram = dict(zip(found.tolist(), counts.tolist(), strict=True))
+    unknown = [(value, n) for value, n in histogram.items() if value not in raw_to_train]
     if unknown:
         listed = ", ".join(f"{value} ({count} pixels)" for value, count in unknown[:8])
         more = f" and {len(unknown) - 8} more" if len(unknown) > 8 else ""
         known = f"{min(raw_to_train)}..{max(raw_to_train)}"
-        raise BadPicture(
+        raise PictureError(
             f"label values of no class: {listed}{more}: another encoding? expected some of {known}"
         )
     table = np.full(int(found.max()) + 1, 0, dtype=np.uint8)

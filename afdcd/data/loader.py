@@ -6,7 +6,7 @@ loader processes. Axes: b images of this rank, h w the crop, H W the stored imag
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Literal, Self
+from typing import Literal
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from afdcd import storage
 from afdcd.config import FrozenConfig, UserError
-from afdcd.data.catalog import Protocol, Role
+from afdcd.data.catalog import Protocol
 from afdcd.data.shards import Rows, open_split
 from afdcd.data.synthetic import ensure_synthetic
 from afdcd.data.transforms import Normalisation, augment, normalise, scale_steps
@@ -54,7 +54,7 @@ class DataConfig(FrozenConfig):
         return self.root
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _consistent(self) -> "DataConfig":
         if self.root is None and self.dataset != "synthetic":
             raise ValueError(
                 f"data set {self.dataset!r} needs `root`, the folder or URI that "
@@ -70,7 +70,7 @@ class DataConfig(FrozenConfig):
 
 
 def prepared_root(config: DataConfig, folder: str) -> str:
-    """`config.root`; where that is None, the synthetic set below `folder`, rendered on first use."""
+    """`config.root`; where that is None, the synthetic set in `folder`, rendered on first use."""
     if config.root is not None:
         return config.root
     root = storage.join(folder, "synthetic")
@@ -104,6 +104,8 @@ def train_batches(
         batch_sampler=positions,
         num_workers=config.loader_workers,
         collate_fn=_collate,
+        # Starting a loader draws a number; from the global generator it would shift dropout.
+        generator=torch.Generator(),
         # A forked process must not inherit the threads of an S3 client.
         multiprocessing_context="spawn" if config.loader_workers and "://" in root else None,
     )
@@ -115,7 +117,7 @@ def train_batches(
 
 
 def evaluation_images(
-    config: DataConfig, root: str, role: Role, rank: int = 0, world: int = 1
+    config: DataConfig, root: str, role: str, rank: int = 0, world: int = 1
 ) -> Iterator[tuple[str, Float32[Tensor, "1 3 H W"], Int64[Tensor, "1 H W"]]]:
     """Key, image and label at native size; each row on exactly one rank, none repeated."""
     rows = open_split(root, config.dataset, config.protocol, role)

@@ -83,7 +83,7 @@ def read_manifest(root: str, dataset: str | None = None) -> Manifest:
     return manifest
 
 
-def _parse(uri: str) -> dict[str, Any]:
+def _parse(uri: str) -> Any:
     try:
         return json.loads(storage.read_bytes(uri))
     except ValueError as error:

@@ -17,8 +17,8 @@ from jaxtyping import UInt8
 
 from afdcd import storage
 from afdcd.config import UserError
-from afdcd.data.catalog import PROTOCOLS, SPLITS, Protocol, Role, Split, dataset_named, sequence_of
-from afdcd.data.images import BadPicture, decode, to_rgb
+from afdcd.data.catalog import PROTOCOLS, SPLITS, Split, dataset_named, sequence_of
+from afdcd.data.images import PictureError, decode, to_rgb
 from afdcd.data.manifest import Manifest, Shard, read_manifest
 
 SCHEMA = pa.schema(
@@ -110,8 +110,8 @@ class Rows:
             stored = self._file(shard).read_row_group(row, use_threads=False).to_pylist()[0]
             image, label = to_rgb(decode(stored["image"])), np.array(decode(stored["label"]))
             if stored["key"] != shard.keys[row] or image.shape[:2] != label.shape:
-                raise BadPicture("not what the manifest says")
-        except (BadPicture, pa.ArrowException, OSError) as error:
+                raise PictureError("not what the manifest says")
+        except (PictureError, pa.ArrowException, OSError) as error:
             raise UserError(
                 f"{storage.join(self._root, shard.file)}: row {shard.keys[row]!r} cannot be read: "
                 f"{str(error).splitlines()[0]}; prepare the data set again"
@@ -129,7 +129,7 @@ class Rows:
         return self._files[shard.file]
 
 
-def open_split(root: str, dataset: str, protocol: Protocol, role: Role) -> Rows:
+def open_split(root: str, dataset: str, protocol: str, role: str) -> Rows:
     """The rows that `role` ("train", "val", "test") has under `protocol`, in manifest order.
 
     Raises:

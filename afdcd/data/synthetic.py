@@ -92,7 +92,7 @@ def _render_split(
         scene, frame = divmod(index, FRAMES_PER_SCENE)
         key = f"{split}{scene:04d}_{frame}"
         rows.append(Row(key, encode_png(image), encode_png(label), config.height, config.width))
-        progress(len(rows))
+        progress(1)
     return write_shard(root, split, 0, 1, rows), tuple(pixels.tolist())
 
 

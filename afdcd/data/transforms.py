@@ -17,9 +17,10 @@ from afdcd.data.catalog import IGNORE
 Normalisation = Literal["imagenet", "caffe"]
 NORMALISATIONS: tuple[Normalisation, ...] = get_args(Normalisation)
 
-_IMAGENET_MEAN = np.array([123.675, 116.28, 103.53], dtype=np.float32)
-_IMAGENET_STD = np.array([58.395, 57.12, 57.375], dtype=np.float32)
-_CAFFE_MEAN_BGR = np.array([104.00698793, 116.66876762, 122.67891434], dtype=np.float32)
+# Per channel, on 0..255, shaped to broadcast over rows and columns.
+_IMAGENET_MEAN = torch.tensor([123.675, 116.28, 103.53]).view(3, 1, 1)
+_IMAGENET_STD = torch.tensor([58.395, 57.12, 57.375]).view(3, 1, 1)
+_CAFFE_MEAN_BGR = torch.tensor([104.00698793, 116.66876762, 122.67891434]).view(3, 1, 1)
 
 
 def normalise(image: UInt8[np.ndarray, "H W 3"], name: Normalisation) -> Float32[Tensor, "3 H W"]:
@@ -27,14 +28,13 @@ def normalise(image: UInt8[np.ndarray, "H W 3"], name: Normalisation) -> Float32
 
     `caffe`: BGR minus mean without division, as OSVAI/Af-DCD@5b086a7 feeds its networks.
     """
-    if name == "imagenet":
-        values = (image.astype(np.float32) - _IMAGENET_MEAN) / _IMAGENET_STD
-    else:
-        values = image[:, :, ::-1].astype(np.float32) - _CAFFE_MEAN_BGR
-    return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))
+    bgr = name == "caffe"
+    channels = np.ascontiguousarray((image[:, :, ::-1] if bgr else image).transpose(2, 0, 1))
+    values = torch.from_numpy(channels).float()
+    return values.sub_(_CAFFE_MEAN_BGR) if bgr else values.sub_(_IMAGENET_MEAN).div_(_IMAGENET_STD)
 
 
-def scale_steps(scale: tuple[float, float], step: float) -> NDArray[np.float64]:
+def scale_steps(scale: tuple[float, float], step: float) -> NDArray[np.floating]:
     """The factors to draw from: `scale[0]`, then every `step` up to and including `scale[1]`."""
     count = int((scale[1] - scale[0]) / step + 1e-6) + 1
     return scale[0] + step * np.arange(count)
@@ -46,14 +46,14 @@ def augment(
     rng: np.random.Generator,
     *,
     crop: tuple[int, int],
-    scales: NDArray[np.float64],
+    scales: NDArray[np.floating],
     flip: bool,
     normalisation: Normalisation,
 ) -> tuple[Float32[Tensor, "3 h w"], UInt8[Tensor, "h w"]]:
     """Random scale, random crop to `crop` (h, w), flip with probability 1/2, normalise.
 
-    Recipe: OSVAI/Af-DCD@5b086a7 `dataset/`: image bilinear, label nearest; what a small image leaves
-    empty at the bottom and right is the mean colour (0 after normalisation) and IGNORE.
+    Recipe: OSVAI/Af-DCD@5b086a7 `dataset/`: image bilinear, label nearest; what a small image
+    leaves empty at the bottom and right is the mean colour (0 after normalisation) and IGNORE.
     Differs in that both use pixel centres, so the label does not shift by half a pixel.
     """
     height, width = image.shape[:2]

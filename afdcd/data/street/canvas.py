@@ -3,6 +3,7 @@
 Metres: x to the right, y up, z ahead. Pixels: columns and rows of the label map.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,9 +13,10 @@ from PIL import Image, ImageDraw
 
 from afdcd.data.catalog import IGNORE
 
-Colour = tuple[float, float, float]
-Point = tuple[float, float, float]
-Pixel = tuple[float, float]
+Number = float | int
+Colour = tuple[Number, Number, Number]
+Point = tuple[Number, Number, Number]
+Pixel = tuple[Number, Number]
 
 _NEAREST = 0.9  # metres ahead of the camera; what is nearer is drawn as if there
 _OVERSAMPLING = 2  # the picture is drawn larger and shrunk: smooth edges, mixed border pixels
@@ -31,7 +33,7 @@ class Camera:
     y: float
     z: float
 
-    def depth(self, z: float) -> float:
+    def depth(self, z: Number) -> Number:
         return max(z - self.z, _NEAREST)
 
     def pixel(self, point: Point) -> Pixel:
@@ -73,12 +75,14 @@ class Canvas:
 
     def flat(self, pixels: Sequence[Pixel], colour: Colour, train_id: int | None = None) -> None:
         """A polygon given in pixels, without haze."""
-        self._paint.polygon([(x * 2, y * 2) for x, y in pixels], fill=_bytes(colour))
+        self._paint.polygon(
+            [(x * _OVERSAMPLING, y * _OVERSAMPLING) for x, y in pixels], fill=_bytes(colour)
+        )
         if train_id is not None:
             self._mark.polygon([(x - 0.25, y - 0.25) for x, y in pixels], fill=train_id)
 
     def ellipse(
-        self, centre: Point, radius: tuple[float, float], colour: Colour, train_id: int | None
+        self, centre: Point, radius: tuple[Number, Number], colour: Colour, train_id: int | None
     ) -> None:
         """An upright ellipse that faces the camera; `radius` in metres, across and up."""
         u, v = self.camera.pixel(centre)
@@ -92,37 +96,36 @@ class Canvas:
 
     def upright(
         self,
-        x: float,
-        z: float,
-        size: tuple[float, float],
+        x: Number,
+        z: Number,
+        size: tuple[Number, Number],
         colour: Colour,
         train_id: int | None = None,
-        base: float = 0.0,
+        base: Number = 0.0,
     ) -> None:
         """A rectangle that faces the camera: `size` is (width, height), `base` its lower edge."""
         self.polygon(rectangle(x, z, size, base), colour, train_id)
 
-    def _hazed(self, colour: Colour, depth: float) -> Colour:
-        clear = float(np.exp(-self._density * depth))
-        return mix(self._haze, colour, clear)
+    def _hazed(self, colour: Colour, depth: Number) -> Colour:
+        return mix(self._haze, colour, math.exp(-self._density * depth))
 
 
-def rectangle(x: float, z: float, size: tuple[float, float], base: float = 0.0) -> list[Point]:
+def rectangle(x: Number, z: Number, size: tuple[Number, Number], base: Number = 0.0) -> list[Point]:
     half, top = size[0] / 2, base + size[1]
     return [(x - half, base, z), (x + half, base, z), (x + half, top, z), (x - half, top, z)]
 
 
-def mix(first: Colour, second: Colour, share: float) -> Colour:
+def mix(first: Colour, second: Colour, share: Number) -> Colour:
     """`share` of the second colour, the rest of the first."""
-    a, b, c = (p + (q - p) * share for p, q in zip(first, second, strict=True))
-    return a, b, c
+    (a, b, c), (d, e, f) = first, second
+    return a + (d - a) * share, b + (e - b) * share, c + (f - c) * share
 
 
-def shade(colour: Colour, factor: float) -> Colour:
-    a, b, c = (value * factor for value in colour)
-    return a, b, c
+def shade(colour: Colour, factor: Number) -> Colour:
+    a, b, c = colour
+    return a * factor, b * factor, c * factor
 
 
 def _bytes(colour: Colour) -> tuple[int, int, int]:
-    a, b, c = (min(255, max(0, round(value))) for value in colour)
-    return a, b, c
+    a, b, c = colour
+    return min(255, max(0, int(a))), min(255, max(0, int(b))), min(255, max(0, int(c)))

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from afdcd.data.catalog import IGNORE, SYNTHETIC
-from afdcd.data.street.canvas import Camera, Canvas, Colour, mix, rectangle, shade
+from afdcd.data.street.canvas import Camera, Canvas, Colour, Number, mix, rectangle, shade
 from afdcd.data.street.plan import Rng, Scene, Thing
 
 SKY, BUILDING, ROAD, PAVEMENT, TREE, POLE, CAR, PEDESTRIAN = range(len(SYNTHETIC.classes))
@@ -17,8 +17,8 @@ def draw(scene: Scene, frame: int, rng: Rng, height: int, width: int) -> Canvas:
         focal=width * rng.uniform(0.72, 0.82),
         centre=width * rng.uniform(0.42, 0.58),
         horizon=height * rng.uniform(0.40, 0.48),
-        x=rng.uniform(-0.4, 0.4) - 0.25 * scene.road,
-        y=rng.uniform(1.3, 1.7),
+        x=rng.uniform(-0.4, 0.4) - 0.2 * scene.road,
+        y=rng.uniform(1.4, 2.2),
         z=2.0 * frame,
     )
     canvas = Canvas(height, width, camera, scene.sky[1], scene.haze)
@@ -77,15 +77,24 @@ def _draw_ground(canvas: Canvas, scene: Scene, height: int, width: int) -> None:
     for z in np.arange(near - near % 6, near + 60, 6.0):
         if z + 2.5 > near:
             _strip(canvas, -0.08, 0.08, z, z + 2.5, paint, None)
+    if scene.crossing > near:
+        for x in np.arange(-scene.road + 0.3, scene.road - 0.5, 1.0):
+            _strip(canvas, x, x + 0.5, scene.crossing, scene.crossing + 3, paint, None)
 
 
 def _strip(
-    canvas: Canvas, x0: float, x1: float, z0: float, z1: float, colour: Colour, train_id: int | None
+    canvas: Canvas,
+    x0: Number,
+    x1: Number,
+    z0: Number,
+    z1: Number,
+    colour: Colour,
+    train_id: int | None,
 ) -> None:
     canvas.polygon([(x0, 0, z0), (x1, 0, z0), (x1, 0, z1), (x0, 0, z1)], colour, train_id)
 
 
-def _draw_building(canvas: Canvas, thing: Thing, x: float, z: float, scene: Scene) -> None:
+def _draw_building(canvas: Canvas, thing: Thing, x: Number, z: Number, scene: Scene) -> None:
     """A facade along the street and the end that faces the camera, where nothing hides it."""
     side, (depth, height, length) = np.sign(x), thing.size
     lit = 1.08 if side != scene.sun else 0.78
@@ -111,7 +120,7 @@ def _draw_building(canvas: Canvas, thing: Thing, x: float, z: float, scene: Scen
             canvas.polygon(corners, shade(pane, rng.uniform(0.8, 1.1)))
 
 
-def _draw_tree(canvas: Canvas, thing: Thing, x: float, z: float, scene: Scene) -> None:
+def _draw_tree(canvas: Canvas, thing: Thing, x: Number, z: Number, scene: Scene) -> None:
     radius, height, _ = thing.size
     rng = np.random.default_rng(thing.seed)
     canvas.ellipse((x, 0.0, z), (radius * 0.9, 0.25), shade(scene.pavement_colour, 0.6), None)
@@ -125,7 +134,7 @@ def _draw_tree(canvas: Canvas, thing: Thing, x: float, z: float, scene: Scene) -
         canvas.ellipse((x + dx, height * 0.72 + dy, z), (size, size * 0.85), leaves, TREE)
 
 
-def _draw_pole(canvas: Canvas, thing: Thing, x: float, z: float, scene: Scene) -> None:
+def _draw_pole(canvas: Canvas, thing: Thing, x: Number, z: Number, scene: Scene) -> None:
     rng = np.random.default_rng(thing.seed)
     width, height, _ = thing.size
     canvas.upright(x, z, (width, height), thing.colour, POLE)
@@ -140,7 +149,7 @@ def _draw_pole(canvas: Canvas, thing: Thing, x: float, z: float, scene: Scene) -
             canvas.upright(x, z, (0.6, 0.6), plate, POLE, base=height - 0.3)
 
 
-def _draw_vehicle(canvas: Canvas, thing: Thing, x: float, z: float, scene: Scene) -> None:
+def _draw_vehicle(canvas: Canvas, thing: Thing, x: Number, z: Number, scene: Scene) -> None:
     """A box with a cabin; its near end faces the camera, one flank shows beside it."""
     width, height, length = thing.size
     rng = np.random.default_rng(thing.seed)
@@ -180,7 +189,7 @@ def _draw_vehicle(canvas: Canvas, thing: Thing, x: float, z: float, scene: Scene
         canvas.upright(x + offset * width, z, (0.26, 0.16), lamps, base=waist * 0.7)
 
 
-def _draw_pedestrian(canvas: Canvas, thing: Thing, x: float, z: float, scene: Scene) -> None:
+def _draw_pedestrian(canvas: Canvas, thing: Thing, x: Number, z: Number, scene: Scene) -> None:
     width, height, _ = thing.size
     rng = np.random.default_rng(thing.seed)
     legs, skin = (
@@ -196,12 +205,12 @@ def _draw_pedestrian(canvas: Canvas, thing: Thing, x: float, z: float, scene: Sc
     canvas.ellipse((x, height * 0.93, z), (height * 0.065, height * 0.08), skin, PEDESTRIAN)
 
 
-def _draw_clutter(canvas: Canvas, thing: Thing, x: float, z: float, scene: Scene) -> None:
+def _draw_clutter(canvas: Canvas, thing: Thing, x: Number, z: Number, scene: Scene) -> None:
     """Bins and boxes: of no class, as every real data set has them."""
     canvas.upright(x, z, thing.size[:2], thing.colour, IGNORE)
 
 
-_DRAW: dict[str, Callable[[Canvas, Thing, float, float, Scene], None]] = {
+_DRAW: dict[str, Callable[[Canvas, Thing, Number, Number, Scene], None]] = {
     "building": _draw_building,
     "tree": _draw_tree,
     "pole": _draw_pole,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from afdcd.data.street.canvas import Colour, mix
+from afdcd.data.street.canvas import Colour, Number, mix
 
 Rng = np.random.Generator
 _FAR = 90.0
@@ -39,15 +39,19 @@ class Thing:
     kind: str
     x: float
     z: float
-    size: tuple[float, float, float]  # width, height, length
+    size: tuple[Number, Number, Number]  # width, height, length
     colour: Colour
-    speed: tuple[float, float] = (0.0, 0.0)
+    speed: tuple[Number, Number] = (0.0, 0.0)
     seed: int = 0
 
 
 @dataclass(frozen=True)
 class Scene:
-    """One street in one light; its frames differ by the camera and by what moves."""
+    """One street in one light; its frames differ by the camera and by what moves.
+
+    `road` is half the width of the road, `pavement` the width of each pavement, `crossing` where a
+    zebra crossing starts, `sun` the side (-1 left, 1 right) whose buildings throw the shadow.
+    """
 
     road: float
     pavement: float
@@ -56,6 +60,7 @@ class Scene:
     sky: tuple[Colour, Colour]
     haze: float
     sun: float
+    crossing: float
     buildings: list[Thing] = field(default_factory=list)
     things: list[Thing] = field(default_factory=list)
 
@@ -64,13 +69,14 @@ def plan(rng: Rng) -> Scene:
     """Draw a street: its width, its colours, its buildings and all that stands or moves in it."""
     top = mix((64, 120, 200), (168, 172, 178), rng.random())
     scene = Scene(
-        road=rng.uniform(3.0, 6.5),
-        pavement=rng.uniform(1.6, 4.5),
+        road=rng.uniform(2.6, 5.2),
+        pavement=rng.uniform(2.0, 5.0),
         road_colour=_varied(rng, (96, 96, 100), 22),
         pavement_colour=_varied(rng, _STONE[rng.integers(len(_STONE))], 20),
         sky=(top, mix(top, (236, 226, 210), rng.uniform(0.3, 1.0))),
         haze=rng.uniform(0.002, 0.022),
         sun=float(rng.choice([-1.0, 1.0])),
+        crossing=rng.uniform(6, 60),
     )
     for side in (-1.0, 1.0):
         _plan_buildings(rng, scene, side)
@@ -79,7 +85,7 @@ def plan(rng: Rng) -> Scene:
     return scene
 
 
-def _plan_buildings(rng: Rng, scene: Scene, side: float) -> None:
+def _plan_buildings(rng: Rng, scene: Scene, side: Number) -> None:
     z = rng.uniform(-6, 2)
     while z < _FAR:
         length = rng.uniform(5, 16)
@@ -95,7 +101,7 @@ def _plan_buildings(rng: Rng, scene: Scene, side: float) -> None:
         z += length
 
 
-def _plan_kerb(rng: Rng, scene: Scene, side: float) -> None:
+def _plan_kerb(rng: Rng, scene: Scene, side: Number) -> None:
     kerb = side * (scene.road + 0.4)
     beyond = side * (scene.road + scene.pavement * 0.6)
     for z in np.arange(rng.uniform(3, 12), _FAR * 0.7, rng.uniform(7, 18)):
@@ -125,32 +131,32 @@ def _plan_traffic(rng: Rng, scene: Scene) -> None:
         scene.things.append(crossing)
 
 
-def _vehicle(rng: Rng, x: float, z: float, *, speed: float) -> Thing:
+def _vehicle(rng: Rng, x: Number, z: Number, *, speed: Number) -> Thing:
     kinds = {"car": (1.8, 1.45, 4.2), "van": (2.0, 2.2, 5.0), "bus": (2.5, 3.1, 10.0)}
     kind = str(rng.choice(list(kinds), p=[0.74, 0.16, 0.10]))
     colour = _varied(rng, _PAINT[rng.integers(len(_PAINT))], 18)
     return Thing(kind, x, float(z), kinds[kind], colour, (0.0, speed), seed=_seed(rng))
 
 
-def _pedestrian(rng: Rng, x: float, z: float) -> Thing:
+def _pedestrian(rng: Rng, x: Number, z: Number) -> Thing:
     height = rng.uniform(1.2, 1.9)
     colour = _varied(rng, (*_PAINT, *_STONE)[rng.integers(len(_PAINT) + len(_STONE))], 30)
     speed = rng.normal(0, 0.3), rng.normal(0, 0.5)
     return Thing("pedestrian", x, z, (0.3 * height, height, 0.3), colour, speed, seed=_seed(rng))
 
 
-def _tree(rng: Rng, x: float, z: float) -> Thing:
+def _tree(rng: Rng, x: Number, z: Number) -> Thing:
     leaves = mix((62, 92, 40), (128, 104, 52), rng.random() ** 2)
     size = (rng.uniform(1.6, 4.0), rng.uniform(3.5, 9.0), 0.3)
     return Thing("tree", x, float(z), size, _varied(rng, leaves, 20), seed=_seed(rng))
 
 
-def _pole(rng: Rng, x: float, z: float) -> Thing:
+def _pole(rng: Rng, x: Number, z: Number) -> Thing:
     size = (rng.uniform(0.09, 0.2), rng.uniform(2.3, 7.0), 0.1)
     return Thing("pole", x, float(z), size, _varied(rng, (112, 112, 108), 40), seed=_seed(rng))
 
 
-def _varied(rng: Rng, colour: Colour, spread: float) -> Colour:
+def _varied(rng: Rng, colour: Colour, spread: Number) -> Colour:
     common = rng.normal(0, spread)
     a, b, c = (value + common + rng.normal(0, spread / 3) for value in colour)
     return a, b, c

@@ -1,0 +1,77 @@
+import errno
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyarrow import fs
+
+from afdcd import storage
+from afdcd.config import UserError
+
+
+@pytest.mark.parametrize("prefix", ["", "file://"])
+def test_writes_reads_and_finds_files_in_new_folders(tmp_path: Path, prefix: str) -> None:
+    uri = storage.join(f"{prefix}{tmp_path}/", "new", "a.bin")
+    assert not storage.exists(uri)
+    storage.write_bytes(uri, b"one")
+    storage.write_bytes(uri, b"two")
+    assert storage.read_bytes(uri) == b"two"
+    assert storage.exists(uri)
+    assert not storage.exists(storage.join(f"{prefix}{tmp_path}", "new"))
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.bin"]
+
+
+def test_relative_paths_and_odd_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    storage.write_bytes("100% #1.gz", b"not compressed")
+    assert (tmp_path / "100% #1.gz").read_bytes() == b"not compressed"
+    assert storage.read_bytes("100% #1.gz") == b"not compressed"
+
+
+def test_unknown_scheme_is_a_users_error() -> None:
+    with pytest.raises(UserError, match="nosuch://bucket/x: cannot be opened"):
+        storage.read_bytes("nosuch://bucket/x")
+
+
+def test_missing_file_is_file_not_found(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        storage.read_bytes(str(tmp_path / "none"))
+
+
+class _FullStream:
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __enter__(self) -> "_FullStream":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def write(self, data: bytes) -> None:
+        Path(self._path).write_bytes(data[:3])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+class _FullDisk:
+    def __init__(self) -> None:
+        self._real = fs.LocalFileSystem()
+
+    def open_output_stream(self, path: str, **_: Any) -> _FullStream:
+        return _FullStream(path)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+
+def test_full_disk_keeps_the_old_file_and_leaves_no_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "a.bin"
+    target.write_bytes(b"old")
+    monkeypatch.setattr(storage, "resolve", lambda uri: (_FullDisk(), uri))
+    with pytest.raises(UserError, match="no space left") as error:
+        storage.write_bytes(str(target), b"newer")
+    assert "\n" not in str(error.value)
+    assert target.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [target]
