@@ -3,9 +3,10 @@
 import os
 import signal
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import FrameType
 
 import ray
@@ -23,6 +24,7 @@ class Cluster:
     cpus: float
     gpus: float
     nodes: int
+    stopping: threading.Event = field(default_factory=threading.Event)  # set by SIGTERM
 
     def uses_gpu(self, resources: ResourcesConfig) -> bool:
         return resources.device == "gpu" or (resources.device == "auto" and self.gpus >= 1)
@@ -75,18 +77,21 @@ def connect() -> Iterator[Cluster]:
             log_to_driver=_verbose(),
             logging_level="WARNING",
         )
-    previous = signal.signal(signal.SIGTERM, _as_interrupt)
+    total = ray.cluster_resources()
+    cluster = Cluster(total.get("CPU", 0.0), total.get("GPU", 0.0), len(ray.nodes()))
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        # `ray job stop` sends SIGTERM; Tune ends a run in order on SIGINT only.
+        cluster.stopping.set()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    # After ray.init, which installs a handler of its own.
+    previous = signal.signal(signal.SIGTERM, stop)
     try:
-        total = ray.cluster_resources()
-        yield Cluster(total.get("CPU", 0.0), total.get("GPU", 0.0), len(ray.nodes()))
+        yield cluster
     finally:
         signal.signal(signal.SIGTERM, previous)
         ray.shutdown()
-
-
-def _as_interrupt(number: int, frame: FrameType | None) -> None:
-    """`ray job stop` sends SIGTERM; Tune ends a run in order on SIGINT only."""
-    os.kill(os.getpid(), signal.SIGINT)
 
 
 def _verbose() -> bool:

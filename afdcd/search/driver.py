@@ -6,6 +6,7 @@ nothing that Tune saves is ever read back.
 
 import logging
 import os
+import threading
 from typing import Any, Protocol
 
 from ray import tune
@@ -40,6 +41,9 @@ class Listener(Protocol):
     def reported(self, job: Job, result: dict[str, Any]) -> None: ...
 
     def ended(self, job: Job, end: End) -> None: ...
+
+    def interrupted(self) -> None:
+        """All live jobs have ended as killed; this process may have a second left."""
 
 
 class OneJob:
@@ -82,7 +86,7 @@ def run_jobs(
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "3600")
     logging.getLogger("ray.tune").setLevel(logging.ERROR)  # it misses the loggers turned off above
-    relay = _Relay(listeners)
+    relay = _Relay(listeners, cluster.stopping)
     tune.run(
         _run_job,
         config={},
@@ -99,11 +103,9 @@ def run_jobs(
         reuse_actors=False,
         verbose=0,
     )
-    interrupted = list(relay.live.values())
-    for job in interrupted:
-        for listener in listeners:
-            listener.ended(job, End("killed", {}, "interrupted; run the same command to go on"))
-    return not interrupted
+    if relay.live:  # Ctrl-C
+        relay.interrupt()
+    return not relay.interrupted
 
 
 def _run_job(config: dict[str, Any]) -> None:
@@ -181,9 +183,24 @@ class _Stopper(FIFOScheduler):
 class _Relay(tune.Callback):
     """Tune's callbacks, as the listeners want them."""
 
-    def __init__(self, listeners: list[Listener]) -> None:
+    def __init__(self, listeners: list[Listener], stopping: threading.Event) -> None:
         self._listeners = listeners
+        self._stopping = stopping
         self.live: dict[str, Job] = {}
+        self.interrupted = False
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        # At once: Ray kills a stopped job's driver after 3 s, and Tune takes 2 to wind up.
+        if self._stopping.is_set() and not self.interrupted:
+            self.interrupt()
+
+    def interrupt(self) -> None:
+        self.interrupted = True
+        for job in self.live.values():
+            for listener in self._listeners:
+                listener.ended(job, End("killed", {}, "run the same command to go on"))
+        for listener in self._listeners:
+            listener.interrupted()
 
     def on_trial_start(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any

@@ -40,6 +40,9 @@ class Progress:
         if end.outcome != "completed":
             _say(f"{job.title} {end.outcome}{': ' + end.cause if end.cause else ''}")
 
+    def interrupted(self) -> None:
+        _say("interrupted")
+
 
 def _say(text: str) -> None:
     print(f"[{time.strftime('%H:%M:%S')}] {text}", flush=True)

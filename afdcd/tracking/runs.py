@@ -84,6 +84,11 @@ class Tracker:
         """Close the job's run with its outcome; a completed one gets its picture."""
         self._attempt(lambda: self._finish(job, end))
 
+    def interrupted(self) -> None:
+        """Close the study's run too: there may be no time for it later."""
+        if self.parent:
+            self.close_study("KILLED")
+
     def flush(self) -> bool:
         """Send what waits; False if the server still does not answer."""
         self._attempt(lambda: None)

@@ -71,7 +71,9 @@ def _panel_rows(
 ) -> Iterator[PanelRow]:
     data = job.config.data
     count = len(open_split(data.location, data.dataset, data.protocol, "val"))
-    spread = evaluation_images(data, data.location, "val", rank=0, world=max(1, count // PANEL_ROWS))
+    spread = evaluation_images(
+        data, data.location, "val", rank=0, world=max(1, count // PANEL_ROWS)
+    )
     for _, image, truth in islice(spread, PANEL_ROWS):
         picture, image = denormalise(image[0], data.normalisation), image.to(device)
         taught = None if teacher is None else _labels(teacher, image)

@@ -19,7 +19,9 @@ from afdcd.tasks.segmentation import task_terms
 class DistillationStep(nn.Module):
     """What DDP wraps: images and the teacher's outputs in, named weighted loss terms out."""
 
-    def __init__(self, student: SegmentationNetwork, distiller: nn.Module, aux_weight: float) -> None:
+    def __init__(
+        self, student: SegmentationNetwork, distiller: nn.Module, aux_weight: float
+    ) -> None:
         super().__init__()
         self.student = student
         self.distiller = distiller
