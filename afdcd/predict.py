@@ -13,7 +13,7 @@ from torch import nn
 
 from afdcd.cli import run
 from afdcd.config import UserError
-from afdcd.data.images import BadPicture, decode, to_rgb
+from afdcd.data.images import PictureError, decode, to_rgb
 from afdcd.data.transforms import NORMALISATIONS, Normalisation, normalise
 from afdcd.models.weights import NetworkCard, load_network
 from afdcd.tasks.device import choose_device
@@ -41,7 +41,7 @@ def main(argv: list[str] | None = None) -> int:
         try:
             image = to_rgb(decode(source.read_bytes()))
             labels = _label(network, image, normalisation, device)
-        except (OSError, BadPicture, torch.OutOfMemoryError) as error:
+        except (OSError, PictureError, torch.OutOfMemoryError) as error:
             failed += 1
             print(f"error: {source}: {_reason(error)}", file=sys.stderr)
         else:
