@@ -15,7 +15,6 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
-from afdcd import storage
 from afdcd.config import validate
 from afdcd.search.cluster import TRIAL_RESOURCES, Cluster
 from afdcd.training.job import End, Job
@@ -96,7 +95,7 @@ def run_jobs(
         num_samples=-1,
         max_concurrent_trials=concurrency,
         resources_per_trial=tune.PlacementGroupFactory([TRIAL_RESOURCES]),
-        storage_path=storage.join(folder),
+        storage_path=folder,
         name="tune",
         max_failures=1,
         raise_on_failed_trial=False,

@@ -13,6 +13,7 @@ from torch import nn
 from afdcd import storage
 from afdcd.data.catalog import DATASETS
 from afdcd.data.loader import evaluation_images
+from afdcd.data.manifest import read_manifest
 from afdcd.data.shards import open_split
 from afdcd.models.complexity import gmacs, parameters
 from afdcd.models.weights import NetworkCard, load_network, save_network
@@ -48,6 +49,7 @@ def save_student(job: Job, student: SegmentationNetwork, miou: float) -> None:
         split=f"{job.config.data.protocol}/val",
         parameters=parameters(student),
         gmacs=gmacs(student, height, width),
+        fingerprint=job.config.fingerprint(read_manifest(job.config.data.location).digest),
     )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / STUDENT_FILE

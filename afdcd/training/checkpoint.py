@@ -17,7 +17,7 @@ from afdcd.config import FrozenConfig, UserError, validate
 VERSION = 1
 
 
-class Progress(FrozenConfig):
+class Position(FrozenConfig):
     """How far a run is: finished iterations and the seconds they took, over all attempts."""
 
     iteration: int = 0
@@ -25,20 +25,20 @@ class Progress(FrozenConfig):
 
 
 def save_checkpoint(
-    folder: Path, step: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress
+    folder: Path, step: nn.Module, optimizer: torch.optim.Optimizer, position: Position
 ) -> None:
     """Write `state.safetensors` and, last, `state.json` into `folder`."""
     payload = save(_tensors(step, optimizer))
     header = {
         "version": VERSION,
         "sha256": hashlib.sha256(payload).hexdigest(),
-        "progress": progress.plain(),
+        "position": position.plain(),
     }
     (folder / "state.safetensors").write_bytes(payload)
     (folder / "state.json").write_text(json.dumps(header))
 
 
-def load_checkpoint(folder: Path, step: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
+def load_checkpoint(folder: Path, step: nn.Module, optimizer: torch.optim.Optimizer) -> Position:
     """Restore `step` and `optimizer` in place and return how far the run was.
 
     Raises:
@@ -61,7 +61,7 @@ def load_checkpoint(folder: Path, step: nn.Module, optimizer: torch.optim.Optimi
             f"{folder}: checkpoint is damaged (sha256 differs); delete it to start again"
         )
     _restore(load(payload), step, optimizer, folder)
-    return validate(Progress, header["progress"])
+    return validate(Position, header["position"])
 
 
 def _tensors(step: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -3,7 +3,6 @@
 import ray.train
 from ray.train.torch import TorchTrainer
 
-from afdcd import storage
 from afdcd.training.job import Job
 from afdcd.training.worker import train_loop
 
@@ -23,7 +22,7 @@ def build_trainer(job: Job, *, gpu: bool, callbacks: list[ray.train.UserCallback
         ),
         run_config=ray.train.RunConfig(
             name="train",
-            storage_path=storage.join(job.folder),
+            storage_path=job.folder,
             callbacks=callbacks,
             checkpoint_config=ray.train.CheckpointConfig(num_to_keep=1),
             failure_config=ray.train.FailureConfig(max_failures=2),

@@ -24,7 +24,7 @@ from afdcd.models.zoo import SegmentationNetwork
 from afdcd.seeds import derive
 from afdcd.tasks.segmentation import evaluate
 from afdcd.training.artifacts import load_from, save_panel, save_student
-from afdcd.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from afdcd.training.checkpoint import Position, load_checkpoint, save_checkpoint
 from afdcd.training.job import Job
 from afdcd.training.optim import build_optimizer, learning_rate, set_learning_rate
 from afdcd.training.step import (
@@ -51,7 +51,7 @@ class _Run:
     wrapped: nn.Module
     teacher: SegmentationNetwork | None
     optimizer: torch.optim.Optimizer
-    progress: Progress = field(default_factory=Progress)
+    position: Position = field(default_factory=Position)
 
     @property
     def config(self) -> TrialConfig:
@@ -72,20 +72,20 @@ def train_loop(plain_job: dict[str, Any]) -> None:
     """Entry point of every worker (`train_loop_per_worker` of the TorchTrainer)."""
     run = _prepare(validate(Job, plain_job))
     training = run.config.training
-    if run.progress.iteration == training.iterations:  # killed between its last report and its end
-        _report(run, {**_validate(run), **_position(run), "curve": {"iteration": []}})
-    while run.progress.iteration < training.iterations:
+    if run.position.iteration == training.iterations:  # killed between its last report and its end
+        _report(run, {**_validate(run), **_so_far(run), "curve": {"iteration": []}})
+    while run.position.iteration < training.iterations:
         started = time.monotonic()
-        curve = _train_until(run, run.progress.iteration + training.validate_every)
+        curve = _train_until(run, run.position.iteration + training.validate_every)
         if "diverged" in curve:
-            ray.train.report({"failed": curve["diverged"], **_position(run), "miou": float("nan")})
+            ray.train.report({"failed": curve["diverged"], **_so_far(run), "miou": float("nan")})
             return
         metrics = _validate(run)
-        run.progress = Progress(
-            iteration=run.progress.iteration + training.validate_every,
-            seconds=run.progress.seconds + time.monotonic() - started,
+        run.position = Position(
+            iteration=run.position.iteration + training.validate_every,
+            seconds=run.position.seconds + time.monotonic() - started,
         )
-        _report(run, {**metrics, **_position(run), "curve": curve})
+        _report(run, {**metrics, **_so_far(run), "curve": curve})
 
 
 def _prepare(job: Job) -> _Run:
@@ -115,7 +115,7 @@ def _prepare(job: Job) -> _Run:
     checkpoint = ray.train.get_checkpoint()
     if checkpoint:
         with checkpoint.as_directory() as folder:
-            run.progress = load_checkpoint(Path(folder), step, optimizer)
+            run.position = load_checkpoint(Path(folder), step, optimizer)
     return run
 
 
@@ -150,11 +150,11 @@ def _train_until(run: _Run, stop: int) -> dict[str, Any]:
         batch=training.batch,
         rank=run.rank,
         world=run.world,
-        start=run.progress.iteration,
+        start=run.position.iteration,
         stop=stop,
     )
     every = max(1, training.validate_every // LOG_POINTS)
-    for iteration, (images, labels) in enumerate(batches, run.progress.iteration):
+    for iteration, (images, labels) in enumerate(batches, run.position.iteration):
         set_learning_rate(run.optimizer, lr := learning_rate(training, iteration))
         terms = _iterate(run, iteration, images.to(run.device), labels.to(run.device).long())
         bad = [name for name, value in terms.items() if not math.isfinite(value)]
@@ -203,6 +203,7 @@ def _validate(run: _Run) -> dict[str, Any]:
         len(DATASETS[data.dataset].classes),
         run.device,
         autocast=torch.bfloat16 if run.bf16 else None,
+        channels_last=run.device.type == "cuda",
     )
     if run.world > 1:
         dist.all_reduce(matrix.counts)
@@ -213,10 +214,10 @@ def _validate(run: _Run) -> dict[str, Any]:
     }
 
 
-def _position(run: _Run) -> dict[str, Any]:
+def _so_far(run: _Run) -> dict[str, Any]:
     return {
-        "iteration": run.progress.iteration,
-        "seconds": run.progress.seconds,
+        "iteration": run.position.iteration,
+        "seconds": run.position.seconds,
         "devices": run.world,
         "device": run.device.type,
     }
@@ -227,13 +228,13 @@ def _report(run: _Run, metrics: dict[str, Any]) -> None:
     if run.rank != 0:
         ray.train.report(metrics)
         return
-    if run.progress.iteration == run.config.training.iterations:
+    if run.position.iteration == run.config.training.iterations:
         save_student(run.job, run.step.student, metrics["miou"])
         save_panel(run.job, run.step.student, run.teacher, run.device)
     with tempfile.TemporaryDirectory() as folder:
-        save_checkpoint(Path(folder), run.step, run.optimizer, run.progress)
+        save_checkpoint(Path(folder), run.step, run.optimizer, run.position)
         ray.train.report(
             metrics,
             checkpoint=ray.train.Checkpoint.from_directory(folder),
-            checkpoint_dir_name=f"iteration_{run.progress.iteration:06d}",
+            checkpoint_dir_name=f"iteration_{run.position.iteration:06d}",
         )
