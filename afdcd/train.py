@@ -33,10 +33,11 @@ def main(argv: list[str] | None = None) -> int:
     space = load_space(arguments.config, arguments.overrides)
     if len(space.examples) != 1:
         raise UserError(f"{arguments.config}: holds ranges; use afdcd.tune, or fix each to a value")
-    job, end = run_single(space)
-    if end is None:
+    finished = run_single(space)
+    if finished is None:
         print("interrupted; the same command goes on from here")
         return INTERRUPTED
+    job, end = finished
     if end.outcome != "completed":
         raise UserError(f"{job.title}: {end.cause}")
     weights = storage.join(job.folder, STUDENT_FILE)

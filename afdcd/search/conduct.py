@@ -55,8 +55,8 @@ def run_study(space: SearchSpace) -> Report:
         return conductor.run_study()
 
 
-def run_single(space: SearchSpace) -> tuple[Job, End | None]:
-    """Run the one configuration of a space without ranges; no End if it was interrupted.
+def run_single(space: SearchSpace) -> tuple[Job, End] | None:
+    """Run the one configuration of a space without ranges; None if it was interrupted.
 
     Raises:
         UserError: anything a person can mend.
@@ -87,13 +87,13 @@ class _Conductor:
         self.tracker = tracker
         self.cluster = cluster
         self.teachers: dict[str, Teacher] = {}
-
         self.capacity = min(cluster.capacity(example.resources) for example in space.examples)
 
     def run_study(self) -> Report:
+        study = self._open_study()
         if not self._prepare_teachers():
             return Report()
-        study = self._open()
+        self._open_runs(study)
         status = "KILLED"
         try:
             done = self._run_trials(study)
@@ -103,16 +103,16 @@ class _Conductor:
         finally:
             self.tracker.close_study(status)
 
-    def run_single(self) -> tuple[Job, End | None]:
+    def run_single(self) -> tuple[Job, End] | None:
         config = self.space.examples[0]
         if not self._prepare_teachers():
-            return self._job(config, "run", "run", self.folder), None
+            return None
         name = f"run-{config.fingerprint(self.digest)[:12]}"
         job = self._job(config, name, self.space.name, storage.join(self.folder, name))
         source = OneJob(job)
         listeners: list[Listener] = [self.tracker, Progress()]
         run_jobs(source, listeners, self.cluster, folder=job.folder, concurrency=1)
-        return job, source.end
+        return (job, source.end) if source.end else None
 
     def _run_trials(self, study: Study) -> bool:
         best = [(trial.value, _title(trial.number)) for trial in study.best()]
@@ -139,9 +139,9 @@ class _Conductor:
             check_shapes(example, self.space.source, known.card.model if known else None)
         return True
 
-    def _open(self) -> Study:
+    def _open_study(self) -> Study:
         example = self.space.examples[0].training
-        study = open_study(
+        return open_study(
             study_database(),
             self.space.name,
             self.space.study,
@@ -150,6 +150,8 @@ class _Conductor:
             self.space.source,
             grace=self.space.study.grace or example.validate_every,
         )
+
+    def _open_runs(self, study: Study) -> None:
         outcomes = {
             job_name(trial.number): OUTCOMES[trial.state]
             for trial in study.trials_so_far()
@@ -158,7 +160,6 @@ class _Conductor:
         data = self.space.examples[0].data
         tags = {"dataset": f"{data.dataset}/{data.protocol}", "data_digest": self.digest}
         self.tracker.open_study(self.space.name, tags, outcomes)
-        return study
 
     def _trial_job(self, proposal: Proposal) -> Job:
         """The job of a proposed trial.
