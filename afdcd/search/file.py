@@ -50,7 +50,11 @@ class SearchSpace:
 
     def with_teachers(self) -> list[TrialConfig]:
         """One example for each teacher that the space can choose."""
-        found = {teacher_key(example): example for example in self.examples if example.pair.teacher}
+        found = {
+            teacher_key(example): example
+            for example in self.examples
+            if example.pair.teacher and example.distiller.method != "none"
+        }
         return list(found.values())
 
 
