@@ -175,8 +175,7 @@ class _Conductor:
     def _job(self, config: TrialConfig, name: str, title: str, folder: str) -> Job:
         teacher = self.teachers.get(teacher_key(config))
         check_shapes(config, self.space.source, teacher.card.model if teacher else None)
-        distils = config.distiller.method != "none"
-        weights = teacher.weights if teacher and distils else None
+        weights = teacher.weights if teacher else None
         return Job(name=name, title=title, config=config, folder=folder, teacher=weights)
 
     def _trial_folder(self, number: int) -> str:

@@ -74,7 +74,9 @@ def connect() -> tuple[MlflowClient, str]:
         if found:
             return client, found.experiment_id
         place = None if uri.startswith("http") else f"{storage_root()}/artifacts"
-        return client, client.create_experiment(name, artifact_location=place)
+        # Without this tag the page opens on its view for language model traces.
+        kind = {"mlflow.experimentKind": "custom_model_development"}
+        return client, client.create_experiment(name, artifact_location=place, tags=kind)
     except MlflowException as error:
         reason = str(error).splitlines()[0][:300]
         raise UserError(f"MLflow at {_shown(uri)}: {reason}") from None

@@ -57,11 +57,11 @@ def save_student(job: Job, student: SegmentationNetwork, miou: float) -> None:
         storage.write_bytes(storage.join(job.folder, STUDENT_FILE), path.read_bytes())
 
 
-def save_panel(
-    job: Job, student: nn.Module, teacher: nn.Module | None, device: torch.device
-) -> None:
+def save_panel(job: Job, student: nn.Module, device: torch.device) -> None:
     """Write rows of image, ground truth, teacher and student, spread over the validation split."""
     dataset = DATASETS[job.config.data.dataset]
+    # Loaded anew: a run without distillation shows its pair's teacher without having held it.
+    teacher = load_from(job.teacher)[0].to(device) if job.teacher else None
     rows = list(_panel_rows(job, student, teacher, device))
     picture = io.BytesIO()
     panel(rows, dataset.palette, dataset.classes).save(picture, "PNG")

@@ -12,7 +12,7 @@ class Job(FrozenConfig):
 
     `name` identifies the job for ever, `title` is for people. `folder` (a path or URI) receives
     checkpoints, the final weights and the picture; `teacher` is a .safetensors path or URI with
-    its card inside.
+    its card inside, which a run without distillation only shows in the picture.
     """
 
     name: str

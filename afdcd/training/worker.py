@@ -126,7 +126,7 @@ def _build(job: Job, device: torch.device) -> tuple[DistillationStep, Segmentati
     torch.manual_seed(derive(config.training.seed, "init"))
     student = config.pair.student.build(classes)
     distiller: nn.Module = NoDistiller()
-    if job.teacher:
+    if job.teacher and config.distiller.method != "none":
         teacher, card = load_from(job.teacher)
         shapes = pair_shapes(config.pair.student, card.model, classes)
         distiller = config.distiller.build(shapes)
@@ -230,7 +230,7 @@ def _report(run: _Run, metrics: dict[str, Any]) -> None:
         return
     if run.position.iteration == run.config.training.iterations:
         save_student(run.job, run.step.student, metrics["miou"])
-        save_panel(run.job, run.step.student, run.teacher, run.device)
+        save_panel(run.job, run.step.student, run.device)
     with tempfile.TemporaryDirectory() as folder:
         save_checkpoint(Path(folder), run.step, run.optimizer, run.position)
         ray.train.report(
