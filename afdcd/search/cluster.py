@@ -24,6 +24,7 @@ class Cluster:
     cpus: float
     gpus: float
     nodes: int
+    api: str  # URL of the dashboard, which answers questions about the cluster's state
     stopping: threading.Event = field(default_factory=threading.Event)  # set by SIGTERM
 
     def uses_gpu(self, resources: ResourcesConfig) -> bool:
@@ -64,11 +65,11 @@ def connect() -> Iterator[Cluster]:
         # Stopped trials give their workers back through the state API, which must find this
         # cluster even where several run on one host.
         environment["RAY_ADDRESS"] = address
-        ray.init(runtime_env={"env_vars": environment}, log_to_driver=_verbose())
+        context = ray.init(runtime_env={"env_vars": environment}, log_to_driver=_verbose())
     else:
         port = _free_port()
         environment["RAY_API_SERVER_ADDRESS"] = f"http://127.0.0.1:{port}"
-        ray.init(
+        context = ray.init(
             address="local",
             include_dashboard=True,
             dashboard_host="127.0.0.1",
@@ -78,7 +79,8 @@ def connect() -> Iterator[Cluster]:
             logging_level="WARNING",
         )
     total = ray.cluster_resources()
-    cluster = Cluster(total.get("CPU", 0.0), total.get("GPU", 0.0), len(ray.nodes()))
+    api = f"http://{context.dashboard_url}"
+    cluster = Cluster(total.get("CPU", 0.0), total.get("GPU", 0.0), len(ray.nodes()), api)
 
     def stop(number: int, frame: FrameType | None) -> None:
         # `ray job stop` sends SIGTERM; Tune ends a run in order on SIGINT only.

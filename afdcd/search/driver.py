@@ -6,7 +6,6 @@ nothing that Tune saves is ever read back.
 
 import logging
 import os
-import threading
 from typing import Any, Protocol
 
 from ray import tune
@@ -17,6 +16,7 @@ from ray.tune.search import Searcher
 
 from afdcd.config import validate
 from afdcd.search.cluster import TRIAL_RESOURCES, Cluster
+from afdcd.search.reclaim import Reclaimer
 from afdcd.training.job import End, Job
 from afdcd.training.launch import build_trainer
 
@@ -84,8 +84,8 @@ def run_jobs(
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "3600")
-    logging.getLogger("ray.tune").setLevel(logging.ERROR)  # it misses the loggers turned off above
-    relay = _Relay(listeners, cluster.stopping)
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # every end is told by the relay
+    relay = _Relay(listeners, cluster)
     tune.run(
         _run_job,
         config={},
@@ -182,9 +182,10 @@ class _Stopper(FIFOScheduler):
 class _Relay(tune.Callback):
     """Tune's callbacks, as the listeners want them."""
 
-    def __init__(self, listeners: list[Listener], stopping: threading.Event) -> None:
+    def __init__(self, listeners: list[Listener], cluster: Cluster) -> None:
         self._listeners = listeners
-        self._stopping = stopping
+        self._stopping = cluster.stopping
+        self._reclaimer = Reclaimer(cluster.api)
         self.live: dict[str, Job] = {}
         self.interrupted = False
 
@@ -192,6 +193,7 @@ class _Relay(tune.Callback):
         # At once: Ray kills a stopped job's driver after 3 s, and Tune takes 2 to wind up.
         if self._stopping.is_set() and not self.interrupted:
             self.interrupt()
+        self._reclaimer.look()
 
     def interrupt(self) -> None:
         self.interrupted = True
