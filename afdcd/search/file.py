@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from afdcd.models.zoo import ModelConfig
 from afdcd.search.space import corners, parameters_of, parse_ranges
 from afdcd.search.study import StudyConfig
 from afdcd.training.trial import TrialConfig
+
+NAME = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,13 @@ def load_space(path: str, assignments: list[str]) -> SearchSpace:
     examples = tuple(_examples(space, source))
     for index, block in enumerate(study.enqueue):
         parameters_of(space, block, source, ("study", "enqueue", index))
-    return SearchSpace(study.name or Path(path).stem, study, space, source, examples)
+    name = study.name or Path(path).stem
+    if not NAME.fullmatch(name):
+        raise UserError(
+            f"{section.at(('name',))}: {name!r} also names folders and models: use letters, digits, "
+            "'.', '_' and '-', and begin with a letter or digit"
+        )
+    return SearchSpace(name, study, space, source, examples)
 
 
 def check_shapes(config: TrialConfig, source: Source, teacher: ModelConfig | None = None) -> None:
