@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from afdcd.config import Source, UserError, load_yaml, override, validate
+from afdcd.config import Key, Source, UserError, load_yaml, override, validate
 from afdcd.data.catalog import DATASETS
 from afdcd.models.zoo import ModelConfig
 from afdcd.search.space import Choice, Range, corners, parameters_of, parse_ranges
@@ -99,7 +99,7 @@ def check_shapes(config: TrialConfig, source: Source, teacher: ModelConfig | Non
 def _check_same_data(space: dict[str, Any], source: Source) -> None:
     """Scores on other images cannot be compared, and a teacher sees what its student sees."""
     data = space["data"]
-    places = {("data",): data}
+    places: dict[Key, Any] = {("data",): data}
     if isinstance(data, dict):
         places = {("data", name): data.get(name) for name in SAME_DATA}
     for place, value in places.items():
