@@ -74,8 +74,14 @@ class Study:
         return not last and not trial.user_attrs.get(REFERENCE) and trial.should_prune()
 
     def complete(self, number: int, value: float) -> None:
-        """The trial ran to its full length; `value` is its full-length value."""
-        self._tell(number, TrialState.COMPLETE, value)
+        """The trial ran to its full length; `value` is its full-length value.
+
+        A value that is no number (no labelled pixel to score) is a failure.
+        """
+        if math.isfinite(value):
+            self._tell(number, TrialState.COMPLETE, value)
+        else:
+            self.fail(number, f"its score is {value}: has the val split labelled pixels?")
 
     def prune(self, number: int) -> None:
         self._tell(number, TrialState.PRUNED)
