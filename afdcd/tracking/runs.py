@@ -135,6 +135,12 @@ class Tracker:
             self.attach(run, PANEL_FILE, storage.read_bytes(picture))
         self.client.set_terminated(run, STATUS[end.outcome])
 
+    def note(self, run: str, name: str, value: float) -> None:
+        """Log one number of a finished run, once however often it is noted."""
+        with refusals():
+            if self.client.get_run(run).data.metrics.get(name) != value:
+                self.client.log_metric(run, name, value)
+
     def attach(self, run: str, name: str, data: bytes, folder: str | None = None) -> None:
         """Store `data` as the run's artifact `folder/name`."""
         with tempfile.TemporaryDirectory() as place:
