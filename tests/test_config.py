@@ -54,7 +54,7 @@ def test_what_is_no_number_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["8.0", "true", "'8'"])
 def test_nothing_is_coerced_to_a_whole_number(text: str) -> None:
-    with pytest.raises(UserError, match="count: .*integer"):
+    with pytest.raises(UserError, match=r"count: .*integer"):
         read(f"count: {text}")
 
 
