@@ -25,7 +25,7 @@ class FrozenConfig(pydantic.BaseModel):
     """Base of every config: immutable, no silent coercion, an unknown key is an error."""
 
     model_config = pydantic.ConfigDict(
-        frozen=True, strict=True, extra="forbid", validate_default=True
+        frozen=True, strict=True, extra="forbid", validate_default=True, allow_inf_nan=False
     )
 
     def plain(self) -> dict[str, Any]:
@@ -205,8 +205,10 @@ def _record_lines(node: yaml.Node, key: Key, lines: dict[Key, int], name: str) -
             _record_lines(item, (*key, index), lines, name)
     if isinstance(node, yaml.MappingNode):
         for key_node, value_node in node.value:
-            child = (*key, key_node.value)
             line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise UserError(f"{name}:{line}: {dotted(key)}: a key must be a word, not a list")
+            child = (*key, key_node.value)
             if child in lines:
                 raise UserError(f"{name}:{line}: {dotted(child)}: given twice; keep one")
             lines[child] = line

@@ -9,7 +9,7 @@ from afdcd.cli import INTERRUPTED, run
 from afdcd.search.conduct import PICTURES, Report, run_study
 from afdcd.search.file import SearchSpace, load_space
 from afdcd.search.progress import aligned, percent, trials_table
-from afdcd.tracking.server import storage_root, tracking_uri
+from afdcd.tracking.server import shown, storage_root, tracking_uri
 
 EXAMPLE = """examples:
   python -m afdcd.tune search_spaces/quickstart.yaml
@@ -70,7 +70,11 @@ def _summarise(space: SearchSpace, report: Report) -> None:
 def _next_commands(space: SearchSpace) -> str:
     """What to do now, ready to be pasted into the same shell."""
     uri = tracking_uri()
-    look = f"  open {uri}" if uri.startswith("http") else f"  mlflow ui --backend-store-uri {uri}"
+    if uri.startswith("http"):
+        look = f"  open {shown(uri)}"
+    else:  # a database's password stays in the variable
+        uri = uri if shown(uri) == uri else '"$MLFLOW_TRACKING_URI"'
+        look = f"  mlflow ui --backend-store-uri {uri}"
     given = "AFDCD_STORAGE" in os.environ
     prefix = f"AFDCD_STORAGE={storage_root()} " if given else ""
     pictures = storage.join(storage_root(), "studies", space.name, PICTURES)

@@ -1,6 +1,5 @@
 """The verb as a person uses it: arguments in, files and exit status out."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,12 +12,7 @@ from afdcd.cli import run
 from afdcd.data.manifest import is_prepared, read_manifest
 from afdcd.data.shards import open_split
 from afdcd.prepare import main
-
-SAMPLES = Path(os.environ.get("AFDCD_SAMPLES", ""))
-UNPACK = SAMPLES.parent / "camvid" / "unpack.py"
-needs_samples = pytest.mark.skipif(
-    "AFDCD_SAMPLES" not in os.environ, reason="AFDCD_SAMPLES names no folder of sample files"
-)
+from tests.samples import CAMVID, SAMPLES, needs_samples
 
 
 @pytest.fixture
@@ -120,11 +114,11 @@ def test_colour_labels_of_a_real_fixture_are_refused(
     assert sum("RGB label, one number per pixel expected" in line for line in lines) == 4
 
 
+@needs_samples
 @pytest.mark.timeout(60)
-@pytest.mark.skipif(not UNPACK.is_file(), reason="no CamVid beside AFDCD_SAMPLES")
 def test_a_slice_of_real_camvid(tmp_path: Path) -> None:
     source, root = tmp_path / "raw", str(tmp_path / "out")
-    subprocess.run([sys.executable, UNPACK, source, "--limit", "6"], check=True)
+    subprocess.run([sys.executable, CAMVID / "unpack.py", source, "--limit", "6"], check=True)
     assert run(main, ["camvid", "--source", str(source), "--out", root]) == 0
     manifest = read_manifest(root, "camvid")
     assert [manifest.rows(split) for split in ("train", "val", "test")] == [6, 6, 6]

@@ -227,6 +227,8 @@ class _Relay(tune.Callback):
         self._ended(trial, error=True)
 
     def _ended(self, trial: Trial, error: bool) -> None:
+        if trial.trial_id not in self.live:  # its process could not even start
+            self.on_trial_start(0, [], trial)
         job = self.live.pop(trial.trial_id)
         end = _end(job, trial.last_result or {}, error)
         for listener in self._listeners:

@@ -2,16 +2,20 @@
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from afdcd.config import Source, UserError, load_yaml, override, validate
+from afdcd.config import Key, Source, UserError, load_yaml, override, validate
 from afdcd.data.catalog import DATASETS
 from afdcd.models.zoo import ModelConfig
-from afdcd.search.space import corners, parameters_of, parse_ranges
+from afdcd.search.space import Choice, Range, corners, parameters_of, parse_ranges
 from afdcd.search.study import StudyConfig
 from afdcd.training.trial import TrialConfig
+
+SAME_DATA = ("dataset", "root", "protocol", "normalisation")
+NAME = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -76,9 +80,16 @@ def load_space(path: str, assignments: list[str]) -> SearchSpace:
     study = validate(StudyConfig, values.pop("study", {}), section)
     space = parse_ranges(values, source)
     examples = tuple(_examples(space, source))
+    _check_same_data(space, source)
     for index, block in enumerate(study.enqueue):
         parameters_of(space, block, source, ("study", "enqueue", index))
-    return SearchSpace(study.name or Path(path).stem, study, space, source, examples)
+    name = study.name or Path(path).stem
+    if not NAME.fullmatch(name):
+        raise UserError(
+            f"{section.at(('name',))}: {name!r} also names folders and models: use letters, digits, "
+            "'.', '_' and '-', and begin with a letter or digit"
+        )
+    return SearchSpace(name, study, space, source, examples)
 
 
 def check_shapes(config: TrialConfig, source: Source, teacher: ModelConfig | None = None) -> None:
@@ -87,6 +98,20 @@ def check_shapes(config: TrialConfig, source: Source, teacher: ModelConfig | Non
         config.check_shapes(len(DATASETS[config.data.dataset].classes), teacher)
     except ValueError as error:
         raise UserError(f"{source.at(('distiller',))}: {error}") from None
+
+
+def _check_same_data(space: dict[str, Any], source: Source) -> None:
+    """Scores on other images cannot be compared, and a teacher sees what its student sees."""
+    data = space["data"]
+    places: dict[Key, Any] = {("data",): data}
+    if isinstance(data, dict):
+        places = {("data", name): data.get(name) for name in SAME_DATA}
+    for place, value in places.items():
+        if isinstance(value, Range | Choice):
+            raise UserError(
+                f"{source.at(place)}: all trials of a study share it, so it takes one value; search "
+                "each value in a study of its own"
+            )
 
 
 def _examples(space: dict[str, Any], source: Source) -> list[TrialConfig]:

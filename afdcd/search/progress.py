@@ -1,10 +1,11 @@
 """What a person sees while a study runs, and the table at its end."""
 
+import math
 import time
 from collections.abc import Sequence
 from typing import Any
 
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from afdcd.search.study import CAUSE
 from afdcd.tracking.runs import device_hours
@@ -49,11 +50,12 @@ def _say(text: str) -> None:
 
 
 def percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.2f} %"
+    """A share in per cent; a dash where there is none, as for a class that never occurs."""
+    return "-" if value is None or math.isnan(value) else f"{100 * value:.2f} %"
 
 
 def trials_table(trials: Sequence[FrozenTrial]) -> str:
-    """Every trial of a study, best first: state, mIoU, iterations, parameters."""
+    """Every trial of a study: state, mIoU, iterations, settings; full-length ones first, best first."""
     rows = [("trial", "mIoU", "state", "iterations", "settings")]
     for trial in sorted(trials, key=_rank):
         steps = trial.intermediate_values
@@ -67,7 +69,7 @@ def trials_table(trials: Sequence[FrozenTrial]) -> str:
 
 
 def _rank(trial: FrozenTrial) -> tuple[bool, float]:
-    return trial.value is None, -(trial.value or 0.0)
+    return trial.state != TrialState.COMPLETE, -(trial.value or 0.0)
 
 
 def _short(value: Any) -> str:

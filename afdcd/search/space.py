@@ -35,6 +35,17 @@ class Range:
             return trial.suggest_int(name, int(self.low), int(self.high), step=self.step)
         return trial.suggest_float(name, self.low, self.high, log=self.kind == "log")
 
+    def holds(self, value: Any) -> bool:
+        if self.kind == "int":
+            return type(value) is int and value in range(
+                int(self.low), int(self.high) + 1, self.step
+            )
+        return type(value) in (int, float) and self.low <= value <= self.high
+
+    def __str__(self) -> str:
+        steps = f" in steps of {self.step}" if self.step > 1 else ""
+        return f"{self.kind} [{self.low}, {self.high}]{steps}"
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -130,10 +141,9 @@ def resolve(
         places[key] = written
     if isinstance(space, Choice):
         label = pick(name, space)
-        option = space.option(label)
-        conditional = f"{name}.{label}" if isinstance(option, dict | Choice) else name
         written = (*written, "choice", space.labels.index(label))
-        return resolve(option, pick, conditional, key, written, places)
+        # Ranges inside an option are parameters of that option alone.
+        return resolve(space.option(label), pick, f"{name}.{label}", key, written, places)
     if isinstance(space, Range):
         return pick(name, space)
     if not isinstance(space, dict | list):
@@ -217,14 +227,14 @@ def parameters_of(space: Any, block: Any, source: Source, key: Key) -> dict[str,
 
 def _match(space: Any, block: Any, name: str, found: dict, source: Source, key: Key) -> None:
     if isinstance(space, Range):
-        if type(block) not in (int, float) or not space.low <= block <= space.high:
-            raise UserError(f"{source.at(key)}: {block!r} is outside [{space.low}, {space.high}]")
+        if not space.holds(block):
+            raise UserError(f"{source.at(key)}: {block!r} is outside {space}")
         found[name] = block
     elif isinstance(space, Choice):
         label = _chosen(space, block, source, key)
         found[name] = label
         option = space.option(label)
-        if isinstance(option, dict):
+        if isinstance(option, dict | Range):
             _match(option, block, f"{name}.{label}", found, source, key)
     elif isinstance(space, dict) and isinstance(block, dict):
         for part, item in block.items():
@@ -238,7 +248,7 @@ def _match(space: Any, block: Any, name: str, found: dict, source: Source, key: 
 
 def _chosen(choice: Choice, block: Any, source: Source, key: Key) -> Any:
     for label, option in zip(choice.labels, choice.options, strict=True):
-        if option == block or label == block:
+        if option == block or (isinstance(option, Range) and option.holds(block)):
             return label
         if isinstance(block, dict) and isinstance(option, dict) and label in block.values():
             return label

@@ -11,6 +11,7 @@ from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
+from pydantic import Field, PositiveInt
 
 from afdcd.config import FrozenConfig, Source, UserError
 from afdcd.search.space import parameters_of, resolve, suggest
@@ -73,8 +74,14 @@ class Study:
         return not last and not trial.user_attrs.get(REFERENCE) and trial.should_prune()
 
     def complete(self, number: int, value: float) -> None:
-        """The trial ran to its full length; `value` is its full-length value."""
-        self._tell(number, TrialState.COMPLETE, value)
+        """The trial ran to its full length; `value` is its full-length value.
+
+        A value that is no number (no labelled pixel to score) is a failure.
+        """
+        if math.isfinite(value):
+            self._tell(number, TrialState.COMPLETE, value)
+        else:
+            self.fail(number, f"its score is {value}: has the val split labelled pixels?")
 
     def prune(self, number: int) -> None:
         self._tell(number, TrialState.PRUNED)
@@ -111,12 +118,14 @@ class StudyConfig(FrozenConfig):
     """The `study:` section of a search space file."""
 
     name: str | None = None  # default: the file's name
-    trials: int = 50
+    trials: PositiveInt = 50
     seed: int = 0
-    grace: int | None = None  # iterations before a trial may be stopped; default: one validation
-    reduction: int = 3  # of the trials at a rung, one in `reduction` goes on
-    max_concurrent: int | None = None  # default: as many as the cluster holds
-    keep: int = 3  # how many of the best students become model versions
+    grace: PositiveInt | None = (
+        None  # iterations before a trial may be stopped; default: one validation
+    )
+    reduction: int = Field(default=3, ge=2)  # of the trials at a rung, one in `reduction` goes on
+    max_concurrent: PositiveInt | None = None  # default: as many as the cluster holds
+    keep: PositiveInt = 3  # how many of the best students become model versions
     enqueue: tuple[dict[str, Any], ...] = ()  # settings to run first and at full length
 
 

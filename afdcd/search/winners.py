@@ -56,7 +56,7 @@ def register_best(
             aliases=(CHAMPION,) if place == 0 else (),
         )
         register(tracker.client, version, storage.read_bytes(candidate.weights))
-        tracker.client.log_metric(candidate.run, "test_miou", score.miou)
+        tracker.note(candidate.run, "test_miou", score.miou)
     return scores
 
 

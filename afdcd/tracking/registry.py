@@ -9,7 +9,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from afdcd.config import UserError
-from afdcd.tracking.server import connect
+from afdcd.tracking.server import connect, reason, refusals, shown
 from afdcd.training.artifacts import STUDENT_FILE
 
 FOLDER = "model"  # the run's artifact folder that a model version points to
@@ -32,12 +32,17 @@ def register(client: MlflowClient, version: Version, weights: bytes) -> str:
 
     Returns:
         The version's number.
+
+    Raises:
+        UserError: the server refuses or does not answer; registering again is harmless.
     """
+    with refusals():
+        return _register(client, version, weights)
+
+
+def _register(client: MlflowClient, version: Version, weights: bytes) -> str:
     known = _versions(client, f"name = '{version.name}' and run_id = '{version.run}'")
-    if known:
-        number = known[0].version
-    else:
-        number = _create(client, version, weights)
+    number = known[0].version if known else _create(client, version, weights)
     for key, value in version.tags.items():
         client.set_model_version_tag(version.name, number, key, value)
     client.update_model_version(version.name, number, version.description)
@@ -62,7 +67,8 @@ def _create(client: MlflowClient, version: Version, weights: bytes) -> str:
 
 def find(client: MlflowClient, fingerprint: str) -> str | None:
     """The `models:/name/version` of the run with this fingerprint, if one is registered."""
-    found = _versions(client, f"tags.{FINGERPRINT} = '{fingerprint}'")
+    with refusals():
+        found = _versions(client, f"tags.{FINGERPRINT} = '{fingerprint}'")
     return f"models:/{found[0].name}/{found[0].version}" if found else None
 
 
@@ -85,10 +91,8 @@ def fetch(model: str) -> Path:
     try:
         place = Path(mlflow.artifacts.download_artifacts(model))
     except (MlflowException, OSError) as error:
-        reason = str(error).splitlines()[0][:300]
-        raise UserError(
-            f"{model}: not in the registry at {mlflow.get_tracking_uri()}: {reason}"
-        ) from None
+        server = shown(mlflow.get_tracking_uri())
+        raise UserError(f"{model}: not in the registry at {server}: {reason(error)}") from None
     found = sorted(place.rglob("*.safetensors"))
     if not found:
         raise UserError(f"{model}: holds no .safetensors file; it was not registered by afdcd")

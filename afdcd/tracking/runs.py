@@ -9,8 +9,7 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from mlflow.exceptions import MlflowException
 
 from afdcd import storage
 from afdcd.config import UserError
-from afdcd.tracking.server import connect, git_commit
+from afdcd.tracking.server import connect, git_commit, reason, refusals
 from afdcd.training.artifacts import PANEL_FILE
 from afdcd.training.job import End, Job
 
@@ -47,7 +46,7 @@ class Tracker:
             outcomes: how jobs ended (job name -> outcome). A run that a killed driver left
                 RUNNING gets the status of its outcome, KILLED if it has none.
         """
-        with _refusals():
+        with refusals():
             run = self._find(f"tags.`{JOB}` = 'study/{name}'")
             self.parent = run or self._create(f"study/{name}", name, tags)
             self.client.update_run(self.parent, status="RUNNING")
@@ -65,7 +64,7 @@ class Tracker:
         Raises:
             UserError: there is none, e.g. because the study ran against another server.
         """
-        with _refusals():
+        with refusals():
             run = self._runs.get(job_name) or self._known(job_name)
         if run is None:
             raise UserError(f"MLflow has no run of {job_name}; set MLFLOW_TRACKING_URI as before")
@@ -99,24 +98,26 @@ class Tracker:
         self._waiting.append(call)
         while self._waiting:
             try:
-                with _refusals():
+                with refusals(patient=True):
                     self._waiting[0]()
             except (MlflowException, OSError) as error:
                 if len(self._waiting) == 1:
-                    print(f"warning: MLflow: {str(error).splitlines()[0][:200]}", file=sys.stderr)
+                    print(f"warning: MLflow: {reason(error)}", file=sys.stderr)
                 return
+            except UserError:
+                self._waiting.popleft()  # it would be refused again, and hold up all that follow
+                raise
             self._waiting.popleft()
 
     def _start(self, job: Job) -> None:
-        run = self._known(job.name)
-        if run is None:
-            run = self._create(job.name, job.title, _tags(job), self.parent)
+        run = self._known(job.name) or self._create(job.name, job.title, _tags(job), self.parent)
+        known = self.client.get_run(run).data
+        if not known.params:  # also where the server fell silent after creating the run
             params = [Param(key, str(value)[:6000]) for key, value in _flat(job.config.plain())]
             self.client.log_batch(run, params=params)
         self.client.update_run(run, status="RUNNING")
         self._runs[job.name] = run
-        last = self.client.get_run(run).data.metrics.get("iteration", 0)
-        self._logged[job.name] = int(last)
+        self._logged[job.name] = int(known.metrics.get("iteration", 0))
 
     def _log(self, job: Job, result: dict[str, Any], stamp: int) -> None:
         done = self._logged.get(job.name, 0)
@@ -133,6 +134,12 @@ class Tracker:
         if end.outcome == "completed" and storage.exists(picture):
             self.attach(run, PANEL_FILE, storage.read_bytes(picture))
         self.client.set_terminated(run, STATUS[end.outcome])
+
+    def note(self, run: str, name: str, value: float) -> None:
+        """Log one number of a finished run, once however often it is noted."""
+        with refusals():
+            if self.client.get_run(run).data.metrics.get(name) != value:
+                self.client.log_metric(run, name, value)
 
     def attach(self, run: str, name: str, data: bytes, folder: str | None = None) -> None:
         """Store `data` as the run's artifact `folder/name`."""
@@ -155,17 +162,6 @@ class Tracker:
     def _search(self, query: str) -> list[str]:
         runs = self.client.search_runs([self.experiment], query, max_results=1000)
         return [run.info.run_id for run in runs]
-
-
-@contextmanager
-def _refusals() -> Iterator[None]:
-    """A request that the server refuses is a mistake; only silence is worth waiting for."""
-    try:
-        yield
-    except MlflowException as error:
-        if error.error_code in ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE"):
-            raise
-        raise UserError(f"MLflow refused a request: {str(error).splitlines()[0][:300]}") from None
 
 
 def _tags(job: Job) -> dict[str, str]:

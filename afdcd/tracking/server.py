@@ -2,8 +2,11 @@
 
 import logging
 import os
+import re
 import socket
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,6 +25,7 @@ from afdcd.config import UserError
 logging.getLogger("mlflow").setLevel(logging.WARNING)
 
 EXPERIMENT = "afdcd"
+SILENCE = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED")
 
 
 def storage_root() -> str:
@@ -78,8 +82,7 @@ def connect() -> tuple[MlflowClient, str]:
         kind = {"mlflow.experimentKind": "custom_model_development"}
         return client, client.create_experiment(name, artifact_location=place, tags=kind)
     except MlflowException as error:
-        reason = str(error).splitlines()[0][:300]
-        raise UserError(f"MLflow at {_shown(uri)}: {reason}") from None
+        raise UserError(f"MLflow at {shown(uri)}: {reason(error)}") from None
 
 
 def _reachable(uri: str) -> None:
@@ -92,15 +95,37 @@ def _reachable(uri: str) -> None:
         socket.create_connection((parts.hostname or "", port), timeout=5).close()
     except (OSError, ValueError) as error:
         raise UserError(
-            f"MLflow at {_shown(uri)} cannot be reached ({error}); start the server or change "
+            f"MLflow at {shown(uri)} cannot be reached ({error}); start the server or change "
             "MLFLOW_TRACKING_URI"
         ) from None
 
 
-def _shown(uri: str) -> str:
-    """The URI without a user name and password that it may carry."""
-    parts = urlsplit(uri)
-    return uri.replace(f"{parts.username}:{parts.password}@", "") if parts.password else uri
+def shown(text: str) -> str:
+    """A URI, or a text that holds some, without the user names and passwords in them."""
+    return re.sub(r"(?<=://)[^/\s]*@", "", text)
+
+
+def reason(error: Exception) -> str:
+    """The first line of an MLflow error: it may go on for pages, and quotes the server's URI."""
+    return shown((str(error).splitlines() or [type(error).__name__])[0])[:300]
+
+
+@contextmanager
+def refusals(*, patient: bool = False) -> Iterator[None]:
+    """MLflow's errors as a person's: a refused request always, silence unless `patient`.
+
+    Raises:
+        UserError: one line with the server's reason.
+        MlflowException, OSError: silence, where `patient`.
+    """
+    try:
+        yield
+    except (MlflowException, OSError) as error:
+        silent = not isinstance(error, MlflowException) or error.error_code in SILENCE
+        if silent and patient:
+            raise
+        what = "does not answer; run the same command again" if silent else "refused a request"
+        raise UserError(f"MLflow {what}: {reason(error)}") from None
 
 
 def git_commit() -> str:

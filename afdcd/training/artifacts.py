@@ -1,6 +1,7 @@
 """What a finished run leaves in its folder: the student's weights and a picture of what it sees."""
 
 import io
+import math
 import tempfile
 from collections.abc import Iterator
 from itertools import islice
@@ -45,7 +46,7 @@ def save_student(job: Job, student: SegmentationNetwork, miou: float) -> None:
         classes=dataset.classes,
         palette=dataset.palette,
         normalisation=job.config.data.normalisation,
-        miou=miou,
+        miou=miou if math.isfinite(miou) else None,
         split=f"{job.config.data.protocol}/val",
         parameters=parameters(student),
         gmacs=gmacs(student, height, width),

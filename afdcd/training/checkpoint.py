@@ -12,7 +12,8 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from afdcd.config import FrozenConfig, UserError, validate
+from afdcd.config import FrozenConfig, Source, UserError, validate
+from afdcd.models.tensors import assign
 
 VERSION = 1
 
@@ -24,18 +25,22 @@ class Position(FrozenConfig):
     seconds: float = 0.0
 
 
+class Header(FrozenConfig):
+    """What `state.json` says of itself and of the tensors beside it."""
+
+    version: int
+    sha256: str
+    position: Position
+
+
 def save_checkpoint(
     folder: Path, step: nn.Module, optimizer: torch.optim.Optimizer, position: Position
 ) -> None:
     """Write `state.safetensors` and, last, `state.json` into `folder`."""
     payload = save(_tensors(step, optimizer))
-    header = {
-        "version": VERSION,
-        "sha256": hashlib.sha256(payload).hexdigest(),
-        "position": position.plain(),
-    }
+    header = Header(version=VERSION, sha256=hashlib.sha256(payload).hexdigest(), position=position)
     (folder / "state.safetensors").write_bytes(payload)
-    (folder / "state.json").write_text(json.dumps(header))
+    (folder / "state.json").write_text(json.dumps(header.plain()))
 
 
 def load_checkpoint(folder: Path, step: nn.Module, optimizer: torch.optim.Optimizer) -> Position:
@@ -51,17 +56,19 @@ def load_checkpoint(folder: Path, step: nn.Module, optimizer: torch.optim.Optimi
         raise UserError(
             f"{folder}: no usable checkpoint ({error}); delete it to start again"
         ) from None
-    if header["version"] != VERSION:
+    version = header.get("version") if isinstance(header, dict) else None
+    if version != VERSION:
         raise UserError(
-            f"{folder}: checkpoint version {header['version']}, this is version {VERSION}; "
-            "finish the run with the afdcd that started it, or delete the checkpoint"
+            f"{folder}: checkpoint version {version}, this is version {VERSION}; finish the run "
+            "with the afdcd that started it, or delete the checkpoint"
         )
-    if hashlib.sha256(payload).hexdigest() != header["sha256"]:
+    checked = validate(Header, header, Source(f"{folder}/state.json"))
+    if hashlib.sha256(payload).hexdigest() != checked.sha256:
         raise UserError(
             f"{folder}: checkpoint is damaged (sha256 differs); delete it to start again"
         )
     _restore(load(payload), step, optimizer, folder)
-    return validate(Position, header["position"])
+    return checked.position
 
 
 def _tensors(step: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -77,10 +84,7 @@ def _restore(
     tensors: dict[str, Tensor], step: nn.Module, optimizer: torch.optim.Optimizer, folder: Path
 ) -> None:
     weights = {k.removeprefix("step."): v for k, v in tensors.items() if k.startswith("step.")}
-    try:
-        step.load_state_dict(weights)
-    except RuntimeError as error:
-        raise UserError(f"{folder}: checkpoint is of another network: {error}") from None
+    assign(step, weights, folder)
     momenta = {k.removeprefix("momentum."): v for k, v in tensors.items() if k[0] == "m"}
     state = optimizer.state_dict()
     state["state"] = {int(index): {"momentum_buffer": value} for index, value in momenta.items()}

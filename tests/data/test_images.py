@@ -1,6 +1,4 @@
 import io
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,11 +6,8 @@ from PIL import Image
 
 from afdcd.data.catalog import CAMVID
 from afdcd.data.images import PictureError, decode, encode_jpeg, encode_png, to_rgb, to_train_ids
+from tests.samples import SAMPLES, needs_samples
 
-SAMPLES = Path(os.environ.get("AFDCD_SAMPLES", ""))
-needs_samples = pytest.mark.skipif(
-    "AFDCD_SAMPLES" not in os.environ, reason="AFDCD_SAMPLES names no folder of sample files"
-)
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
 
 

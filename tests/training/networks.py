@@ -1,0 +1,53 @@
+"""Small networks and steps to train in tests."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from afdcd.data.catalog import IGNORE
+from afdcd.models.zoo import ModelConfig, SegmentationNetwork
+from afdcd.training.step import DistillationStep
+from afdcd.training.trial import TrialConfig, pair_shapes
+from tests.examples import trial
+
+CLASSES = 8
+
+
+@dataclass
+class Pair:
+    config: TrialConfig
+    step: DistillationStep
+    teacher: SegmentationNetwork
+
+
+def build_pair(seed: int = 0, **changes: object) -> Pair:
+    """Student, distiller and teacher of a trial, from a seed."""
+    config = trial(**changes)
+    torch.manual_seed(seed)
+    student = config.pair.student.build(CLASSES)
+    model = config.pair.teacher.model
+    distiller = config.distiller.build(pair_shapes(config.pair.student, model, CLASSES))
+    step = DistillationStep(student, distiller, config.training.aux_weight)
+    return Pair(config, step.train(), built_teacher(model))
+
+
+def built_teacher(model: ModelConfig) -> SegmentationNetwork:
+    return model.build(CLASSES).eval().requires_grad_(False)
+
+
+def freeze_noise(step: nn.Module) -> None:
+    """Batch norm and dropout as in evaluation: what is left is the same on every rank."""
+    for module in step.modules():
+        if isinstance(module, nn.BatchNorm2d | nn.Dropout):
+            module.eval()
+
+
+def batch(images: int = 4, side: int = 64) -> tuple[Tensor, Tensor]:
+    """Images, and labels of which the first image has far fewer than the last."""
+    generator = torch.Generator().manual_seed(1)
+    pictures = torch.randn(images, 3, side, side, generator=generator)
+    labels = torch.randint(0, CLASSES, (images, side, side), generator=generator)
+    for index in range(images):
+        labels[index, : side - side * (index + 1) // images] = IGNORE
+    return pictures, labels
