@@ -24,7 +24,7 @@ class Cluster:
     cpus: float
     gpus: float
     nodes: int
-    api: str  # URL of the dashboard, which answers questions about the cluster's state
+    api: str = ""  # URL of the dashboard, which answers questions about the cluster
     stopping: threading.Event = field(default_factory=threading.Event)  # set by SIGTERM
 
     def uses_gpu(self, resources: ResourcesConfig) -> bool:

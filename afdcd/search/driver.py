@@ -6,6 +6,8 @@ nothing that Tune saves is ever read back.
 
 import logging
 import os
+import threading
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from ray import tune
@@ -85,7 +87,7 @@ def run_jobs(
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "3600")
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # every end is told by the relay
-    relay = _Relay(listeners, cluster)
+    relay = _Relay(listeners, cluster.stopping, Reclaimer(cluster.api).look)
     tune.run(
         _run_job,
         config={},
@@ -182,10 +184,12 @@ class _Stopper(FIFOScheduler):
 class _Relay(tune.Callback):
     """Tune's callbacks, as the listeners want them."""
 
-    def __init__(self, listeners: list[Listener], cluster: Cluster) -> None:
+    def __init__(
+        self, listeners: list[Listener], stopping: threading.Event, reclaim: Callable[[], None]
+    ) -> None:
         self._listeners = listeners
-        self._stopping = cluster.stopping
-        self._reclaimer = Reclaimer(cluster.api)
+        self._stopping = stopping
+        self._reclaim = reclaim
         self.live: dict[str, Job] = {}
         self.interrupted = False
 
@@ -193,7 +197,7 @@ class _Relay(tune.Callback):
         # At once: Ray kills a stopped job's driver after 3 s, and Tune takes 2 to wind up.
         if self._stopping.is_set() and not self.interrupted:
             self.interrupt()
-        self._reclaimer.look()
+        self._reclaim()
 
     def interrupt(self) -> None:
         self.interrupted = True

@@ -114,7 +114,7 @@ def test_scheduler_asks_the_source_and_stops_what_diverged(
 
 def test_listeners_hear_of_start_reports_and_end_in_order() -> None:
     listener = Listener()
-    relay = _Relay([listener], threading.Event())
+    relay = _Relay([listener], threading.Event(), lambda: None)
     given = trial(job(), last_result=FULL)
     relay.on_trial_start(0, [], given)
     relay.on_trial_result(0, [], given, EARLY)
@@ -129,13 +129,13 @@ def test_listeners_hear_of_start_reports_and_end_in_order() -> None:
 
 def test_trial_whose_process_never_started_is_announced_and_failed() -> None:
     listener = Listener()
-    _Relay([listener], threading.Event()).on_trial_error(0, [], trial(job()))
+    _Relay([listener], threading.Event(), lambda: None).on_trial_error(0, [], trial(job()))
     assert listener.heard == [("started", "trial-0000"), ("ended", "trial-0000", "failed")]
 
 
 def test_stop_signal_ends_live_jobs_as_killed_once() -> None:
     listener, stopping = Listener(), threading.Event()
-    relay = _Relay([listener], stopping)
+    relay = _Relay([listener], stopping, lambda: None)
     relay.on_trial_start(0, [], trial(job("trial-0003")))
     relay.on_step_end(0, [])
     assert not relay.interrupted
