@@ -1,5 +1,6 @@
 """The Ray cluster a study runs on: started here, or the one this process was submitted to."""
 
+import logging
 import os
 import signal
 import socket
@@ -67,6 +68,8 @@ def connect() -> Iterator[Cluster]:
         environment["RAY_ADDRESS"] = address
         context = ray.init(runtime_env={"env_vars": environment}, log_to_driver=_verbose())
     else:
+        # Ray warns that it protects the new cluster with a token, as it should.
+        logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
         port = _free_port()
         environment["RAY_API_SERVER_ADDRESS"] = f"http://127.0.0.1:{port}"
         context = ray.init(

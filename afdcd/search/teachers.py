@@ -111,6 +111,7 @@ class Teachers:
             },
             description=f"Teacher {job.config.pair.student.name}, mIoU {100 * miou:.2f} % on "
             f"{job.config.data.protocol}/val after {job.config.training.iterations} iterations.",
+            aliases=("newest",),
         )
         weights = storage.read_bytes(storage.join(job.folder, STUDENT_FILE))
         number = register(self._tracker.client, version, weights)
