@@ -36,7 +36,11 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 def given(shards: str, tmp_path: Path) -> Job:
     """A job with its teacher's file."""
-    changes = {"data__root": shards, "data__protocol": "official"}
+    changes = {
+        "data__root": shards,
+        "data__protocol": "official",
+        "pair__teacher__model__encoder": "timm:mobilenetv3_small_050",
+    }
     plain = job(folder=str(tmp_path / "job"), **changes)
     model = plain.config.pair.teacher.model
     dataset = worker.DATASETS["synthetic"]
