@@ -11,12 +11,19 @@ install_import_hook(["afdcd.losses", "afdcd.distillers"], "beartype.beartype")
 
 torch.set_num_threads(1)
 
+SERVERS = ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "AFDCD_STUDY_DB", "RAY_ADDRESS")
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AFDCD_STORAGE", str(tmp_path_factory.mktemp("storage")))
-        for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "AFDCD_STUDY_DB"):
-            patch.delenv(name, raising=False)
-        patch.delenv("RAY_ADDRESS", raising=False)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _no_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For each test anew: MLflow itself sets its variable as soon as it is used."""
+    for name in SERVERS:
+        monkeypatch.setenv(name, "")  # so that it is put back as it was
+        monkeypatch.delenv(name)

@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
@@ -67,7 +68,13 @@ def load_checkpoint(folder: Path, step: nn.Module, optimizer: torch.optim.Optimi
         raise UserError(
             f"{folder}: checkpoint is damaged (sha256 differs); delete it to start again"
         )
-    _restore(load(payload), step, optimizer, folder)
+    try:
+        tensors = load(payload)
+    except SafetensorError as error:
+        raise UserError(
+            f"{folder}: checkpoint is damaged ({error}); delete it to start again"
+        ) from None
+    _restore(tensors, step, optimizer, folder)
     return checked.position
 
 

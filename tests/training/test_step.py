@@ -4,11 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
-import torch.distributed as dist
 import torch.multiprocessing as mp
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
 from afdcd.data.catalog import IGNORE
 from afdcd.models.outputs import SegOutput
@@ -16,48 +14,14 @@ from afdcd.training.job import Job
 from afdcd.training.optim import build_optimizer
 from afdcd.training.step import (
     mask_noise,
-    mean_over_ranks,
     teacher_outputs,
     valid_pixels,
 )
 from afdcd.training.worker import _iterate, _Run
-from tests.training.networks import Pair, batch, build_pair, freeze_noise
+from tests.training.networks import Pair, batch, build_pair
+from tests.training.ranks import LOUD, gradients, one_of_two
 
 CPU = torch.device("cpu")
-# The published weights make terms of very different size; equal ones leave none to hide behind.
-LOUD = {
-    "distiller__kd_weight": 1.0,
-    "distiller__fd_weight": 1e-2,
-    "distiller__contrast_weight": 1.0,
-}
-
-
-def gradients(rank: int, world: int) -> dict[str, Tensor]:
-    """Gradients and terms of one whole step in double precision, this rank's share of the batch."""
-    pair = build_pair(**LOUD, pair__teacher__model__encoder="timm:mobilenetv3_small_050")
-    freeze_noise(pair.step)
-    pair.step.double()
-    pair.teacher.double()
-    wrapped = DistributedDataParallel(pair.step) if world > 1 else pair.step
-    images, labels = batch(side=32)
-    share = len(images) // world
-    images = images[rank * share : (rank + 1) * share].double()
-    labels = labels[rank * share : (rank + 1) * share]
-    teacher = teacher_outputs(pair.teacher, images)
-    shape = teacher.features["encoder"].shape
-    uniform = mask_noise((share, *shape[2:]), 0, 5, rank, world, CPU).double()
-    terms = wrapped(images, labels, teacher, uniform, valid_pixels(labels))
-    torch.stack(list(terms.values())).sum().backward()
-    means = {f"term.{name}": torch.tensor(v) for name, v in mean_over_ranks(terms).items()}
-    return means | {name: p.grad for name, p in pair.step.named_parameters()}
-
-
-def _one_of_two(rank: int, folder: str) -> None:
-    torch.set_num_threads(1)
-    store = f"file://{folder}/store"
-    dist.init_process_group("gloo", init_method=store, rank=rank, world_size=2)
-    save_file(gradients(rank, 2), f"{folder}/rank{rank}.safetensors")
-    dist.destroy_process_group()
 
 
 @pytest.mark.timeout(120)
@@ -65,7 +29,7 @@ def test_two_processes_compute_the_gradient_of_one(tmp_path: Path) -> None:
     """Task, auxiliary, KD, reconstruction and contrast, with unevenly labelled images."""
     expected = gradients(0, 1)
     assert {"term.task", "term.aux", "term.kd", "term.fd", "term.contrast"} < expected.keys()
-    mp.spawn(_one_of_two, (str(tmp_path),), nprocs=2)
+    mp.spawn(one_of_two, (str(tmp_path),), nprocs=2)
     for rank in range(2):
         found = load_file(tmp_path / f"rank{rank}.safetensors")
         assert found.keys() == expected.keys()

@@ -1,0 +1,89 @@
+"""What is written beside a registered student, and the order they are registered in."""
+
+import math
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import optuna
+import pytest
+
+from afdcd import storage
+from afdcd.data.catalog import SYNTHETIC
+from afdcd.data.loader import DataConfig
+from afdcd.data.synthetic import SyntheticConfig, prepare_synthetic
+from afdcd.models.weights import NetworkCard, save_network
+from afdcd.models.zoo import ModelConfig
+from afdcd.search import winners
+from afdcd.search.cluster import Cluster
+from afdcd.search.measure import Score
+from afdcd.search.winners import Candidate, register_best, save_pictures
+from afdcd.tracking.registry import Version
+from tests.examples import trial
+
+MODEL = ModelConfig(head="pspnet", encoder="timm:lcnet_050", aux=False)
+
+
+def candidate(folder: Path, number: int, miou: float) -> Candidate:
+    card = NetworkCard(
+        model=MODEL,
+        dataset="synthetic",
+        classes=SYNTHETIC.classes,
+        palette=SYNTHETIC.palette,
+        normalisation="imagenet",
+        split="dev/val",
+        parameters=1234,
+        gmacs=0.5,
+    )
+    (folder / str(number)).mkdir()
+    save_network(folder / str(number) / "student.safetensors", MODEL.build(8), card)
+    frozen = optuna.trial.create_trial(
+        value=miou,
+        params={"lr": 0.1},
+        distributions={"lr": optuna.distributions.FloatDistribution(0, 1)},
+    )
+    frozen.number = number
+    return Candidate(frozen, trial(), str(folder / str(number)), f"run{number}", None)
+
+
+def test_best_is_champion_and_each_version_carries_its_evidence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registered: list[Version] = []
+    noted: list[Any] = []
+    asked: list[Any] = []
+    iou = {"sky": 0.9, "car": math.nan}
+
+    def measure(weights: list[str], data: DataConfig, role: str, cluster: Cluster) -> list[Score]:
+        asked.append((weights, role))
+        return [Score(0.41, 0.8, iou), Score(0.52, 0.8, iou)]
+
+    monkeypatch.setattr(winners, "measure", measure)
+    monkeypatch.setattr(winners, "register", lambda client, version, _: registered.append(version))
+    tracker: Any = SimpleNamespace(client=None, commit="abc", note=lambda *a: noted.append(a))
+    candidates = [candidate(tmp_path, 3, 0.5), candidate(tmp_path, 1, 0.4)]
+    register_best("street", candidates, tracker, Cluster(2, 0, 1), trial().data)
+
+    assert asked == [([c.weights for c in candidates], "test")]
+    # The test score reports; it does not reorder what the validation score selected.
+    assert [(v.run, v.aliases) for v in registered] == [("run3", ("champion",)), ("run1", ())]
+    assert noted == [("run3", "test_miou", 0.41), ("run1", "test_miou", 0.52)]
+    tags = registered[0].tags
+    assert (tags["miou"], tags["test_miou"], tags["trial"]) == ("0.5000", "0.4100", "3")
+    assert (tags["parameters"], tags["gflops"], tags["git_commit"]) == ("1234", "1.000", "abc")
+    text = registered[0].description
+    assert "| mIoU on dev/val (selected by) | 50.00 % |" in text
+    assert "| mIoU on test (never used to select) | 41.00 % |" in text
+    assert "| sky | 90.00 % |" in text
+    assert "| car | - |" in text
+    assert "lr = 0.1" in text
+
+
+def test_pictures_to_try_are_whole_test_images(tmp_path: Path) -> None:
+    root = str(tmp_path / "shards")
+    prepare_synthetic(root, SyntheticConfig(height=64, width=80, train=1, val=1, test=5))
+    data = DataConfig(dataset="synthetic", root=root, protocol="official", crop=(32, 32))
+    save_pictures(str(tmp_path / "pictures"), data, count=2)
+    files = sorted((tmp_path / "pictures").iterdir())
+    assert [file.name for file in files] == ["test0000_0.png", "test0000_3.png"]
+    assert storage.read_bytes(str(files[0])).startswith(b"\x89PNG")

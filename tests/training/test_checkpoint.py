@@ -1,0 +1,154 @@
+"""Checkpoints: everything comes back, and nothing but a whole and fitting one is taken."""
+
+import ast
+import hashlib
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import afdcd
+from afdcd.config import UserError
+from afdcd.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+
+PROGRESS = Progress(iteration=7, seconds=1.5)
+STATE, HEADER = "state.safetensors", "state.json"
+
+
+def trained(
+    width: int = 3, momentum: float = 0.9, seed: int = 0
+) -> tuple[nn.Module, torch.optim.SGD]:
+    """A module with parameters and buffers that has made two steps."""
+    torch.manual_seed(seed)
+    step = nn.Sequential(nn.Linear(2, width), nn.BatchNorm1d(width), nn.Linear(width, 1))
+    optimizer = torch.optim.SGD(step.parameters(), lr=0.1, momentum=momentum)
+    for _ in range(2):
+        advance(step, optimizer)
+    return step, optimizer
+
+
+def advance(step: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    optimizer.zero_grad()
+    step(torch.arange(8.0).view(4, 2)).square().mean().backward()
+    optimizer.step()
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    save_checkpoint(tmp_path, *trained(), PROGRESS)
+    return tmp_path
+
+
+@pytest.mark.parametrize("momentum", [0.9, 0.0])
+def test_weights_buffers_momentum_and_position_come_back(tmp_path: Path, momentum: float) -> None:
+    original = trained(momentum=momentum)
+    save_checkpoint(tmp_path, *original, PROGRESS)
+    other = trained(momentum=momentum, seed=1)
+    assert load_checkpoint(tmp_path, *other) == PROGRESS
+    for step, optimizer in (original, other):
+        advance(step, optimizer)  # equal only if the momentum came back too
+    for name, value in original[0].state_dict().items():
+        assert value.equal(other[0].state_dict()[name]), name
+
+
+def test_checkpoint_before_the_first_step_is_one_too(tmp_path: Path) -> None:
+    step = nn.Linear(2, 1)
+    optimizer = torch.optim.SGD(step.parameters(), lr=0.1, momentum=0.9)
+    save_checkpoint(tmp_path, step, optimizer, Progress())
+    assert load_checkpoint(tmp_path, step, optimizer) == Progress()
+
+
+def test_learning_rate_is_the_schedules_not_the_files(saved: Path) -> None:
+    step, optimizer = trained()
+    optimizer.param_groups[0]["lr"] = 0.7
+    load_checkpoint(saved, step, optimizer)
+    assert optimizer.param_groups[0]["lr"] == 0.7
+
+
+def refusal(folder: Path, width: int = 3) -> str:
+    step, optimizer = trained(width)
+    before = {name: value.clone() for name, value in step.state_dict().items()}
+    with pytest.raises(UserError) as error:
+        load_checkpoint(folder, step, optimizer)
+    assert "\n" not in str(error.value)
+    assert str(folder) in str(error.value)
+    assert all(value.equal(step.state_dict()[name]) for name, value in before.items())
+    return str(error.value)
+
+
+@pytest.mark.parametrize("missing", [STATE, HEADER])
+def test_incomplete_checkpoint_is_refused(saved: Path, missing: str) -> None:
+    (saved / missing).unlink()
+    assert "no usable checkpoint" in refusal(saved)
+
+
+@pytest.mark.parametrize("place", [0, 100, -1])
+def test_altered_tensors_are_refused(saved: Path, place: int) -> None:
+    data = bytearray((saved / STATE).read_bytes())
+    data[place] ^= 1
+    (saved / STATE).write_bytes(data)
+    assert "damaged" in refusal(saved)
+
+
+def test_tensors_that_were_cut_short_are_refused(saved: Path) -> None:
+    (saved / STATE).write_bytes((saved / STATE).read_bytes()[:-8])
+    assert "damaged" in refusal(saved)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "no usable checkpoint"),
+        ("[]", "checkpoint version None, this is version 1"),
+        ("{}", "checkpoint version None, this is version 1"),
+        ('{"version": 1}', "sha256: required"),
+        ('{"version": 1, "sha256": "x", "progress": {"iteration": "two"}}', "progress.iteration"),
+    ],
+)
+def test_unreadable_header_is_refused(saved: Path, text: str, message: str) -> None:
+    (saved / HEADER).write_text(text)
+    step, optimizer = trained()
+    with pytest.raises(UserError) as error:
+        load_checkpoint(saved, step, optimizer)
+    assert message in str(error.value)
+    assert all(str(saved) in line for line in str(error.value).splitlines())
+
+
+def test_other_version_says_what_to_do(saved: Path) -> None:
+    header = json.loads((saved / HEADER).read_text())
+    (saved / HEADER).write_text(json.dumps({**header, "version": 2, "new": True}))
+    assert "checkpoint version 2, this is version 1; finish the run with" in refusal(saved)
+
+
+def test_checkpoint_of_another_network_is_refused(saved: Path) -> None:
+    assert "shapes differ: 0.weight is [3, 2], needs [4, 2]" in refusal(saved, width=4)
+
+
+def test_pickle_in_place_of_the_tensors_runs_nothing(saved: Path, tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple:
+            return (Path(tmp_path / "ran").touch, ())
+
+    payload = pickle.dumps(Evil())
+    (saved / STATE).write_bytes(payload)
+    header = json.loads((saved / HEADER).read_text())
+    header["sha256"] = hashlib.sha256(payload).hexdigest()
+    (saved / HEADER).write_text(json.dumps(header))
+    refusal(saved)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_nothing_in_the_package_unpickles_or_evaluates() -> None:
+    """Checked in the source, so that no path from a file to running code can slip in."""
+    forbidden_modules = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
+    forbidden_calls = {"torch.load", "yaml.load", "yaml.unsafe_load", "eval", "exec", "np.load"}
+    for file in Path(afdcd.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                names = {alias.name for alias in node.names} | {getattr(node, "module", None)}
+                assert not names & forbidden_modules, f"{file}:{node.lineno}"
+            if isinstance(node, ast.Call):
+                assert ast.unparse(node.func) not in forbidden_calls, f"{file}:{node.lineno}"

@@ -1,0 +1,186 @@
+"""The loop of one worker, with Ray Train's functions replaced: reports, resumption, divergence."""
+
+import math
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import ray.train
+import ray.train.torch
+import torch
+from torch import Tensor, nn
+
+from afdcd import storage
+from afdcd.data.synthetic import SyntheticConfig, prepare_synthetic
+from afdcd.models.outputs import SegOutput
+from afdcd.models.weights import NetworkCard, save_network
+from afdcd.training import worker
+from afdcd.training.artifacts import PANEL_FILE, STUDENT_FILE, load_from
+from afdcd.training.checkpoint import load_checkpoint, save_checkpoint
+from afdcd.training.job import Job
+from afdcd.training.optim import build_optimizer
+from tests.examples import job
+from tests.training.networks import CLASSES, build_pair
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> str:
+    root = str(tmp_path_factory.mktemp("shards"))
+    prepare_synthetic(root, SyntheticConfig(height=64, width=80, train=6, val=3, test=1))
+    return root
+
+
+@pytest.fixture
+def given(shards: str, tmp_path: Path) -> Job:
+    """A job with its teacher's file."""
+    changes = {
+        "data__root": shards,
+        "data__protocol": "official",
+        "pair__teacher__model__encoder": "timm:mobilenetv3_small_050",
+    }
+    plain = job(folder=str(tmp_path / "job"), **changes)
+    model = plain.config.pair.teacher.model
+    dataset = worker.DATASETS["synthetic"]
+    torch.manual_seed(5)
+    card = NetworkCard(
+        model=model,
+        dataset="synthetic",
+        classes=dataset.classes,
+        palette=dataset.palette,
+        normalisation="imagenet",
+    )
+    file = tmp_path / "teacher.safetensors"
+    save_network(file, model.build(CLASSES), card)
+    return plain.updated(teacher=str(file))
+
+
+class Reports(list):
+    """What the loop reported; the last checkpoint is offered to the next attempt."""
+
+    checkpoint: Any = None
+
+
+@pytest.fixture
+def reports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Reports:
+    heard = Reports()
+
+    def report(metrics: dict, checkpoint: Any = None, checkpoint_dir_name: str = "") -> None:
+        heard.append(metrics)
+        if checkpoint:
+            kept = tmp_path / f"{len(heard)}_{checkpoint_dir_name}"
+            checkpoint.to_directory(str(kept))
+            heard.checkpoint = ray.train.Checkpoint.from_directory(str(kept))
+
+    context = SimpleNamespace(get_world_size=lambda: 1, get_world_rank=lambda: 0)
+    monkeypatch.setattr(ray.train, "get_context", lambda: context)
+    monkeypatch.setattr(ray.train, "get_checkpoint", lambda: heard.checkpoint)
+    monkeypatch.setattr(ray.train, "report", report)
+    monkeypatch.setattr(ray.train.torch, "get_device", lambda: CPU)
+    return heard
+
+
+@pytest.mark.timeout(60)
+def test_run_reports_each_validation_and_leaves_student_and_picture(
+    given: Job, reports: Reports
+) -> None:
+    worker.train_loop(given.plain())
+    assert [report["iteration"] for report in reports] == [2, 4]
+    assert [report["curve"]["iteration"] for report in reports] == [[1, 2], [3, 4]]
+    assert set(reports[0]["curve"]) == {
+        *("iteration", "task", "aux", "kd", "fd", "contrast", "total", "lr")
+    }
+    student, card = load_from(storage.join(given.folder, STUDENT_FILE))
+    assert card.miou == reports[-1]["miou"]
+    assert card.split == "official/val"
+    assert card.parameters == sum(p.numel() for p in student.parameters())
+    assert storage.read_bytes(storage.join(given.folder, PANEL_FILE)).startswith(b"\x89PNG")
+
+
+@pytest.mark.timeout(60)
+def test_killed_and_resumed_run_equals_the_uninterrupted_one(
+    given: Job, reports: Reports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker.train_loop(given.plain())
+    whole = load_from(storage.join(given.folder, STUDENT_FILE))[0].state_dict()
+    straight, reports[:] = list(reports), []
+    reports.checkpoint = None
+
+    def killed(run: Any) -> dict:
+        if run.progress.iteration == 2:
+            raise KeyboardInterrupt
+        return validate(run)
+
+    validate = worker._validate
+    monkeypatch.setattr(worker, "_validate", killed)
+    with pytest.raises(KeyboardInterrupt):
+        worker.train_loop(given.plain())
+    monkeypatch.setattr(worker, "_validate", validate)
+    torch.manual_seed(99)  # another process draws from another state
+    worker.train_loop(given.plain())
+    assert [report["iteration"] for report in reports] == [2, 4]
+    resumed = load_from(storage.join(given.folder, STUDENT_FILE))[0].state_dict()
+    assert all(value.equal(resumed[name]) for name, value in whole.items())
+    assert reports[-1]["miou"] == straight[-1]["miou"]
+    assert reports[-1]["curve"] == straight[-1]["curve"]
+    assert reports[-1]["seconds"] > reports[0]["seconds"]
+
+
+@pytest.mark.timeout(60)
+def test_run_killed_after_its_last_report_reports_it_again(given: Job, reports: Reports) -> None:
+    worker.train_loop(given.plain())
+    first = dict(reports[-1])
+    storage.write_bytes(storage.join(given.folder, STUDENT_FILE), b"cut sh")
+    worker.train_loop(given.plain())
+    assert len(reports) == 3
+    assert (reports[-1]["iteration"], reports[-1]["miou"]) == (4, first["miou"])
+    load_from(storage.join(given.folder, STUDENT_FILE))
+
+
+class _Breaks(nn.Module):
+    """A distiller whose term is not finite from its second call on."""
+
+    needs_uniform = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def forward(
+        self, student: SegOutput, teacher: SegOutput, labels: Tensor, uniform: Tensor | None
+    ) -> dict[str, Tensor]:
+        self.calls += 1
+        return {"kd": student.logits.mean() * (1.0 if self.calls < 2 else math.inf)}
+
+
+def test_divergence_is_reported_with_its_cause_and_no_checkpoint(
+    given: Job, reports: Reports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = worker._build
+
+    def breaks(job: Job, device: torch.device) -> Any:
+        step, teacher = built(job, device)
+        step.distiller = _Breaks()
+        return step, teacher
+
+    monkeypatch.setattr(worker, "_build", breaks)
+    worker.train_loop(given.plain())
+    (report,) = reports
+    assert report["failed"] == "loss term kd is not finite at iteration 2"
+    assert math.isnan(report["miou"])
+    assert report["iteration"] == 0
+    assert reports.checkpoint is None
+
+
+def test_checkpoint_holds_student_and_distiller_and_not_the_teacher(tmp_path: Path) -> None:
+    pair = build_pair()
+    optimizer = build_optimizer(pair.config.training, pair.step.parameters())
+    save_checkpoint(tmp_path, pair.step, optimizer, worker.Progress(iteration=1))
+    other = build_pair(seed=1)
+    other_optimizer = build_optimizer(other.config.training, other.step.parameters())
+    assert load_checkpoint(tmp_path, other.step, other_optimizer).iteration == 1
+    names = {name.split(".")[0] for name in other.step.state_dict()}
+    assert names == {"student", "distiller"}
+    assert all(v.equal(other.step.state_dict()[n]) for n, v in pair.step.state_dict().items())
