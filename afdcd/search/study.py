@@ -11,6 +11,7 @@ from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 from afdcd.config import FrozenConfig, Source, UserError
 from afdcd.search.space import parameters_of, resolve, suggest
@@ -111,12 +112,14 @@ class StudyConfig(FrozenConfig):
     """The `study:` section of a search space file."""
 
     name: str | None = None  # default: the file's name
-    trials: int = 50
-    seed: int = 0
-    grace: int | None = None  # iterations before a trial may be stopped; default: one validation
-    reduction: int = 3  # of the trials at a rung, one in `reduction` goes on
-    max_concurrent: int | None = None  # default: as many as the cluster holds
-    keep: int = 3  # how many of the best students become model versions
+    trials: PositiveInt = 50
+    seed: NonNegativeInt = 0
+    # Iterations before a trial may be stopped; default: one validation.
+    grace: PositiveInt | None = None
+    # Of the trials at a rung, one in `reduction` goes on.
+    reduction: int = Field(default=3, ge=2)
+    max_concurrent: PositiveInt | None = None  # default: as many as the cluster holds
+    keep: PositiveInt = 3  # how many of the best students become model versions
     enqueue: tuple[dict[str, Any], ...] = ()  # settings to run first and at full length
 
 

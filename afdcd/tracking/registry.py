@@ -1,5 +1,6 @@
 """Model versions that a person can choose by: weights as safetensors, the evidence beside them."""
 
+import re
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,11 +10,12 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from afdcd.config import UserError
-from afdcd.tracking.server import connect
+from afdcd.tracking.server import connect, shown
 from afdcd.training.artifacts import STUDENT_FILE
 
 FOLDER = "model"  # the run's artifact folder that a model version points to
 FINGERPRINT = "fingerprint"
+REGISTERED = re.compile(r"models:/[^/@]+(@[^/@]+|/[^/@]+)")
 
 
 @dataclass(frozen=True)
@@ -79,15 +81,21 @@ def fetch(model: str) -> Path:
     Raises:
         UserError: no such model, version or alias, or one that holds no afdcd weights.
     """
-    if not model.startswith("models:/"):
+    if ":/" not in model:
         return Path(model)
+    if not REGISTERED.fullmatch(model):
+        raise UserError(
+            f"{model}: names no model; give a .safetensors file here, models:/name@alias or "
+            "models:/name/version"
+        )
     connect()
     try:
         place = Path(mlflow.artifacts.download_artifacts(model))
     except (MlflowException, OSError) as error:
         reason = str(error).splitlines()[0][:300]
         raise UserError(
-            f"{model}: not in the registry at {mlflow.get_tracking_uri()}: {reason}"
+            f"{model}: not in the registry at {shown(mlflow.get_tracking_uri())}: {reason}; choose "
+            "one that the MLflow UI lists, or correct MLFLOW_TRACKING_URI"
         ) from None
     found = sorted(place.rglob("*.safetensors"))
     if not found:

@@ -77,7 +77,7 @@ def connect() -> tuple[MlflowClient, str]:
         return client, client.create_experiment(name, artifact_location=place)
     except MlflowException as error:
         reason = str(error).splitlines()[0][:300]
-        raise UserError(f"MLflow at {_shown(uri)}: {reason}") from None
+        raise UserError(f"MLflow at {shown(uri)}: {reason}") from None
 
 
 def _reachable(uri: str) -> None:
@@ -90,12 +90,12 @@ def _reachable(uri: str) -> None:
         socket.create_connection((parts.hostname or "", port), timeout=5).close()
     except (OSError, ValueError) as error:
         raise UserError(
-            f"MLflow at {_shown(uri)} cannot be reached ({error}); start the server or change "
+            f"MLflow at {shown(uri)} cannot be reached ({error}); start the server or change "
             "MLFLOW_TRACKING_URI"
         ) from None
 
 
-def _shown(uri: str) -> str:
+def shown(uri: str) -> str:
     """The URI without a user name and password that it may carry."""
     parts = urlsplit(uri)
     return uri.replace(f"{parts.username}:{parts.password}@", "") if parts.password else uri

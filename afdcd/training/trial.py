@@ -125,7 +125,9 @@ class TrialConfig(FrozenConfig):
 
         Raises:
             ValueError: e.g. channel groups that do not divide the teacher's channels.
+            UserError: an encoder that cannot be dilated.
         """
+        _encoder_tap(self.pair.student, classes)
         teacher = teacher or (self.pair.teacher.model if self.pair.teacher else None)
         if teacher is None:
             return
