@@ -36,10 +36,7 @@ def register(client: MlflowClient, version: Version, weights: bytes) -> str:
         The version's number.
     """
     known = _versions(client, f"name = '{version.name}' and run_id = '{version.run}'")
-    if known:
-        number = known[0].version
-    else:
-        number = _create(client, version, weights)
+    number = known[0].version if known else _create(client, version, weights)
     for key, value in version.tags.items():
         client.set_model_version_tag(version.name, number, key, value)
     client.update_model_version(version.name, number, version.description)
