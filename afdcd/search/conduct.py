@@ -22,7 +22,7 @@ from afdcd.search.study import Proposal, Study, open_study
 from afdcd.search.teachers import Teacher, Teachers
 from afdcd.search.winners import Candidate, register_best, save_pictures
 from afdcd.tracking.runs import Tracker
-from afdcd.tracking.server import storage_root, study_database
+from afdcd.tracking.server import check_database, storage_root, study_database
 from afdcd.training.job import End, Job
 from afdcd.training.trial import TrialConfig
 
@@ -52,6 +52,8 @@ def run_study(space: SearchSpace) -> Report:
         UserError: anything a person can mend; what has finished by then is kept.
     """
     folder = storage.join(storage_root(), "studies", space.name)
+    check_writable(folder)
+    check_database(study_database(), "AFDCD_STUDY_DB")
     with _ready(space, folder) as conductor:
         return conductor.run_study()
 

@@ -1,14 +1,19 @@
 """What can be known before the cluster is asked for anything: files that are there and fit."""
 
+import shutil
 from collections.abc import Iterable
 
 from afdcd import storage
+from afdcd.config import UserError
 from afdcd.data.catalog import DATASETS
 from afdcd.data.manifest import Manifest
 from afdcd.data.shards import check_sizes, open_split
 from afdcd.models.zoo import ModelConfig
 from afdcd.search.file import SearchSpace, check_shapes, teacher_key
 from afdcd.search.teachers import given_teacher
+from afdcd.tracking.server import study_database, tracking_uri
+
+ROOM = 64 * 2**20  # databases, one teacher and one student of the smallest kind
 
 
 def check_data(space: SearchSpace, root: str, manifest: Manifest) -> None:
@@ -44,7 +49,13 @@ def check_weights(space: SearchSpace) -> None:
 
 def check_writable(folder: str) -> None:
     """Raises UserError where nothing can be kept: read-only, full, or no folder."""
+    tracking_uri(), study_database()  # each must be named where storage is remote
     storage.write_bytes(storage.join(folder, "writable"), b"")
+    if "://" not in folder and (free := shutil.disk_usage(folder).free) < ROOM:
+        raise UserError(
+            f"{folder}: {free / 2**20:.0f} MiB free, {ROOM / 2**20:.0f} are needed to begin; free "
+            "some, or set AFDCD_STORAGE to another place"
+        )
 
 
 def _pretrained(space: SearchSpace) -> Iterable[ModelConfig]:

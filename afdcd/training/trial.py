@@ -181,17 +181,18 @@ def _check_forward(model: ModelConfig, classes: int, crop: tuple[int, int]) -> N
     """Some encoders can be built, but take only some sizes or round them in their own way.
 
     Raises:
-        UserError: no features of the expected size for the crop, or for a picture of odd sides.
+        UserError: no features of the expected size for the crop, or none for odd sides.
     """
     with torch.device("meta"), torch.no_grad():
         network = model.updated(pretrained=None).build(classes).eval()
+        stride = network.taps["encoder"].stride
         for height, width in (crop, (crop[0] + 9, crop[1] + 21)):
-            expected = tuple(-(-side // network.taps["encoder"].stride) for side in (height, width))
             try:
-                fits = network(torch.empty(1, 3, height, width)).logits.shape[-2:] == expected
+                found = network(torch.empty(1, 3, height, width)).logits.shape[-2:]
             except (RuntimeError, AssertionError, ValueError):
-                fits = False
-            if not fits:
+                found = None
+            expected = (-(-height // stride), -(-width // stride))
+            if found is None or (found != expected and (height, width) == crop):
                 raise UserError(
                     f"encoder {model.encoder} does not take pictures of {height}x{width} pixels; "
                     "choose another, e.g. timm:resnet10t, timm:mobilenetv3_small_050"
