@@ -73,6 +73,9 @@ def validate(model: type[ConfigT], values: Any, source: Source | None = None) ->
     except pydantic.ValidationError as error:
         lines = [_explain(item, values, source or Source(), model) for item in error.errors()]
         raise UserError("\n".join(dict.fromkeys(lines))) from None
+    except pydantic_core.PydanticSerializationError as error:  # YAML's !!binary
+        name = source.name if source else "config"
+        raise UserError(f"{name}: a value is neither text nor number: {error}") from None
 
 
 def _json(values: Any) -> bytes:
@@ -101,8 +104,14 @@ def _explain(item: Any, values: Any, source: Source, model: type[pydantic.BaseMo
     if kind == "missing":
         return f"{source.at(key)}: required, but not given"
     message = item["msg"].removeprefix("Value error, ")
-    given = "" if isinstance(item["input"], dict | list) else f" (got {item['input']!r})"
-    return f"{source.at(key)}: {message[0].lower()}{message[1:]}{given}"
+    return f"{source.at(key)}: {message[0].lower()}{message[1:]}{_given(item)}"
+
+
+def _given(item: Any) -> str:
+    value = item["input"]
+    if isinstance(value, dict):
+        return "" if item["type"] == "value_error" else f" (got the keys {', '.join(value)})"
+    return "" if isinstance(value, list) else f" (got {value!r})"
 
 
 def _written_key(loc: Sequence[str | int], values: Any) -> Key:
@@ -174,16 +183,19 @@ def load_yaml(path: str | Path) -> tuple[dict[str, Any], Source]:
         text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; give the path of a YAML file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read: {error}") from None
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}; give the path of a YAML file") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 text ({error}); save it as UTF-8") from None
     return parse_yaml(text, str(path))
 
 
 def parse_yaml(text: str, name: str) -> tuple[dict[str, Any], Source]:
     """`load_yaml` for a text; `name` stands for the file in errors."""
-    loader = _Loader(text)
     lines: dict[Key, int] = {}
+    loader = None
     try:
+        loader = _Loader(text)
         node = loader.get_single_node()
         if not isinstance(node, yaml.MappingNode):
             raise UserError(f"{name}: holds no mapping; expected `key: value` lines")
@@ -193,9 +205,16 @@ def parse_yaml(text: str, name: str) -> tuple[dict[str, Any], Source]:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise UserError(f"{name}:{line}: not valid YAML: {error.problem}") from None
     except yaml.YAMLError as error:
-        raise UserError(f"{name}: not valid YAML: {error}") from None
+        raise UserError(f"{name}: not valid YAML: {str(error).splitlines()[0]}") from None
+    except RecursionError:
+        raise UserError(
+            f"{name}: nested too deeply, or an alias inside its own anchor; write the values out"
+        ) from None
+    except ValueError as error:  # a number of thousands of digits, a date that does not exist
+        raise UserError(f"{name}: holds an impossible value: {str(error).split(';')[0]}") from None
     finally:
-        loader.dispose()
+        if loader:
+            loader.dispose()
 
 
 def _record_lines(node: yaml.Node, key: Key, lines: dict[Key, int], name: str) -> None:
@@ -207,7 +226,7 @@ def _record_lines(node: yaml.Node, key: Key, lines: dict[Key, int], name: str) -
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
             if not isinstance(key_node, yaml.ScalarNode):
-                raise UserError(f"{name}:{line}: {dotted(key)}: a key must be a word, not a list")
+                raise UserError(f"{name}:{line}: {dotted(key)}: a key must be a word, not a block")
             child = (*key, key_node.value)
             if child in lines:
                 raise UserError(f"{name}:{line}: {dotted(child)}: given twice; keep one")
@@ -223,7 +242,7 @@ def override(values: dict[str, Any], source: Source, assignments: Sequence[str])
     """
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
-        if not equals or not name:
+        if not equals or not all(name.split(".")):
             raise UserError(f"{assignment!r} is no override; write key=value, e.g. study.trials=8")
         *parents, last = name.split(".")
         target = values

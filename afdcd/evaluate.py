@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from afdcd.cli import run
-from afdcd.config import UserError, validate
+from afdcd.config import Source, UserError, validate
 from afdcd.data.catalog import DATASETS, PROTOCOLS, dataset_named
 from afdcd.data.loader import DataConfig, evaluation_images
 from afdcd.models.weights import NetworkCard, load_network
@@ -90,7 +90,7 @@ def _data(args: argparse.Namespace, card: NetworkCard) -> DataConfig:
         "crop": [32, 32],  # for training only: evaluation shows whole images
         "normalisation": card.normalisation,
     }
-    return validate(DataConfig, values)
+    return validate(DataConfig, values, Source(args.model))
 
 
 def _brief(classes: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from afdcd import storage
 from afdcd.cli import run
-from afdcd.config import UserError, validate
+from afdcd.config import Source, UserError, validate
 from afdcd.data.build import BuildOptions, build
 from afdcd.data.catalog import SPLITS, Dataset, dataset_named
 from afdcd.data.convert import FINDERS
@@ -84,7 +84,8 @@ class _Progress:
 
 def _prepare_synthetic(arguments: argparse.Namespace) -> int:
     names = SyntheticConfig.model_fields
-    config = validate(SyntheticConfig, {name: getattr(arguments, name) for name in names})
+    source = Source("prepare synthetic")
+    config = validate(SyntheticConfig, {name: getattr(arguments, name) for name in names}, source)
     progress = _Progress()
     manifest = prepare_synthetic(arguments.out, config, progress)
     progress.close()
@@ -94,7 +95,8 @@ def _prepare_synthetic(arguments: argparse.Namespace) -> int:
 
 def _prepare_raw(arguments: argparse.Namespace) -> int:
     names = BuildOptions.model_fields
-    options = validate(BuildOptions, {name: getattr(arguments, name) for name in names})
+    source = Source(f"prepare {arguments.command}")
+    options = validate(BuildOptions, {name: getattr(arguments, name) for name in names}, source)
     layout = FINDERS[arguments.command](arguments.source)
     print(f"{layout.folder}: {layout.name}, {len(layout.pairs)} pairs")
     progress = _Progress()

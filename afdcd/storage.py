@@ -4,6 +4,7 @@ A file appears whole or not at all: it is written under a temporary name and the
 """
 
 import errno
+import os
 import uuid
 from pathlib import Path
 
@@ -34,8 +35,21 @@ def join(uri: str, *parts: str) -> str:
 
 def exists(uri: str) -> bool:
     """Whether a file (not a folder) stands at `uri`."""
+    return size(uri) is not None
+
+
+def size(uri: str) -> int | None:
+    """Bytes of the file at `uri`; None if there is none.
+
+    Raises:
+        UserError: the store does not answer, or refuses.
+    """
     files, path = resolve(uri)
-    return files.get_file_info(path).type == fs.FileType.File
+    try:
+        info = files.get_file_info(path)
+    except OSError as error:
+        raise UserError(f"{uri}: cannot be looked up: {str(error).splitlines()[0]}") from None
+    return info.size if info.type == fs.FileType.File else None
 
 
 def read_bytes(uri: str) -> bytes:
@@ -80,4 +94,6 @@ def _discard(files: fs.FileSystem, path: str) -> None:
 def _reason(error: OSError) -> str:
     if error.errno == errno.ENOSPC:
         return "no space left; free some or write elsewhere"
+    if error.errno:
+        return f"{os.strerror(error.errno)}; choose a place that may be written to"
     return str(error).splitlines()[0]

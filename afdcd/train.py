@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("config", metavar="CONFIG.yaml")
     parser.add_argument("overrides", nargs="*", metavar="key=value")
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_intermixed_args(argv)
     space = load_space(arguments.config, arguments.overrides)
     if len(space.examples) != 1:
         raise UserError(f"{arguments.config}: holds ranges; use afdcd.tune, or fix each to a value")

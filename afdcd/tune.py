@@ -22,7 +22,7 @@ everything is kept, default ~/afdcd-runs), MLFLOW_TRACKING_URI, AFDCD_STUDY_DB.
 
 
 def main(argv: list[str] | None = None) -> int:
-    arguments = _parser().parse_args(argv)
+    arguments = _parser().parse_intermixed_args(argv)
     space = load_space(arguments.space, arguments.overrides)
     if arguments.check:
         print(f"{arguments.space}: valid, {len(space.examples)} corner configurations checked")

@@ -12,6 +12,7 @@ from afdcd.config import FrozenConfig, Source, UserError, validate
 from afdcd.data.catalog import Split
 
 NAME = "manifest.json"
+VERSION = 1
 
 
 class Shard(FrozenConfig):
@@ -77,7 +78,13 @@ def read_manifest(root: str, dataset: str | None = None) -> Manifest:
             f"run `python -m afdcd.prepare {name}{source} --out {root}`"
         )
     uri = storage.join(root, NAME)
-    manifest = validate(Manifest, _parse(uri), Source(uri))
+    values = _parse(uri)
+    version = values.get("version") if isinstance(values, dict) else None
+    if version != VERSION:
+        raise UserError(
+            f"{uri}: manifest version {version}, this afdcd reads {VERSION}; prepare the data set again"
+        )
+    manifest = validate(Manifest, values, Source(uri))
     if dataset is not None and manifest.dataset != dataset:
         raise UserError(f"{root}: holds {manifest.dataset!r}, not {dataset!r}; give its own folder")
     return manifest

@@ -83,6 +83,23 @@ def check_shards(root: str, manifest: Manifest) -> None:
         raise UserError("\n".join(bad))
 
 
+def check_sizes(root: str, manifest: Manifest) -> None:
+    """`check_shards` in a moment: existence and size, not content.
+
+    Raises:
+        UserError: the shards that are missing or were cut short, one line each.
+    """
+    bad = []
+    for shard in manifest.shards:
+        uri = storage.join(root, shard.file)
+        size = storage.size(uri)
+        if size != shard.size:
+            found = "missing" if size is None else f"{size} bytes instead of {shard.size}"
+            bad.append(f"{uri}: {found}; prepare the data set again")
+    if bad:
+        raise UserError("\n".join(bad))
+
+
 class Rows:
     """The rows of one role as (key, image, label); files are opened by the process that reads."""
 

@@ -5,7 +5,9 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
 
+from pydantic import Field
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -15,6 +17,9 @@ from afdcd.models.tensors import assign, read_tensors
 from afdcd.models.zoo import ModelConfig, SegmentationNetwork
 
 METADATA_KEY = "afdcd"
+
+
+Byte = Annotated[int, Field(ge=0, le=255)]
 
 
 class NetworkCard(FrozenConfig):
@@ -30,7 +35,7 @@ class NetworkCard(FrozenConfig):
     model: ModelConfig
     dataset: str
     classes: tuple[str, ...]
-    palette: tuple[tuple[int, int, int], ...]
+    palette: tuple[tuple[Byte, Byte, Byte], ...]
     normalisation: str
     miou: float | None = None
     split: str | None = None
@@ -69,7 +74,10 @@ def load_network(path: str | Path) -> tuple[SegmentationNetwork, NetworkCard]:
     path = Path(path)
     tensors, metadata = read_tensors(path)
     card = _card(metadata, path)
-    network = card.model.build(len(card.classes))
+    try:
+        network = card.model.build(len(card.classes))
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
     assign(network, tensors, path)
     return network.eval(), card
 

@@ -66,7 +66,11 @@ def connect() -> Iterator[Cluster]:
         # Stopped trials give their workers back through the state API, which must find this
         # cluster even where several run on one host.
         environment["RAY_ADDRESS"] = address
-        context = ray.init(runtime_env={"env_vars": environment}, log_to_driver=_verbose())
+        _answers(address)
+        try:
+            context = ray.init(runtime_env={"env_vars": environment}, log_to_driver=_verbose())
+        except (OSError, RuntimeError, ValueError, AssertionError) as error:
+            raise _no_cluster(address, error) from None
     else:
         # Ray warns that it protects the new cluster with a token, as it should.
         logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
@@ -97,6 +101,25 @@ def connect() -> Iterator[Cluster]:
     finally:
         signal.signal(signal.SIGTERM, previous)
         ray.shutdown()
+
+
+def _answers(address: str) -> None:
+    """Fail in seconds where ray.init would try for a minute; `auto` and names are Ray's to find."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon:
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
+    except (OSError, OverflowError, ValueError) as error:
+        raise _no_cluster(address, error) from None
+
+
+def _no_cluster(address: str, error: Exception) -> UserError:
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    return UserError(
+        f"RAY_ADDRESS {address}: no Ray cluster there ({reason}); start it, correct RAY_ADDRESS, or "
+        "unset it to start a local cluster"
+    )
 
 
 def _verbose() -> bool:

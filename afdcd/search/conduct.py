@@ -16,12 +16,13 @@ from afdcd.search.cluster import Cluster, connect
 from afdcd.search.driver import Listener, OneJob, run_jobs
 from afdcd.search.file import SearchSpace, check_shapes, teacher_key
 from afdcd.search.measure import Score
+from afdcd.search.preflight import check_data, check_weights, check_writable
 from afdcd.search.progress import Progress
 from afdcd.search.study import Proposal, Study, open_study
 from afdcd.search.teachers import Teacher, Teachers
 from afdcd.search.winners import Candidate, register_best, save_pictures
 from afdcd.tracking.runs import Tracker
-from afdcd.tracking.server import storage_root, study_database
+from afdcd.tracking.server import check_database, storage_root, study_database
 from afdcd.training.job import End, Job
 from afdcd.training.trial import TrialConfig
 
@@ -51,6 +52,8 @@ def run_study(space: SearchSpace) -> Report:
         UserError: anything a person can mend; what has finished by then is kept.
     """
     folder = storage.join(storage_root(), "studies", space.name)
+    check_writable(folder)
+    check_database(study_database(), "AFDCD_STUDY_DB")
     with _ready(space, folder) as conductor:
         return conductor.run_study()
 
@@ -69,12 +72,15 @@ def run_single(space: SearchSpace) -> tuple[Job, End] | None:
 @contextmanager
 def _ready(space: SearchSpace, folder: str) -> Iterator["_Conductor"]:
     """All that can fail early does so here, the cheapest first: lock, MLflow, data, cluster."""
+    check_writable(folder)
     with _only_driver(folder, space.name):
         tracker = Tracker()
         root = prepared_root(space.examples[0].data, storage.join(storage_root(), "data"))
-        digest = read_manifest(root, space.examples[0].data.dataset).digest
+        manifest = read_manifest(root, space.examples[0].data.dataset)
+        check_data(space, root, manifest)
+        check_weights(space)
         with connect() as cluster:
-            yield _Conductor(space.rooted(root), folder, digest, tracker, cluster)
+            yield _Conductor(space.rooted(root), folder, manifest.digest, tracker, cluster)
 
 
 class _Conductor:
@@ -248,7 +254,6 @@ def _only_driver(folder: str, name: str) -> Iterator[None]:
     if "://" in folder:
         yield
         return
-    Path(folder).mkdir(parents=True, exist_ok=True)
     with (Path(folder) / "driver.lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

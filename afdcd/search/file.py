@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from afdcd.config import Key, Source, UserError, load_yaml, override, validate
+from afdcd.config import Source, UserError, load_yaml, override, validate
 from afdcd.data.catalog import DATASETS
 from afdcd.models.zoo import ModelConfig
-from afdcd.search.space import Choice, Range, corners, parameters_of, parse_ranges
+from afdcd.search.fixed import check_fixed
+from afdcd.search.space import corners, parameters_of, parse_ranges
 from afdcd.search.study import StudyConfig
 from afdcd.training.trial import TrialConfig
 
-SAME_DATA = ("dataset", "root", "protocol", "normalisation")
-NAME = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @dataclass(frozen=True)
@@ -78,40 +78,43 @@ def load_space(path: str, assignments: list[str]) -> SearchSpace:
     override(values, source, assignments)
     section = Source(source.name, source.lines, prefix=("study",))
     study = validate(StudyConfig, values.pop("study", {}), section)
+    name = _checked_name(study.name if study.name is not None else Path(path).stem, source)
     space = parse_ranges(values, source)
+    check_fixed(space, source)
     examples = tuple(_examples(space, source))
-    _check_same_data(space, source)
+    _check_grace(study, examples, source)
     for index, block in enumerate(study.enqueue):
         parameters_of(space, block, source, ("study", "enqueue", index))
-    name = study.name or Path(path).stem
+    return SearchSpace(name, study, space, source, examples)
+
+
+def _checked_name(name: str, source: Source) -> str:
+    """It becomes a folder, a model in the registry and part of a query."""
     if not NAME.fullmatch(name):
         raise UserError(
-            f"{section.at(('name',))}: {name!r} also names folders and models: use letters, digits, "
-            "'.', '_' and '-', and begin with a letter or digit"
+            f"{source.at(('study', 'name'))}: {name!r} cannot name a study; use up to 100 letters, "
+            "digits, '.', '_' and '-', the first a letter or digit: study.name=..."
         )
-    return SearchSpace(name, study, space, source, examples)
+    return name
+
+
+def _check_grace(study: StudyConfig, examples: tuple[TrialConfig, ...], source: Source) -> None:
+    shortest = min(example.training.iterations for example in examples)
+    if study.grace and study.grace > shortest:
+        raise UserError(
+            f"{source.at(('study', 'grace'))}: {study.grace} is more than a trial's {shortest} "
+            "iterations, so no trial would ever be stopped; lower it"
+        )
 
 
 def check_shapes(config: TrialConfig, source: Source, teacher: ModelConfig | None = None) -> None:
     """`TrialConfig.check_shapes`, its error with file and line."""
     try:
         config.check_shapes(len(DATASETS[config.data.dataset].classes), teacher)
+    except UserError as error:
+        raise UserError(f"{source.at(('pair',))}: {error}") from None
     except ValueError as error:
         raise UserError(f"{source.at(('distiller',))}: {error}") from None
-
-
-def _check_same_data(space: dict[str, Any], source: Source) -> None:
-    """Scores on other images cannot be compared, and a teacher sees what its student sees."""
-    data = space["data"]
-    places: dict[Key, Any] = {("data",): data}
-    if isinstance(data, dict):
-        places = {("data", name): data.get(name) for name in SAME_DATA}
-    for place, value in places.items():
-        if isinstance(value, Range | Choice):
-            raise UserError(
-                f"{source.at(place)}: all trials of a study share it, so it takes one value; search "
-                "each value in a study of its own"
-            )
 
 
 def _examples(space: dict[str, Any], source: Source) -> list[TrialConfig]:

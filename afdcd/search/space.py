@@ -10,13 +10,14 @@ What lies inside a chosen block is conditional: it is a parameter of that block 
 """
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import optuna
 
-from afdcd.config import Key, Source, UserError, dotted
+from afdcd.config import Key, Source, UserError
 
 KINDS = ("uniform", "log", "int", "choice")
 
@@ -77,14 +78,18 @@ def parse_ranges(values: Any, source: Source, key: Key = ()) -> Any:
     kind = kinds[0]
     extra = set(values) - {kind} - ({"step"} if kind == "int" else set())
     if extra:
-        raise UserError(f"{source.at(key)}: a {kind} range takes no {', '.join(sorted(extra))}")
+        raise UserError(
+            f"{source.at(key)}: a {kind} range takes no {', '.join(sorted(map(str, extra)))}; "
+            "to fix what is searched, replace all of it"
+        )
     return (_choice if kind == "choice" else _range)(kind, values, source, key)
 
 
 def _range(kind: str, values: dict[str, Any], source: Source, key: Key) -> Range:
     ends = values[kind]
     numbers = (int,) if kind == "int" else (int, float)
-    if not isinstance(ends, list) or len(ends) != 2 or not all(type(e) in numbers for e in ends):
+    fits = isinstance(ends, list) and len(ends) == 2 and all(type(e) in numbers for e in ends)
+    if not fits or not all(map(math.isfinite, ends)):
         what = "whole numbers" if kind == "int" else "numbers"
         raise UserError(f"{source.at(key)}: {kind} takes two {what}, e.g. {{{kind}: [1, 8]}}")
     low, high = ends
@@ -243,7 +248,7 @@ def _match(space: Any, block: Any, name: str, found: dict, source: Source, key: 
             child = f"{name}.{part}" if name else part
             _match(space[part], item, child, found, source, (*key, part))
     elif space != block:
-        raise UserError(f"{source.at(key)}: this space fixes {dotted(key)} to {space!r}")
+        raise UserError(f"{source.at(key)}: this space fixes {name} to {space!r}; remove it")
 
 
 def _chosen(choice: Choice, block: Any, source: Source, key: Key) -> Any:

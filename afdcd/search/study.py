@@ -11,7 +11,7 @@ from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
-from pydantic import Field, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 from afdcd.config import FrozenConfig, Source, UserError
 from afdcd.search.space import parameters_of, resolve, suggest
@@ -119,11 +119,11 @@ class StudyConfig(FrozenConfig):
 
     name: str | None = None  # default: the file's name
     trials: PositiveInt = 50
-    seed: int = 0
-    grace: PositiveInt | None = (
-        None  # iterations before a trial may be stopped; default: one validation
-    )
-    reduction: int = Field(default=3, ge=2)  # of the trials at a rung, one in `reduction` goes on
+    seed: NonNegativeInt = 0
+    # Iterations before a trial may be stopped; default: one validation.
+    grace: PositiveInt | None = None
+    # Of the trials at a rung, one in `reduction` goes on.
+    reduction: int = Field(default=3, ge=2)
     max_concurrent: PositiveInt | None = None  # default: as many as the cluster holds
     keep: PositiveInt = 3  # how many of the best students become model versions
     enqueue: tuple[dict[str, Any], ...] = ()  # settings to run first and at full length

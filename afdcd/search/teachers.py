@@ -57,24 +57,14 @@ class Teachers:
         teacher = config.pair.teacher
         assert teacher is not None
         if teacher.weights:
-            path = fetch(teacher.weights)
             origin = teacher.weights
+            path, card = given_teacher(config)
         else:
             model = self._trained(config)
             if model is None:
                 return None
             path, origin = fetch(model), model
-        card = _card_of(path, config)
-        if card.classes != DATASETS[config.data.dataset].classes:
-            raise UserError(
-                f"teacher {origin}: knows {len(card.classes)} classes of {card.dataset!r}, the "
-                f"data set is {config.data.dataset!r}; choose a teacher trained on it"
-            )
-        if card.normalisation != config.data.normalisation:
-            raise UserError(
-                f"teacher {origin}: was trained on {card.normalisation!r} images, the trials see "
-                f"{config.data.normalisation!r} ones; set data.normalisation: {card.normalisation}"
-            )
+            card = load_network(path)[1]
         weights = _stored(path, card)
         return self._gate(Teacher(weights, card, 0.0), config, origin)
 
@@ -136,11 +126,34 @@ class Teachers:
         return Teacher(teacher.weights, teacher.card, miou)
 
 
+def given_teacher(config: TrialConfig) -> tuple[Path, NetworkCard]:
+    """The local file and the card of a teacher that the config names by its weights.
+
+    Raises:
+        UserError: unusable weights, or other classes or normalisation than the trials'.
+    """
+    teacher = config.pair.teacher
+    assert teacher is not None and teacher.weights is not None
+    origin, path = teacher.weights, fetch(teacher.weights)
+    card = _card_of(path, config)
+    if card.classes != DATASETS[config.data.dataset].classes:
+        raise UserError(
+            f"teacher {origin}: knows {len(card.classes)} classes of {card.dataset!r}, the "
+            f"data set is {config.data.dataset!r}; choose a teacher trained on it"
+        )
+    if card.normalisation != config.data.normalisation:
+        raise UserError(
+            f"teacher {origin}: was trained on {card.normalisation!r} images, the trials see "
+            f"{config.data.normalisation!r} ones; set data.normalisation: {card.normalisation}"
+        )
+    return path, card
+
+
 def _card_of(path: Path, config: TrialConfig) -> NetworkCard:
     """The file's own card, or one made from the configuration for bare weights."""
     teacher = config.pair.teacher
     assert teacher is not None
-    if teacher.model is None or teacher.train:
+    if teacher.model is None:
         return load_network(path)[1]
     dataset = DATASETS[config.data.dataset]
     try:

@@ -1,5 +1,6 @@
 """Model versions that a person can choose by: weights as safetensors, the evidence beside them."""
 
+import re
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from afdcd.training.artifacts import STUDENT_FILE
 
 FOLDER = "model"  # the run's artifact folder that a model version points to
 FINGERPRINT = "fingerprint"
+REGISTERED = re.compile(r"models:/[^/@]+(@[^/@]+|/[^/@]+)")
 
 
 @dataclass(frozen=True)
@@ -85,14 +87,21 @@ def fetch(model: str) -> Path:
     Raises:
         UserError: no such model, version or alias, or one that holds no afdcd weights.
     """
-    if not model.startswith("models:/"):
+    if ":/" not in model:
         return Path(model)
+    if not REGISTERED.fullmatch(model):
+        raise UserError(
+            f"{model}: names no model; give a .safetensors file here, models:/name@alias or "
+            "models:/name/version"
+        )
     connect()
     try:
         place = Path(mlflow.artifacts.download_artifacts(model))
     except (MlflowException, OSError) as error:
-        server = shown(mlflow.get_tracking_uri())
-        raise UserError(f"{model}: not in the registry at {server}: {reason(error)}") from None
+        raise UserError(
+            f"{model}: not in the registry at {shown(mlflow.get_tracking_uri())}: {reason(error)}; "
+            "choose one that the MLflow UI lists, or correct MLFLOW_TRACKING_URI"
+        ) from None
     found = sorted(place.rglob("*.safetensors"))
     if not found:
         raise UserError(f"{model}: holds no .safetensors file; it was not registered by afdcd")

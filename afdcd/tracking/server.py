@@ -19,6 +19,8 @@ os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 import mlflow
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from sqlalchemy import create_engine, make_url
+from sqlalchemy.exc import SQLAlchemyError
 
 from afdcd.config import UserError
 
@@ -26,6 +28,7 @@ logging.getLogger("mlflow").setLevel(logging.WARNING)
 
 EXPERIMENT = "afdcd"
 SILENCE = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED")
+PORTS = {"https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
 
 
 def storage_root() -> str:
@@ -54,11 +57,16 @@ def study_database() -> str:
 def _sqlite(name: str, variable: str) -> str:
     root = storage_root()
     if "://" in root:
-        raise UserError(f"AFDCD_STORAGE is {root}, so {variable} must name a database or server")
+        raise UserError(
+            f"AFDCD_STORAGE is {root}, so {variable} must name a database or server: set it"
+        )
     try:
         Path(root).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"AFDCD_STORAGE {root}: cannot be made: {error.strerror}") from None
+        raise UserError(
+            f"AFDCD_STORAGE {root}: cannot be made ({error.strerror}); set it to a folder that "
+            "may be written to"
+        ) from None
     return f"sqlite:///{root}/{name}"
 
 
@@ -69,11 +77,14 @@ def connect() -> tuple[MlflowClient, str]:
         UserError: the tracking server does not answer, or refuses.
     """
     uri = tracking_uri()
-    _reachable(uri)
+    if not uri.startswith(("http://", "https://", "databricks")):
+        check_database(uri, "MLFLOW_TRACKING_URI")
+    else:
+        _reachable(uri, f"MLflow at {shown(uri)}", "MLFLOW_TRACKING_URI")
     mlflow.set_tracking_uri(uri)
-    client = MlflowClient()
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
     try:
+        client = MlflowClient()
         found = client.get_experiment_by_name(name)
         if found:
             return client, found.experiment_id
@@ -81,22 +92,47 @@ def connect() -> tuple[MlflowClient, str]:
         # Without this tag the page opens on its view for language model traces.
         kind = {"mlflow.experimentKind": "custom_model_development"}
         return client, client.create_experiment(name, artifact_location=place, tags=kind)
-    except MlflowException as error:
-        raise UserError(f"MLflow at {shown(uri)}: {reason(error)}") from None
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        raise UserError(
+            f"MLflow at {shown(uri)}: {reason(error)}; if this is no MLflow server or database, correct "
+            "MLFLOW_TRACKING_URI"
+        ) from None
 
 
-def _reachable(uri: str) -> None:
+def check_database(url: str, variable: str) -> None:
+    """Connect once, where the libraries above would retry for minutes.
+
+    Raises:
+        UserError: no database URL, its driver is not installed, or nothing answers there.
+    """
+    try:
+        make_url(url).get_dialect()
+        if make_url(url).host:
+            _reachable(url, f"{variable}: database {shown(url)}", variable)
+        engine = create_engine(url)
+        engine.connect().close()
+        engine.dispose()
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"{variable}: database {shown(url)} needs the Python package {error.name!r}; install "
+            f"it, or correct {variable}"
+        ) from None
+    except (SQLAlchemyError, OSError, ValueError) as error:
+        raise UserError(
+            f"{variable}: {shown(url)!r} cannot be used: {str(error).splitlines()[0]}; give the "
+            "URL of a server or database that exists, e.g. sqlite:////folder/file.db"
+        ) from None
+
+
+def _reachable(uri: str, what: str, variable: str) -> None:
     """Fail within seconds and in one line where the client would retry for minutes."""
     parts = urlsplit(uri)
-    if parts.scheme not in ("http", "https"):
-        return
     try:
-        port = parts.port or (443 if parts.scheme == "https" else 80)
+        port = parts.port or PORTS.get(parts.scheme.partition("+")[0], 80)
         socket.create_connection((parts.hostname or "", port), timeout=5).close()
     except (OSError, ValueError) as error:
         raise UserError(
-            f"MLflow at {shown(uri)} cannot be reached ({error}); start the server or change "
-            "MLFLOW_TRACKING_URI"
+            f"{what} cannot be reached ({error}); start the server or change {variable}"
         ) from None
 
 

@@ -8,7 +8,7 @@ from typing import Literal, Self
 import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
-from afdcd.config import FrozenConfig
+from afdcd.config import FrozenConfig, UserError
 from afdcd.data.loader import DataConfig
 from afdcd.distillers import DistillerConfig, NoneConfig
 from afdcd.distillers.base import PairShapes
@@ -125,10 +125,13 @@ class TrialConfig(FrozenConfig):
 
         Raises:
             ValueError: e.g. channel groups that do not divide the teacher's channels.
+            UserError: an encoder that cannot be dilated.
         """
+        _check_forward(self.pair.student, classes, self.data.crop)
         teacher = teacher or (self.pair.teacher.model if self.pair.teacher else None)
         if teacher is None:
             return
+        _check_forward(teacher, classes, self.data.crop)
         shapes = pair_shapes(self.pair.student, teacher, classes)
         height, width = (-(-side // shapes.stride) for side in self.data.crop)
         self.distiller.check(shapes, (height, width))
@@ -171,3 +174,26 @@ def pair_shapes(student: ModelConfig, teacher: ModelConfig, classes: int) -> Pai
 def _encoder_tap(model: ModelConfig, classes: int) -> Tap:
     with torch.device("meta"):
         return model.updated(pretrained=None).build(classes).taps["encoder"]
+
+
+@lru_cache(maxsize=64)
+def _check_forward(model: ModelConfig, classes: int, crop: tuple[int, int]) -> None:
+    """Some encoders can be built, but take only some sizes or round them in their own way.
+
+    Raises:
+        UserError: no features of the expected size for the crop, or none for odd sides.
+    """
+    with torch.device("meta"), torch.no_grad():
+        network = model.updated(pretrained=None).build(classes).eval()
+        stride = network.taps["encoder"].stride
+        for height, width in (crop, (crop[0] + 9, crop[1] + 21)):
+            try:
+                found = network(torch.empty(1, 3, height, width)).logits.shape[-2:]
+            except (RuntimeError, AssertionError, ValueError):
+                found = None
+            expected = (-(-height // stride), -(-width // stride))
+            if found is None or (found != expected and (height, width) == crop):
+                raise UserError(
+                    f"encoder {model.encoder} does not take pictures of {height}x{width} pixels; "
+                    "choose another, e.g. timm:resnet10t, timm:mobilenetv3_small_050"
+                )

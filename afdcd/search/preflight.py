@@ -1,0 +1,69 @@
+"""What can be known before the cluster is asked for anything: files that are there and fit."""
+
+import shutil
+from collections.abc import Iterable
+
+from afdcd import storage
+from afdcd.config import UserError
+from afdcd.data.catalog import DATASETS
+from afdcd.data.manifest import Manifest
+from afdcd.data.shards import check_sizes, open_split
+from afdcd.models.zoo import ModelConfig
+from afdcd.search.file import SearchSpace, check_shapes, teacher_key
+from afdcd.search.teachers import given_teacher
+from afdcd.tracking.server import study_database, tracking_uri
+
+ROOM = 64 * 2**20  # databases, one teacher and one student of the smallest kind
+
+
+def check_data(space: SearchSpace, root: str, manifest: Manifest) -> None:
+    """Every shard stands where the manifest says, whole, and no split is empty.
+
+    Raises:
+        UserError: what is missing, one line each.
+    """
+    check_sizes(root, manifest)
+    data = space.examples[0].data
+    for role in ("train", "val", "test"):
+        open_split(root, data.dataset, data.protocol, role)
+
+
+def check_weights(space: SearchSpace) -> None:
+    """Given teachers and pretrained encoders load, and the trials fit the teachers.
+
+    Raises:
+        UserError: a file that is missing, no safetensors, or of another network.
+    """
+    classes = len(DATASETS[space.examples[0].data.dataset].classes)
+    for model in _pretrained(space):
+        model.build(classes)
+    cards = {
+        teacher_key(example): given_teacher(example)[1]
+        for example in space.with_teachers()
+        if example.pair.teacher and example.pair.teacher.weights
+    }
+    for example in space.examples:
+        if card := cards.get(teacher_key(example)):
+            check_shapes(example, space.source, card.model)
+
+
+def check_writable(folder: str) -> None:
+    """Raises UserError where nothing can be kept: read-only, full, or no folder."""
+    tracking_uri(), study_database()  # each must be named where storage is remote
+    storage.write_bytes(storage.join(folder, "writable"), b"")
+    if "://" not in folder and (free := shutil.disk_usage(folder).free) < ROOM:
+        raise UserError(
+            f"{folder}: {free / 2**20:.0f} MiB free, {ROOM / 2**20:.0f} are needed to begin; free "
+            "some, or set AFDCD_STORAGE to another place"
+        )
+
+
+def _pretrained(space: SearchSpace) -> Iterable[ModelConfig]:
+    models = {}
+    for example in space.examples:
+        teacher = example.pair.teacher
+        trained = teacher.model if teacher and teacher.train else None
+        for model in (example.pair.student, trained):
+            if model and model.pretrained:
+                models[model.encoder, model.pretrained] = model
+    return models.values()
