@@ -33,7 +33,7 @@ study:
 IMAGES = 4  # that a trial of two iterations sees
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(620)
 def test_a_bad_row_and_a_divergence_fail_their_trials_alone(tmp_path: Path) -> None:
     root = tmp_path / "data"
     prepare_synthetic(str(root), SyntheticConfig(height=64, width=64, train=36, val=1, test=6))
@@ -45,7 +45,7 @@ def test_a_bad_row_and_a_divergence_fail_their_trials_alone(tmp_path: Path) -> N
         env={**os.environ, "AFDCD_STORAGE": str(tmp_path / "runs")},
         capture_output=True,
         text=True,
-        timeout=380,
+        timeout=600,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
