@@ -79,6 +79,8 @@ def test_name_of_a_job_leads_back_to_its_trial() -> None:
 
 
 def test_second_driver_of_one_study_is_refused_while_the_first_lives(tmp_path: Path) -> None:
+    for folder in ("s", "other"):
+        (tmp_path / folder).mkdir()
     with _only_driver(str(tmp_path / "s"), "s"):
         with (
             pytest.raises(UserError, match="study 's' is already being run"),

@@ -104,7 +104,7 @@ def test_reference_outside_the_space_names_its_line(load) -> None:
     ],
 )
 def test_data_that_trials_are_compared_on_cannot_be_searched(load, change: str) -> None:
-    assert "all trials of a study share it" in message(load, SPACE, change)
+    assert "all trials of a study must share it" in message(load, SPACE, change)
 
 
 def test_identity_ignores_what_only_changes_where_and_how_fast(load) -> None:
@@ -137,5 +137,11 @@ def test_rooted_examples_and_space_name_the_prepared_data(load) -> None:
 
 def test_each_teacher_is_prepared_once(load) -> None:
     assert len(load().with_teachers()) == 1
-    two = SPACE.replace("iterations: 20,", "iterations: {choice: [20, 40]},")
+    teacher = (
+        '{model: {head: pspnet, encoder: "timm:resnet10t"}, '
+        "train: {iterations: N, validate_every: 10, batch: 4}}"
+    )
+    written = SPACE[SPACE.index("  teacher:") : SPACE.index("distiller:")]
+    options = ", ".join(teacher.replace("N", n) for n in ("20", "40"))
+    two = SPACE.replace(written, f"  teacher: {{choice: [{options}]}}\n")
     assert {c.pair.teacher.train.iterations for c in load(two).with_teachers()} == {20, 40}

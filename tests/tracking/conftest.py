@@ -14,6 +14,7 @@ def _empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("mlflow")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AFDCD_STORAGE", str(folder))
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         patch.setenv("MLFLOW_EXPERIMENT_NAME", "warmup")
         connect()
         patch.delenv("MLFLOW_TRACKING_URI")  # MLflow sets it

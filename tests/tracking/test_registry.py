@@ -93,7 +93,7 @@ def test_found_again_by_its_fingerprint(tracker: Tracker, weights: bytes) -> Non
 
 @pytest.mark.parametrize(
     "uri",
-    ["models:/street@nobody", "models:/street/9", "models:/nothing@champion", "models:/street"],
+    ["models:/street@nobody", "models:/street/9", "models:/nothing@champion"],
 )
 def test_what_is_not_in_the_registry_is_one_line(
     tracker: Tracker, weights: bytes, uri: str
