@@ -251,6 +251,8 @@ def test_refusal_is_one_line_at_once_and_holds_up_nothing(tracker: Tracker, flak
     flaky.error = None
     tracker.close_study("KILLED")
     assert tracker.client.get_run(tracker.parent).info.status == "KILLED"
+    with pytest.raises(UserError, match="no run of trial-0000"):  # it was not asked for again
+        tracker.run_of("trial-0000")
 
 
 def test_silence_while_opening_a_study_is_one_line(tracker: Tracker, flaky: Flaky) -> None:
