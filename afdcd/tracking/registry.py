@@ -48,8 +48,10 @@ def _register(client: MlflowClient, version: Version, weights: bytes) -> str:
     for key, value in version.tags.items():
         client.set_model_version_tag(version.name, number, key, value)
     client.update_model_version(version.name, number, version.description)
+    given = client.get_registered_model(version.name).aliases
     for alias in version.aliases:
-        client.set_registered_model_alias(version.name, alias, number)
+        if not known or alias not in given:  # else a person may have chosen another version
+            client.set_registered_model_alias(version.name, alias, number)
     return str(number)
 
 

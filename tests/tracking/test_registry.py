@@ -1,5 +1,6 @@
 """Model versions in a real registry: registered, found, described anew, fetched and loaded."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -143,3 +144,12 @@ def test_silence_while_registering_is_one_line(
             call()
         assert "\n" not in str(error.value)
         assert "s3cret" not in str(error.value)
+
+
+def test_alias_that_a_person_moved_stays_where_it_is(tracker: Tracker, weights: bytes) -> None:
+    first, second = version(tracker), version(tracker, "trial-0001")
+    register(tracker.client, first, weights)
+    register(tracker.client, replace(second, aliases=()), weights)
+    tracker.client.set_registered_model_alias(first.name, "champion", "2")
+    register(tracker.client, first, weights)  # the finished study is run again
+    assert tracker.client.get_model_version_by_alias(first.name, "champion").version == 2
