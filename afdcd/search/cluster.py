@@ -13,7 +13,7 @@ from types import FrameType
 import ray
 
 from afdcd.config import UserError
-from afdcd.training.trial import ResourcesConfig
+from afdcd.training.resources import ResourcesConfig
 
 # A trial's own actor needs some resource that is never the workers': a thousandth of the head
 # node keeps it, and with it the study's logic, off nodes that come and go.

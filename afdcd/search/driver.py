@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from ray import tune
-from ray.train import TrainingFailedError
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
@@ -20,7 +19,7 @@ from afdcd.config import validate
 from afdcd.search.cluster import TRIAL_RESOURCES, Cluster
 from afdcd.search.reclaim import Reclaimer
 from afdcd.training.job import End, Job
-from afdcd.training.launch import build_trainer
+from afdcd.training.launch import run_job
 
 
 class JobSource(Protocol):
@@ -89,7 +88,7 @@ def run_jobs(
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # every end is told by the relay
     relay = _Relay(listeners, cluster.stopping, Reclaimer(cluster.api).look)
     tune.run(
-        _run_job,
+        run_job,
         config={},
         search_alg=_Adapter(source, gpu=cluster.uses_gpu),
         scheduler=_Stopper(source),
@@ -107,25 +106,6 @@ def run_jobs(
     if relay.live:  # Ctrl-C
         relay.interrupt()
     return not relay.interrupted
-
-
-def _run_job(config: dict[str, Any]) -> None:
-    """The Tune trainable: one Ray Train run. A failed run is reported, never retried as a whole."""
-    from ray.tune.integration.ray_train import TuneReportCallback
-
-    job = validate(Job, config["job"])
-    trainer = build_trainer(job, gpu=config["gpu"], callbacks=[TuneReportCallback()])
-    try:
-        trainer.fit()
-    except TrainingFailedError as error:
-        tune.report({"failed": _cause(error), "miou": float("nan"), "iteration": 0})
-
-
-def _cause(error: TrainingFailedError) -> str:
-    """The last line of the first worker's own error; the whole of it is in Ray's logs."""
-    failures = getattr(error, "worker_failures", None) or {0: error}
-    text = str(next(iter(failures.values()))).strip()
-    return text.splitlines()[-1] if text else type(error).__name__
 
 
 def _end(job: Job, result: dict[str, Any], error: bool = False) -> End:

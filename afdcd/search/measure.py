@@ -22,7 +22,9 @@ class Score:
 
 
 def measure(weights: list[str], data: DataConfig, role: Role, cluster: Cluster) -> list[Score]:
-    """Evaluate .safetensors networks (path or URI) on a split, as many at a time as fit."""
+    """Evaluate .safetensors networks (path or URI) on a split: here, or where the GPUs are."""
+    if cluster.gpus < 1 and cluster.nodes == 1:
+        return [_measure(uri, data, role) for uri in weights]
     gpu = 1 if cluster.gpus >= 1 else 0
     task = ray.remote(num_cpus=1, num_gpus=gpu, max_retries=2)(_measure)
     return ray.get([task.remote(uri, data, role) for uri in weights])
@@ -30,8 +32,6 @@ def measure(weights: list[str], data: DataConfig, role: Role, cluster: Cluster) 
 
 def _measure(weights: str, data: DataConfig, role: Role) -> Score:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if device.type == "cpu":
-        torch.set_num_threads(1)
     network, _ = load_from(weights)
     classes = DATASETS[data.dataset].classes
     images = evaluation_images(data, data.location, role)

@@ -20,6 +20,9 @@ from afdcd.seeds import derive
 REFERENCE = "reference"  # trial attribute: a setting given by a person; runs at full length
 RUN = "mlflow_run"
 CAUSE = "cause"
+TWIN = "twin"  # trial attribute: the number of an earlier trial with the same settings
+PRUNED = TrialState.PRUNED
+ATTEMPTS = 50  # proposals in a row that repeat what was run, before a space counts as exhausted
 
 
 @dataclass(frozen=True)
@@ -49,16 +52,28 @@ class Study:
         self._live: dict[int, optuna.Trial] = {}
 
     def next(self) -> Proposal | None:
-        """The next trial: first those that a killed driver left running, then new ones."""
-        resumed = bool(self._interrupted)
-        if resumed:
+        """The next trial: first those that a killed driver left running, then new ones.
+
+        A run is a function of its settings, so none is paid for twice: a repeated proposal is told
+        its twin's result, counts for nothing, and another is asked for.
+        """
+        if self._interrupted:
             trial = self._revive(self._interrupted.pop(0))
-        elif len(self.trials_so_far()) >= self.trials:
-            return None
-        else:
+            self._live[trial.number] = trial
+            return Proposal(trial.number, suggest(self.space, trial), resumed=True)
+        for _ in range(ATTEMPTS):
+            if len(self.trials_so_far()) >= self.trials:
+                return None
             trial = self.study.ask()
-        self._live[trial.number] = trial
-        return Proposal(trial.number, suggest(self.space, trial), resumed)
+            values = suggest(self.space, trial)
+            twin = self._twin(trial)
+            if twin is None:
+                self._live[trial.number] = trial
+                return Proposal(trial.number, values, resumed=False)
+            trial.set_user_attr(TWIN, twin.number)
+            done = twin.state == TrialState.COMPLETE
+            self.study.tell(trial, twin.value if done else None, None if done else PRUNED)
+        return None  # nothing new is left to try
 
     def report(self, number: int, iteration: int, value: float, *, last: bool) -> bool:
         """Note an intermediate value; True if the trial should stop (successive halving).
@@ -92,8 +107,11 @@ class Study:
 
     def trials_so_far(self) -> list[FrozenTrial]:
         """Every trial that was started."""
-        trials = self.study.get_trials(deepcopy=False)
-        return [trial for trial in trials if trial.state != TrialState.WAITING]
+        return [
+            trial
+            for trial in self.study.get_trials(deepcopy=False)
+            if trial.state != TrialState.WAITING and TWIN not in trial.user_attrs
+        ]
 
     def values_of(self, trial: FrozenTrial) -> dict[str, Any]:
         """The plain config values that the trial ran with."""
@@ -104,11 +122,19 @@ class Study:
 
     def best(self, count: int = 1) -> list[FrozenTrial]:
         """The `count` best full-length trials, best first."""
-        done = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        done = [trial for trial in self.trials_so_far() if trial.state == TrialState.COMPLETE]
         return sorted(done, key=lambda trial: -trial.value)[:count]
 
     def _tell(self, number: int, state: TrialState, value: float | None = None) -> None:
         self.study.tell(self._live.pop(number), value, state=state)
+
+    def _twin(self, trial: optuna.Trial) -> FrozenTrial | None:
+        """Another trial with the same settings that ran, or runs."""
+        for other in self.trials_so_far():
+            same = other.number != trial.number and other.params == trial.params
+            if same and other.state != TrialState.FAIL:
+                return other
+        return None
 
     def _revive(self, number: int) -> optuna.Trial:
         return optuna.Trial(self.study, self.frozen(number)._trial_id)

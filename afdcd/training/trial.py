@@ -14,6 +14,7 @@ from afdcd.distillers import DistillerConfig, NoneConfig
 from afdcd.distillers.base import PairShapes
 from afdcd.models.outputs import Tap
 from afdcd.models.zoo import ModelConfig
+from afdcd.training.resources import ResourcesConfig
 
 
 class TrainingConfig(FrozenConfig):
@@ -80,16 +81,6 @@ class PairConfig(FrozenConfig):
         if teacher is None:
             return self.student.name
         return f"{teacher.model.name if teacher.model else teacher.weights} > {self.student.name}"
-
-
-class ResourcesConfig(FrozenConfig):
-    """What one trial occupies; changes how fast it runs, not what it computes."""
-
-    workers: PositiveInt = 1
-    cpus_per_worker: PositiveFloat = 1.0
-    device: Literal["auto", "cpu", "gpu"] = (
-        "auto"  # auto: one GPU per worker if the cluster has them
-    )
 
 
 class TrialConfig(FrozenConfig):

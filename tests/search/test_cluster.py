@@ -4,7 +4,7 @@ import pytest
 
 from afdcd.config import UserError
 from afdcd.search.cluster import Cluster
-from afdcd.training.trial import ResourcesConfig
+from afdcd.training.resources import ResourcesConfig
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from ray.tune.search import Searcher
 
-from afdcd.search.driver import OneJob, _Adapter, _cause, _end, _Relay, _Stopper
+from afdcd.search.driver import OneJob, _Adapter, _end, _Relay, _Stopper
 from afdcd.training.job import End, Job
 from tests.examples import job
 
@@ -152,10 +152,3 @@ def test_one_job_runs_once_and_keeps_its_end() -> None:
     assert source.report(given, 2, 0.0) is False
     source.finish(given, end)
     assert source.end is end
-
-
-def test_cause_is_the_last_line_of_the_workers_own_error() -> None:
-    failed = SimpleNamespace(worker_failures={1: "Traceback\n  x\nValueError: y\n"})
-    assert _cause(failed) == "ValueError: y"
-    assert _cause(RuntimeError("first\nlast")) == "last"
-    assert _cause(RuntimeError("")) == "RuntimeError"

@@ -198,3 +198,20 @@ def test_unusable_database_is_one_line_without_password(url: str) -> None:
         open_study(url, "s", StudyConfig(), SPACE, "i", Source(), grace=1)
     assert "\n" not in str(error.value)
     assert "secret" not in str(error.value)
+
+
+def test_no_settings_are_paid_for_twice(tmp_path: Path) -> None:
+    values, source = parse_yaml("method: {choice: [none, kd, fd]}\n", "s.yaml")
+    space = parse_ranges(values, source)
+    url = f"sqlite:///{tmp_path}/study.db"
+    study = open_study(url, "s", StudyConfig(trials=9), space, "same", source, grace=10)
+    methods = []
+    while proposal := study.next():
+        methods.append(proposal.values["method"])
+        if len(methods) == 1:
+            study.prune(proposal.number)
+        elif len(methods) == 2:
+            study.complete(proposal.number, 0.5)
+    assert sorted(methods) == ["fd", "kd", "none"]  # then the space is exhausted
+    assert len(study.trials_so_far()) == 3
+    assert [trial.value for trial in study.best(9)] == [0.5]

@@ -12,9 +12,9 @@ from torch import nn
 
 import afdcd
 from afdcd.config import UserError
-from afdcd.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from afdcd.training.checkpoint import Position, load_checkpoint, save_checkpoint
 
-PROGRESS = Progress(iteration=7, seconds=1.5)
+PROGRESS = Position(iteration=7, seconds=1.5)
 STATE, HEADER = "state.safetensors", "state.json"
 
 
@@ -57,8 +57,8 @@ def test_weights_buffers_momentum_and_position_come_back(tmp_path: Path, momentu
 def test_checkpoint_before_the_first_step_is_one_too(tmp_path: Path) -> None:
     step = nn.Linear(2, 1)
     optimizer = torch.optim.SGD(step.parameters(), lr=0.1, momentum=0.9)
-    save_checkpoint(tmp_path, step, optimizer, Progress())
-    assert load_checkpoint(tmp_path, step, optimizer) == Progress()
+    save_checkpoint(tmp_path, step, optimizer, Position())
+    assert load_checkpoint(tmp_path, step, optimizer) == Position()
 
 
 def test_learning_rate_is_the_schedules_not_the_files(saved: Path) -> None:
@@ -105,7 +105,7 @@ def test_tensors_that_were_cut_short_are_refused(saved: Path) -> None:
         ("[]", "checkpoint version None, this is version 1"),
         ("{}", "checkpoint version None, this is version 1"),
         ('{"version": 1}', "sha256: required"),
-        ('{"version": 1, "sha256": "x", "progress": {"iteration": "two"}}', "progress.iteration"),
+        ('{"version": 1, "sha256": "x", "position": {"iteration": "two"}}', "position.iteration"),
     ],
 )
 def test_unreadable_header_is_refused(saved: Path, text: str, message: str) -> None:

@@ -109,7 +109,7 @@ def test_killed_and_resumed_run_equals_the_uninterrupted_one(
     reports.checkpoint = None
 
     def killed(run: Any) -> dict:
-        if run.progress.iteration == 2:
+        if run.position.iteration == 2:
             raise KeyboardInterrupt
         return validate(run)
 
@@ -177,7 +177,7 @@ def test_divergence_is_reported_with_its_cause_and_no_checkpoint(
 def test_checkpoint_holds_student_and_distiller_and_not_the_teacher(tmp_path: Path) -> None:
     pair = build_pair()
     optimizer = build_optimizer(pair.config.training, pair.step.parameters())
-    save_checkpoint(tmp_path, pair.step, optimizer, worker.Progress(iteration=1))
+    save_checkpoint(tmp_path, pair.step, optimizer, worker.Position(iteration=1))
     other = build_pair(seed=1)
     other_optimizer = build_optimizer(other.config.training, other.step.parameters())
     assert load_checkpoint(tmp_path, other.step, other_optimizer).iteration == 1
