@@ -18,7 +18,6 @@ from afdcd.search.space import parameters_of, resolve, suggest
 from afdcd.seeds import derive
 
 REFERENCE = "reference"  # trial attribute: a setting given by a person; runs at full length
-RUN = "mlflow_run"
 CAUSE = "cause"
 TWIN = "twin"  # trial attribute: the number of an earlier trial with the same settings
 PRUNED = TrialState.PRUNED
