@@ -2,7 +2,9 @@
 
 import argparse
 import os
+import shutil
 import sys
+from pathlib import Path
 
 from afdcd import storage
 from afdcd.cli import INTERRUPTED, run
@@ -78,8 +80,11 @@ def _next_commands(space: SearchSpace) -> str:
     given = "AFDCD_STORAGE" in os.environ
     prefix = f"AFDCD_STORAGE={storage_root()} " if given else ""
     pictures = storage.join(storage_root(), "studies", space.name, PICTURES)
+    activate = Path(sys.executable).with_name("activate")
+    inactive = activate.exists() and shutil.which("python") != str(activate.with_name("python"))
     return "\n".join(
         [
+            *([f"source {activate}"] if inactive else []),
             "look at the study and choose a student:",
             look,
             "use the champion:",
