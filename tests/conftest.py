@@ -1,10 +1,16 @@
 """What every test stands on: shapes are checked, and nothing is written outside temporary folders."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 import torch
 from jaxtyping import install_import_hook
+
+# Kernels are compiled where there is a GPU; elsewhere their Python runs, element by element. Triton
+# looks at this when a kernel is defined, so before anything of afdcd is imported.
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"
 
 # Shapes in the signatures of losses and distillers are checked in tests, and only there.
 install_import_hook(["afdcd.losses", "afdcd.distillers"], "beartype.beartype")

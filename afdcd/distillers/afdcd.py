@@ -11,7 +11,8 @@ from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveIn
 from torch import Tensor, nn
 
 from afdcd.distillers.base import TAP, PairShapes
-from afdcd.distillers.reconstruction import MaskedReconstruction, ReconstructionConfig
+from afdcd.distillers.projector import MaskedReconstruction
+from afdcd.distillers.reconstruction import ReconstructionConfig
 from afdcd.losses.contrast import Negatives, check_groups, omni_contrast, shrink, shrunken
 from afdcd.losses.kd import pixel_kl
 from afdcd.losses.reconstruction import reconstruction_error

@@ -6,7 +6,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from afdcd.distillers.base import TAP, PairShapes
-from afdcd.distillers.reconstruction import MaskedReconstruction, ReconstructionConfig
+from afdcd.distillers.projector import MaskedReconstruction
+from afdcd.distillers.reconstruction import ReconstructionConfig
 from afdcd.losses.kd import pixel_kl
 from afdcd.losses.reconstruction import reconstruction_error
 from afdcd.models.outputs import SegOutput

@@ -9,6 +9,7 @@ from torch import Tensor
 from afdcd.config import UserError, validate
 from afdcd.distillers.afdcd import AfDCD, AfDCDConfig
 from afdcd.distillers.base import PairShapes
+from afdcd.distillers.projector import ALGORITHMS
 from afdcd.models.outputs import SegOutput
 from tests import golden
 
@@ -18,9 +19,11 @@ PAIR = PairShapes(student_channels=6, teacher_channels=8, classes=3, stride=8)
 
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("term", ["fd", "contrast"])
-def test_equals_the_authors_values_and_gradients(name: str, term: str) -> None:
+@pytest.mark.parametrize("algorithm", ALGORITHMS[1:])
+def test_equals_the_authors_values_and_gradients(name: str, term: str, algorithm: str) -> None:
     arrays, theirs = golden.afdcd(name), {"fd": "fd", "contrast": "ctr"}[term]
     distiller = _authors(name, arrays)
+    distiller.reconstruct.algorithm = algorithm
     student = arrays["feat_S"].requires_grad_()
     uniform = arrays["rand_U"] if distiller.needs_uniform else None
     labels = LABELS[: len(student)]
@@ -150,7 +153,8 @@ def _authors(name: str, arrays: dict[str, Tensor]) -> AfDCD:
         PairShapes(case["student_channels"], case["teacher_channels"], classes=3, stride=8)
     ).double()
     weights = {key[6:]: value for key, value in arrays.items() if key.startswith("param/")}
-    distiller.load_state_dict({_our_key(key): value for key, value in weights.items()})
+    named = {_our_key(key): value for key, value in weights.items()}
+    distiller.load_state_dict(distiller.state_dict() | named)
     return distiller
 
 

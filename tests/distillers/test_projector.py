@@ -1,0 +1,98 @@
+"""Masked reconstruction: every algorithm gives the same, and the fastest is found by measuring."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from afdcd.distillers import AfDCDConfig, PairShapes, projector
+from afdcd.distillers.projector import ALGORITHMS, MaskedReconstruction
+
+PAIR = PairShapes(student_channels=5, teacher_channels=6, classes=3, stride=8)
+EQUAL = PairShapes(student_channels=6, teacher_channels=6, classes=3, stride=8)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS[2:])
+@pytest.mark.parametrize("mask", ["random", "centre"])
+@pytest.mark.parametrize("kind", ["plain", "enhanced"])
+@pytest.mark.parametrize("pair", [PAIR, EQUAL])
+def test_every_algorithm_gives_what_dense_gives(
+    algorithm: str, mask: str, kind: str, pair: PairShapes
+) -> None:
+    module = _module(pair, mask=mask, projector=kind).double()
+    feature, uniform = _inputs(pair)
+    results = []
+    for module.algorithm in ("dense", algorithm):
+        rebuilt = module(feature, uniform)
+        loss = rebuilt.square().sum()
+        results.append((rebuilt, *torch.autograd.grad(loss, (feature, *module.parameters()))))
+    for dense, other in zip(*results, strict=True):
+        torch.testing.assert_close(other, dense)
+
+
+def test_autocast_projects_in_half_precision_whatever_the_algorithm() -> None:
+    module = _module(EQUAL)
+    feature, uniform = (x.float() for x in _inputs(EQUAL))
+    module.algorithm = "dense"
+    exact = module(feature, uniform)
+    for module.algorithm in ALGORITHMS[1:]:
+        with torch.autocast("cpu", torch.bfloat16):
+            rebuilt = module(feature, uniform)
+        assert rebuilt.dtype == torch.bfloat16
+        torch.testing.assert_close(rebuilt.float(), exact, rtol=0.05, atol=0.01)
+
+
+def test_fastest_is_measured_once_and_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(projector, "WORTH_MEASURING", 0)
+    measured = []
+
+    def seconds(self: MaskedReconstruction, sample: Tensor, mask: Tensor, algorithm: str) -> float:
+        measured.append(algorithm)
+        return {"dense": 2.0, "kept": 1.0}[algorithm]
+
+    monkeypatch.setattr(MaskedReconstruction, "_seconds", seconds)
+    module = _module(PAIR).double()
+    with torch.no_grad():
+        module(*_inputs(PAIR))
+    assert module.algorithm == "auto"  # what is not trained is not measured
+    module(*_inputs(PAIR))
+    assert module.algorithm == "kept"
+    assert {"dense", "kept"} == set(measured)
+    count = len(measured)
+    module(*_inputs(PAIR))
+    assert len(measured) == count
+
+
+def test_measuring_leaves_no_gradient_and_draws_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(projector, "WORTH_MEASURING", 0)
+    module = _module(PAIR).double()
+    before = torch.get_rng_state()
+    feature, uniform = _inputs(PAIR)
+    module(feature, uniform)
+    assert torch.get_rng_state().equal(before)
+    assert feature.grad is None
+    assert all(parameter.grad is None for parameter in module.parameters())
+
+
+def test_small_maps_are_not_worth_measuring() -> None:
+    module = _module(PAIR).double()
+    module(*_inputs(PAIR))
+    assert module.algorithm == "dense"
+
+
+def test_choice_is_part_of_the_state() -> None:
+    """A resumed run must round as the uninterrupted one."""
+    module, other = _module(PAIR), _module(PAIR)
+    module.algorithm = "kept+winograd"
+    other.load_state_dict(module.state_dict())
+    assert other.algorithm == "kept+winograd"
+
+
+def _module(pair: PairShapes, **settings: str) -> MaskedReconstruction:
+    torch.manual_seed(0)
+    return MaskedReconstruction(AfDCDConfig.model_validate(settings), pair)
+
+
+def _inputs(pair: PairShapes) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    feature = torch.randn(2, pair.student_channels, 9, 7, generator=generator, dtype=torch.float64)
+    return feature.requires_grad_(), torch.rand(2, 1, 9, 7, generator=generator)
