@@ -88,8 +88,12 @@ def train_batches(
     world: int,
     start: int,
     stop: int,
+    pin: bool = False,
 ) -> Iterator[tuple[Float32[Tensor, "b 3 h w"], Int64[Tensor, "b h w"]]]:
     """This rank's slices of the global batches of iterations `start` to `stop` - 1.
+
+    Args:
+        pin: in page-locked memory, from which a GPU copies without holding up the host.
 
     Raises:
         UserError: `batch` (the global one) does not divide by `world`, or a row cannot be read.
@@ -104,6 +108,7 @@ def train_batches(
         batch_sampler=positions,
         num_workers=config.loader_workers,
         collate_fn=_collate,
+        pin_memory=pin,
         # Starting a loader draws a number; from the global generator it would shift dropout.
         generator=torch.Generator(),
         # A forked process must not inherit the threads of an S3 client.
@@ -112,8 +117,7 @@ def train_batches(
     for loaded in loader:
         if isinstance(loaded, UserError):
             raise loaded
-        images, labels = loaded
-        yield images, labels.long()
+        yield loaded
 
 
 def evaluation_images(
@@ -172,9 +176,9 @@ def _order(seed: int, epoch: int, rows: int) -> np.ndarray:
 
 def _collate(
     samples: list[Sample | UserError],
-) -> tuple[Float32[Tensor, "b 3 h w"], UInt8[Tensor, "b h w"]] | UserError:
+) -> tuple[Float32[Tensor, "b 3 h w"], Int64[Tensor, "b h w"]] | UserError:
     for sample in samples:
         if isinstance(sample, UserError):
             return sample
     images, labels = zip(*samples, strict=True)
-    return torch.stack(images), torch.stack(labels)
+    return torch.stack(images), torch.stack(labels).long()

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int, Integer
 from torch import Tensor, nn
 
 from afdcd.data.catalog import IGNORE
+from afdcd.losses.cross_entropy import upsampled_cross_entropy
 from afdcd.models.outputs import SegOutput
 from afdcd.tasks.metric import ConfusionMatrix
 
@@ -36,19 +37,11 @@ def task_terms(
     bilinear upsampling with align_corners=True.
     """
     pixels = torch.where(valid > 0, valid, 1)
-    terms = {"task": _cross_entropy_sum(output.logits, labels) / pixels}
+    terms = {"task": upsampled_cross_entropy(output.logits, labels, IGNORE) / pixels}
     if output.aux is not None:
-        terms["aux"] = aux_weight * _cross_entropy_sum(output.aux, labels) / pixels
+        aux = upsampled_cross_entropy(output.aux, labels, IGNORE)
+        terms["aux"] = aux_weight * aux / pixels
     return terms
-
-
-def _cross_entropy_sum(
-    logits: Float[Tensor, "b k h w"], labels: Integer[Tensor, "b H W"]
-) -> Float[Tensor, ""]:
-    # Sums over a million pixels are meaningless in half precision.
-    exact = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    upsampled = _upsample(exact, labels.shape[1:])
-    return F.cross_entropy(upsampled, labels.long(), ignore_index=IGNORE, reduction="sum")
 
 
 def predict_labels(

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from afdcd.config import FrozenConfig, Source, UserError, validate
 from afdcd.models.tensors import assign
 
-VERSION = 1
+VERSION = 2  # 2: momentum from the start, state that modules name themselves
 
 
 class Position(FrozenConfig):
@@ -81,9 +81,7 @@ def load_checkpoint(folder: Path, step: nn.Module, optimizer: torch.optim.Optimi
 def _tensors(step: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     state = {f"step.{name}": tensor for name, tensor in step.state_dict().items()}
     for index, slots in optimizer.state_dict()["state"].items():
-        momentum = slots.get("momentum_buffer")
-        if momentum is not None:
-            state[f"momentum.{index}"] = momentum
+        state[f"momentum.{index}"] = slots["momentum_buffer"]
     return {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
 
 
@@ -92,7 +90,6 @@ def _restore(
 ) -> None:
     weights = {k.removeprefix("step."): v for k, v in tensors.items() if k.startswith("step.")}
     assign(step, weights, folder)
-    momenta = {k.removeprefix("momentum."): v for k, v in tensors.items() if k[0] == "m"}
-    state = optimizer.state_dict()
-    state["state"] = {int(index): {"momentum_buffer": value} for index, value in momenta.items()}
-    optimizer.load_state_dict(state)
+    for index, slots in optimizer.state_dict()["state"].items():
+        # In place: the fused step needs each momentum laid out in memory as its parameter is.
+        slots["momentum_buffer"].copy_(tensors[f"momentum.{index}"])

@@ -4,6 +4,9 @@ The mask noise is drawn for the global batch and sliced per rank, and the task l
 the global count of labelled pixels, so 1, 2 or 4 workers compute the same gradient.
 """
 
+import logging
+from collections.abc import Callable
+
 import torch
 import torch.distributed as dist
 from jaxtyping import Float, Int
@@ -26,6 +29,8 @@ class DistillationStep(nn.Module):
         self.student = student
         self.distiller = distiller
         self.aux_weight = aux_weight
+        # Not a module: a compiled forward pass must not show in the names of the state.
+        self.run_student: Callable[[Tensor], SegOutput] | None = None
 
     def forward(
         self,
@@ -35,15 +40,38 @@ class DistillationStep(nn.Module):
         uniform: Float[Tensor, "b 1 h w"] | None,
         valid: Float[Tensor, ""],
     ) -> dict[str, Float[Tensor, ""]]:
-        output = self.student(images)
+        output = (self.run_student or self.student)(images)
         terms = task_terms(output, labels, valid, aux_weight=self.aux_weight)
         if teacher is not None:
             terms |= self.distiller(output, teacher, labels, uniform)
         return terms
 
 
+def compiled_or_eager(
+    forward: Callable[[Tensor], SegOutput],
+) -> Callable[[Tensor], SegOutput]:
+    """`forward`, compiled at its first call; left as it is, with a warning, where that fails."""
+    chosen: Callable[[Tensor], SegOutput] | None = None
+
+    def run(images: Tensor) -> SegOutput:
+        nonlocal chosen
+        if chosen is None:
+            chosen = torch.compile(forward, dynamic=False)
+            try:
+                return chosen(images)
+            except Exception as error:  # compiler, driver and network each have errors of their own
+                cause = (str(error).strip().splitlines() or [type(error).__name__])[0]
+                logging.getLogger(__name__).warning("the student runs uncompiled: %s", cause)
+                chosen = forward
+        return chosen(images)
+
+    return run
+
+
 @torch.no_grad()
-def teacher_outputs(teacher: nn.Module | None, images: Tensor) -> SegOutput | None:
+def teacher_outputs(
+    teacher: Callable[[Tensor], SegOutput] | None, images: Float[Tensor, "b 3 H W"]
+) -> SegOutput | None:
     return None if teacher is None else teacher(images)
 
 
@@ -78,10 +106,10 @@ def valid_pixels(labels: Int[Tensor, "b H W"]) -> Float[Tensor, ""]:
     return count.clamp(min=1.0)
 
 
-def mean_over_ranks(terms: dict[str, Tensor]) -> dict[str, float]:
-    """The terms as numbers, averaged over ranks in one transfer; not finite on one is so on all."""
+def mean_over_ranks(terms: dict[str, Float[Tensor, ""]]) -> Float[Tensor, " terms"]:
+    """The terms' values, averaged over ranks; what is not finite on one is so on all."""
     values = torch.stack([term.detach().float() for term in terms.values()])
     if dist.is_initialized():
         dist.all_reduce(values)
         values /= dist.get_world_size()
-    return dict(zip(terms, values.tolist(), strict=True))
+    return values

@@ -3,9 +3,7 @@
 import math
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +11,18 @@ import ray.train
 import ray.train.torch
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
 from afdcd.config import validate
 from afdcd.data.catalog import DATASETS
 from afdcd.data.loader import evaluation_images, train_batches
-from afdcd.distillers.none import NoDistiller
-from afdcd.models.zoo import SegmentationNetwork
-from afdcd.seeds import derive
 from afdcd.tasks.segmentation import evaluate
 from afdcd.training.artifacts import load_from, save_panel, save_student
 from afdcd.training.checkpoint import Position, load_checkpoint, save_checkpoint
 from afdcd.training.job import Job
-from afdcd.training.optim import build_optimizer, learning_rate, set_learning_rate
-from afdcd.training.step import (
-    DistillationStep,
-    mask_noise,
-    mean_over_ranks,
-    teacher_outputs,
-    valid_pixels,
-)
-from afdcd.training.trial import TrialConfig, pair_shapes
+from afdcd.training.learner import Learner
+from afdcd.training.optim import learning_rate
+from afdcd.training.prefetch import prefetch
+from afdcd.training.trial import TrialConfig
 
 LOG_POINTS = 20  # loss values kept per validation interval
 
@@ -44,28 +32,12 @@ class _Run:
     """What one worker holds while it trains."""
 
     job: Job
-    device: torch.device
-    rank: int
-    world: int
-    step: DistillationStep
-    wrapped: nn.Module
-    teacher: SegmentationNetwork | None
-    optimizer: torch.optim.Optimizer
-    position: Position = field(default_factory=Position)
+    learner: Learner
+    position: Position
 
     @property
     def config(self) -> TrialConfig:
         return self.job.config
-
-    @property
-    def bf16(self) -> bool:
-        precision = self.config.training.precision
-        return precision == "bf16" or (precision == "auto" and self.device.type == "cuda")
-
-    @contextmanager
-    def autocast(self) -> Iterator[None]:
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            yield
 
 
 def train_loop(plain_job: dict[str, Any]) -> None:
@@ -94,118 +66,77 @@ def _prepare(job: Job) -> _Run:
     if device.type == "cpu":
         # As many threads as the worker reserved, or concurrent trials crowd each other out.
         torch.set_num_threads(max(1, int(job.config.resources.cpus_per_worker)))
-    step, teacher = _build(job, device)
-    wrapped: nn.Module = step
-    if context.get_world_size() > 1:
-        if device.type == "cuda":
-            step.student = nn.SyncBatchNorm.convert_sync_batchnorm(step.student)
-        ids = [device.index] if device.type == "cuda" else None
-        wrapped = DistributedDataParallel(step, device_ids=ids)
-    optimizer = build_optimizer(job.config.training, step.parameters())
-    run = _Run(
-        job,
-        device,
-        context.get_world_rank(),
-        context.get_world_size(),
-        step,
-        wrapped,
+    teacher = None
+    if job.teacher and job.config.distiller.method != "none":
+        teacher, _ = load_from(job.teacher)
+    learner = Learner.build(
+        job.config,
+        len(DATASETS[job.config.data.dataset].classes),
         teacher,
-        optimizer,
+        device,
+        rank=context.get_world_rank(),
+        world=context.get_world_size(),
     )
+    position = Position()
     checkpoint = ray.train.get_checkpoint()
     if checkpoint:
         with checkpoint.as_directory() as folder:
-            run.position = load_checkpoint(Path(folder), step, optimizer)
-    return run
-
-
-def _build(job: Job, device: torch.device) -> tuple[DistillationStep, SegmentationNetwork | None]:
-    config = job.config
-    classes = len(DATASETS[config.data.dataset].classes)
-    teacher = None
-    torch.manual_seed(derive(config.training.seed, "init"))
-    student = config.pair.student.build(classes)
-    distiller: nn.Module = NoDistiller()
-    if job.teacher and config.distiller.method != "none":
-        teacher, card = load_from(job.teacher)
-        shapes = pair_shapes(config.pair.student, card.model, classes)
-        distiller = config.distiller.build(shapes)
-        teacher = teacher.eval().requires_grad_(False)
-    layout = torch.channels_last if device.type == "cuda" else torch.contiguous_format
-    step = DistillationStep(student, distiller, config.training.aux_weight)
-    step.to(device=device, memory_format=layout).train()  # type: ignore[call-overload]
-    if teacher is not None:
-        teacher.to(device=device, memory_format=layout)  # type: ignore[call-overload]
-    return step, teacher
+            position = load_checkpoint(Path(folder), learner.step, learner.optimizer)
+    return _Run(job, learner, position)
 
 
 def _train_until(run: _Run, stop: int) -> dict[str, Any]:
     """Train up to iteration `stop`; the loss curve, with `diverged` set if a term is not finite."""
-    training = run.config.training
-    curve: dict[str, Any] = {"iteration": []}
+    training, learner, start = run.config.training, run.learner, run.position.iteration
     batches = train_batches(
         run.config.data,
         run.config.data.location,
         seed=training.seed,
         batch=training.batch,
-        rank=run.rank,
-        world=run.world,
-        start=run.position.iteration,
+        rank=learner.rank,
+        world=learner.world,
+        start=start,
         stop=stop,
+        pin=learner.device.type == "cuda",
     )
     every = max(1, training.validate_every // LOG_POINTS)
-    for iteration, (images, labels) in enumerate(batches, run.position.iteration):
-        set_learning_rate(run.optimizer, lr := learning_rate(training, iteration))
-        terms = _iterate(run, iteration, images.to(run.device), labels.to(run.device).long())
-        bad = [name for name, value in terms.items() if not math.isfinite(value)]
-        if (iteration + 1) % every == 0 or bad:
-            curve["iteration"].append(iteration + 1)
-            for name, value in {**terms, "total": sum(terms.values()), "lr": lr}.items():
+    curve: dict[str, Any] = {"iteration": []}
+    for iteration, batch in enumerate(prefetch(batches, learner.device), start):
+        learner.iterate(iteration, *batch)
+        if (iteration + 1) % every and iteration + 1 < stop:
+            continue
+        finished = learner.drain()  # here alone the host waits for the device
+        if cause := _divergence(finished):
+            return {"diverged": cause}
+        if (iteration + 1) % every == 0:
+            terms = finished[-1][1]
+            logged = {"total": sum(terms.values()), "lr": learning_rate(training, iteration)}
+            for name, value in {"iteration": iteration + 1, **terms, **logged}.items():
                 curve.setdefault(name, []).append(value)
-        if bad:
-            curve["diverged"] = f"loss term {bad[0]} is not finite at iteration {iteration + 1}"
-            break
     return curve
 
 
-def _iterate(run: _Run, iteration: int, images: Tensor, labels: Tensor) -> dict[str, float]:
-    """One optimizer step; the terms' values. Nothing is changed if one of them is not finite."""
-    training = run.config.training
-    torch.manual_seed(derive(training.seed, "dropout", iteration, run.rank))
-    if run.device.type == "cuda":
-        images = images.to(memory_format=torch.channels_last)
-    with run.autocast():
-        teacher = teacher_outputs(run.teacher, images)
-        uniform = None
-        if teacher is not None and run.step.distiller.needs_uniform:
-            batch, _, height, width = teacher.features["encoder"].shape
-            uniform = mask_noise(
-                (batch, height, width), training.seed, iteration, run.rank, run.world, run.device
-            )
-        terms = run.wrapped(images, labels, teacher, uniform, valid_pixels(labels))
-    run.optimizer.zero_grad(set_to_none=True)
-    torch.stack(list(terms.values())).sum().backward()
-    values = mean_over_ranks(terms)
-    if all(map(math.isfinite, values.values())):
-        if adapters := list(run.step.distiller.parameters()):
-            nn.utils.clip_grad_norm_(adapters, training.distiller_clip)
-        run.optimizer.step()
-    return values
+def _divergence(finished: list[tuple[int, dict[str, float]]]) -> str | None:
+    for iteration, terms in finished:
+        for name, value in terms.items():
+            if not math.isfinite(value):
+                return f"loss term {name} is not finite at iteration {iteration + 1}"
+    return None
 
 
 def _validate(run: _Run) -> dict[str, Any]:
     """Each validation image once over all ranks; the same numbers on every rank."""
-    data = run.config.data
-    images = evaluation_images(data, run.config.data.location, "val", run.rank, run.world)
+    data, learner = run.config.data, run.learner
+    images = evaluation_images(data, data.location, "val", learner.rank, learner.world)
     matrix = evaluate(
-        run.step.student,
+        learner.step.student,
         images,
         len(DATASETS[data.dataset].classes),
-        run.device,
-        autocast=torch.bfloat16 if run.bf16 else None,
-        channels_last=run.device.type == "cuda",
+        learner.device,
+        autocast=learner.autocast,
+        channels_last=learner.device.type == "cuda",
     )
-    if run.world > 1:
+    if learner.world > 1:
         dist.all_reduce(matrix.counts)
     return {
         "miou": matrix.miou,
@@ -218,21 +149,22 @@ def _so_far(run: _Run) -> dict[str, Any]:
     return {
         "iteration": run.position.iteration,
         "seconds": run.position.seconds,
-        "devices": run.world,
-        "device": run.device.type,
+        "devices": run.learner.world,
+        "device": run.learner.device.type,
     }
 
 
 def _report(run: _Run, metrics: dict[str, Any]) -> None:
     """Checkpoint and report; on the last validation also the weights and the picture."""
-    if run.rank != 0:
+    learner = run.learner
+    if learner.rank != 0:
         ray.train.report(metrics)
         return
     if run.position.iteration == run.config.training.iterations:
-        save_student(run.job, run.step.student, metrics["miou"])
-        save_panel(run.job, run.step.student, run.device)
+        save_student(run.job, learner.step.student, metrics["miou"])
+        save_panel(run.job, learner.step.student, learner.device)
     with tempfile.TemporaryDirectory() as folder:
-        save_checkpoint(Path(folder), run.step, run.optimizer, run.position)
+        save_checkpoint(Path(folder), learner.step, learner.optimizer, run.position)
         ray.train.report(
             metrics,
             checkpoint=ray.train.Checkpoint.from_directory(folder),

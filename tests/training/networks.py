@@ -7,11 +7,19 @@ from torch import Tensor, nn
 
 from afdcd.data.catalog import IGNORE
 from afdcd.models.zoo import ModelConfig, SegmentationNetwork
+from afdcd.training.learner import Learner
 from afdcd.training.step import DistillationStep
 from afdcd.training.trial import TrialConfig, pair_shapes
 from tests.examples import trial
 
 CLASSES = 8
+CPU = torch.device("cpu")
+# The published weights make terms of very different size; equal ones leave none to hide behind.
+LOUD = {
+    "distiller__kd_weight": 1.0,
+    "distiller__fd_weight": 1e-2,
+    "distiller__contrast_weight": 1.0,
+}
 
 
 @dataclass
@@ -30,6 +38,16 @@ def build_pair(seed: int = 0, **changes: object) -> Pair:
     distiller = config.distiller.build(pair_shapes(config.pair.student, model, CLASSES))
     step = DistillationStep(student, distiller, config.training.aux_weight)
     return Pair(config, step.train(), built_teacher(model))
+
+
+def build_learner(
+    rank: int = 0, world: int = 1, device: torch.device = CPU, **changes: object
+) -> Learner:
+    """The learner of a trial and of a teacher that is the same each time."""
+    config = trial(**changes)
+    torch.manual_seed(5)
+    teacher = built_teacher(config.pair.teacher.model)
+    return Learner.build(config, CLASSES, teacher, device, rank=rank, world=world)
 
 
 def built_teacher(model: ModelConfig) -> SegmentationNetwork:

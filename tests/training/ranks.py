@@ -1,46 +1,91 @@
-"""One whole step on one process or on one of two; imports no more than a step needs."""
+"""What one process or one of two computes; imports no more than a step needs."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from safetensors.torch import save_file
 from torch import Tensor
+from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 from torch.nn.parallel import DistributedDataParallel
 
+from afdcd.training import learner as learning
+from afdcd.training.learner import Learner
 from afdcd.training.step import mask_noise, mean_over_ranks, teacher_outputs, valid_pixels
-from tests.training.networks import batch, build_pair, freeze_noise
+from tests.training.networks import CPU, LOUD, batch, build_learner, build_pair, freeze_noise
 
-CPU = torch.device("cpu")
-# The published weights make terms of very different size; equal ones leave none to hide behind.
-LOUD = {
-    "distiller__kd_weight": 1.0,
-    "distiller__fd_weight": 1e-2,
-    "distiller__contrast_weight": 1.0,
-}
+SMALL_TEACHER = {"pair__teacher__model__encoder": "timm:mobilenetv3_small_050"}
+
+
+def share(rank: int, world: int) -> tuple[Tensor, Tensor]:
+    """This rank's part of a batch."""
+    images, labels = batch(side=32)
+    size = len(images) // world
+    return images[rank * size : (rank + 1) * size], labels[rank * size : (rank + 1) * size]
 
 
 def gradients(rank: int, world: int) -> dict[str, Tensor]:
     """Gradients and terms of one whole step in double precision, this rank's share of the batch."""
-    pair = build_pair(**LOUD, pair__teacher__model__encoder="timm:mobilenetv3_small_050")
+    pair = build_pair(**LOUD, **SMALL_TEACHER)
     freeze_noise(pair.step)
     pair.step.double()
     pair.teacher.double()
     wrapped = DistributedDataParallel(pair.step) if world > 1 else pair.step
-    images, labels = batch(side=32)
-    share = len(images) // world
-    images = images[rank * share : (rank + 1) * share].double()
-    labels = labels[rank * share : (rank + 1) * share]
+    images, labels = share(rank, world)
+    images = images.double()
     teacher = teacher_outputs(pair.teacher, images)
     shape = teacher.features["encoder"].shape
-    uniform = mask_noise((share, *shape[2:]), 0, 5, rank, world, CPU).double()
+    uniform = mask_noise((len(images), *shape[2:]), 0, 5, rank, world, CPU).double()
     terms = wrapped(images, labels, teacher, uniform, valid_pixels(labels))
     torch.stack(list(terms.values())).sum().backward()
-    means = {f"term.{name}": torch.tensor(v) for name, v in mean_over_ranks(terms).items()}
-    return means | {name: p.grad for name, p in pair.step.named_parameters()}
+    means = dict(zip(terms, mean_over_ranks(terms), strict=True))
+    values = {f"term.{name}": value for name, value in means.items()}
+    return values | {name: p.grad for name, p in pair.step.named_parameters()}
+
+
+def learned(rank: int, world: int) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Parameters and terms after two iterations, and after two more.
+
+    Of the third the last rank's images are not finite. Also the names of the parameters of each
+    bucket of gradients, in the order in which they were reduced.
+    """
+    learner = build_learner(rank, world, **LOUD, **SMALL_TEACHER)
+    freeze_noise(learner.step)
+    buckets = _reduced(learner) if world > 1 else []
+    images, labels = share(rank, world)
+    for iteration in range(2):
+        learner.iterate(iteration, images, labels)
+    state = {f"trained.{name}": p.detach().clone() for name, p in learner.step.named_parameters()}
+    learner.iterate(2, images * torch.nan if rank == world - 1 else images, labels)
+    learner.iterate(3, images, labels)
+    state |= {f"diverged.{name}": p.detach() for name, p in learner.step.named_parameters()}
+    return state, {"terms": learner.drain(), "buckets": buckets}
+
+
+def _reduced(learner: Learner) -> list[list[str]]:
+    """A list that each reduced bucket of gradients adds the names of its parameters to."""
+    names = {p.data_ptr(): name for name, p in learner.step.named_parameters()}
+    seen: list[list[str]] = []
+
+    def hook(_: object, bucket: dist.GradBucket) -> torch.futures.Future[Tensor]:
+        seen.append([names[p.data_ptr()] for p in bucket.parameters()])
+        return allreduce_hook(None, bucket)
+
+    learner._model.register_comm_hook(None, hook)
+    return seen
 
 
 def one_of_two(rank: int, folder: str) -> None:
     torch.set_num_threads(1)
+    learning.BUCKET_MB = 1  # a convolution of the small projector is larger
     store = f"file://{folder}/store"
     dist.init_process_group("gloo", init_method=store, rank=rank, world_size=2)
-    save_file(gradients(rank, 2), f"{folder}/rank{rank}.safetensors")
+    save_file(gradients(rank, 2), f"{folder}/gradients{rank}.safetensors")
+    state, told = learned(rank, 2)
+    told["ray"] = "ray" in sys.modules
+    save_file(state, f"{folder}/learned{rank}.safetensors")
+    Path(f"{folder}/told{rank}.json").write_text(json.dumps(told))
     dist.destroy_process_group()

@@ -13,6 +13,8 @@ from torch import nn
 import afdcd
 from afdcd.config import UserError
 from afdcd.training.checkpoint import Position, load_checkpoint, save_checkpoint
+from afdcd.training.optim import build_optimizer
+from afdcd.training.trial import TrainingConfig
 
 PROGRESS = Position(iteration=7, seconds=1.5)
 STATE, HEADER = "state.safetensors", "state.json"
@@ -61,6 +63,45 @@ def test_checkpoint_before_the_first_step_is_one_too(tmp_path: Path) -> None:
     assert load_checkpoint(tmp_path, step, optimizer) == Position()
 
 
+class _Counts(nn.Linear):
+    """A module with a state of its own beside parameters and buffers."""
+
+    count = 0
+
+    def get_extra_state(self) -> torch.Tensor:
+        return torch.tensor(self.count)
+
+    def set_extra_state(self, state: torch.Tensor) -> None:
+        self.count = int(state)
+
+
+def test_state_that_a_module_names_itself_comes_back(tmp_path: Path) -> None:
+    step, other = (nn.Sequential(_Counts(2, 1)) for _ in range(2))
+    step[0].count = 2**40
+    assert "0._extra_state" in step.state_dict()
+    save_checkpoint(tmp_path, step, torch.optim.SGD(step.parameters()), PROGRESS)
+    load_checkpoint(tmp_path, other, torch.optim.SGD(other.parameters()))
+    assert other[0].count == 2**40
+
+
+def test_momentum_comes_back_laid_out_in_memory_as_its_parameter_is(tmp_path: Path) -> None:
+    """The fused step on a GPU refuses any other."""
+
+    def built() -> tuple[nn.Module, torch.optim.SGD]:
+        step = nn.Conv2d(3, 4, 2).to(memory_format=torch.channels_last)
+        config = TrainingConfig(iterations=10, validate_every=10)
+        return step, build_optimizer(config, step.parameters())
+
+    step, optimizer = built()
+    momentum = optimizer.state[step.weight]["momentum_buffer"].normal_()
+    save_checkpoint(tmp_path, step, optimizer, PROGRESS)
+    step, optimizer = built()
+    load_checkpoint(tmp_path, step, optimizer)
+    found = optimizer.state[step.weight]["momentum_buffer"]
+    assert found.equal(momentum)
+    assert found.stride() == step.weight.stride() == (12, 1, 6, 3)
+
+
 def test_learning_rate_is_the_schedules_not_the_files(saved: Path) -> None:
     step, optimizer = trained()
     optimizer.param_groups[0]["lr"] = 0.7
@@ -102,10 +143,10 @@ def test_tensors_that_were_cut_short_are_refused(saved: Path) -> None:
     ("text", "message"),
     [
         ("{", "no usable checkpoint"),
-        ("[]", "checkpoint version None, this is version 1"),
-        ("{}", "checkpoint version None, this is version 1"),
-        ('{"version": 1}', "sha256: required"),
-        ('{"version": 1, "sha256": "x", "position": {"iteration": "two"}}', "position.iteration"),
+        ("[]", "checkpoint version None, this is version 2"),
+        ("{}", "checkpoint version None, this is version 2"),
+        ('{"version": 2}', "sha256: required"),
+        ('{"version": 2, "sha256": "x", "position": {"iteration": "two"}}', "position.iteration"),
     ],
 )
 def test_unreadable_header_is_refused(saved: Path, text: str, message: str) -> None:
@@ -117,10 +158,11 @@ def test_unreadable_header_is_refused(saved: Path, text: str, message: str) -> N
     assert all(str(saved) in line for line in str(error.value).splitlines())
 
 
-def test_other_version_says_what_to_do(saved: Path) -> None:
+@pytest.mark.parametrize("version", [1, 3])
+def test_other_version_says_what_to_do(saved: Path, version: int) -> None:
     header = json.loads((saved / HEADER).read_text())
-    (saved / HEADER).write_text(json.dumps({**header, "version": 2, "new": True}))
-    assert "checkpoint version 2, this is version 1; finish the run with" in refusal(saved)
+    (saved / HEADER).write_text(json.dumps({**header, "version": version, "new": True}))
+    assert f"checkpoint version {version}, this is version 2; finish the run" in refusal(saved)
 
 
 def test_checkpoint_of_another_network_is_refused(saved: Path) -> None:

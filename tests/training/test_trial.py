@@ -16,10 +16,19 @@ from tests.examples import STUDENT, trial
         {"resources__device": "cpu"},
         {"data__root": "s3://bucket/shards"},
         {"data__loader_workers": 3},
+        {"training__compile": "on"},
+        {"pair__teacher__train__compile": "off"},
     ],
 )
 def test_fingerprint_ignores_where_and_how_fast_it_runs(change: dict[str, Any]) -> None:
     assert trial(**change).fingerprint("digest") == trial().fingerprint("digest")
+
+
+def test_fingerprint_of_a_trial_with_a_finished_teacher_or_none_ignores_it_too() -> None:
+    for teacher in (None, {"weights": "models:/t@champion"}):
+        changes = {"pair__teacher": teacher, "distiller": {"method": "none"}}
+        known = trial(**changes).fingerprint("digest")
+        assert trial(**changes, training__compile="on").fingerprint("digest") == known
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,19 @@ def test_run_reports_each_validation_and_leaves_student_and_picture(
 
 
 @pytest.mark.timeout(60)
+def test_curve_has_the_terms_of_its_own_iterations(
+    given: Job, reports: Reports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker.train_loop(given.plain())
+    every = [report["curve"] for report in reports]
+    reports.checkpoint = None
+    monkeypatch.setattr(worker, "LOG_POINTS", 1)
+    worker.train_loop(given.plain())
+    for all_points, last in zip(every, [report["curve"] for report in reports[2:]], strict=True):
+        assert last == {name: values[1:] for name, values in all_points.items()}
+
+
+@pytest.mark.timeout(60)
 def test_killed_and_resumed_run_equals_the_uninterrupted_one(
     given: Job, reports: Reports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,35 +153,43 @@ def test_run_killed_after_its_last_report_reports_it_again(given: Job, reports: 
 
 
 class _Breaks(nn.Module):
-    """A distiller whose term is not finite from its second call on."""
+    """A distiller whose term is infinite at one of its calls."""
 
     needs_uniform = False
 
-    def __init__(self) -> None:
+    def __init__(self, call: int) -> None:
         super().__init__()
-        self.calls = 0
+        self.call, self.calls = call, 0
 
     def forward(
         self, student: SegOutput, teacher: SegOutput, labels: Tensor, uniform: Tensor | None
     ) -> dict[str, Tensor]:
         self.calls += 1
-        return {"kd": student.logits.mean() * (1.0 if self.calls < 2 else math.inf)}
+        return {"kd": student.logits.mean() * (math.inf if self.calls == self.call else 1.0)}
 
 
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    ("broken", "points"),
+    [(2, 20), (2, 1), (5, 2)],
+    ids=["each iteration is looked at", "found later", "found after the last point"],
+)
 def test_divergence_is_reported_with_its_cause_and_no_checkpoint(
-    given: Job, reports: Reports, monkeypatch: pytest.MonkeyPatch
+    given: Job, reports: Reports, monkeypatch: pytest.MonkeyPatch, broken: int, points: int
 ) -> None:
-    built = worker._build
+    built = worker.Learner.build
 
-    def breaks(job: Job, device: torch.device) -> Any:
-        step, teacher = built(job, device)
-        step.distiller = _Breaks()
-        return step, teacher
+    def breaks(*args: Any, **options: Any) -> worker.Learner:
+        learner = built(*args, **options)
+        learner.step.distiller = _Breaks(broken)
+        return learner
 
-    monkeypatch.setattr(worker, "_build", breaks)
-    worker.train_loop(given.plain())
+    monkeypatch.setattr(worker.Learner, "build", breaks)
+    monkeypatch.setattr(worker, "LOG_POINTS", points)
+    training = given.config.training.updated(iterations=10, validate_every=5)
+    worker.train_loop(given.updated(config=given.config.updated(training=training)).plain())
     (report,) = reports
-    assert report["failed"] == "loss term kd is not finite at iteration 2"
+    assert report["failed"] == f"loss term kd is not finite at iteration {broken}"
     assert math.isnan(report["miou"])
     assert report["iteration"] == 0
     assert reports.checkpoint is None
