@@ -1,0 +1,206 @@
+"""`loss`: the projector, the contrast and the whole loss, each forward and backward."""
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import torch
+
+from afdcd.bench.components import Case, Pass, Tensors, contrast, difference, projector, whole
+from afdcd.bench.memory import peak_bytes
+from afdcd.bench.official import numerics
+from afdcd.bench.report import (
+    OFFICIAL,
+    OURS,
+    Report,
+    Row,
+    conditions,
+    heading,
+    ratio,
+    rows_table,
+    times,
+)
+from afdcd.bench.timing import interleaved
+from afdcd.config import UserError
+from afdcd.losses.contrast import check_groups
+
+PROJECTOR, CONTRAST, PATCH16, WHOLE = "projector", "contrast 4*", "contrast 16", "whole loss"
+PARTS: dict[str, Callable[[Case], tuple[Pass, Pass]]] = {
+    PROJECTOR: projector,
+    CONTRAST: partial(contrast, pool=4, patch=4),
+    PATCH16: partial(contrast, pool=0, patch=16),
+    WHOLE: whole,
+}
+LARGEST_PATCH = 16
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--channels", type=int, help="of the teacher; default: 512, GPU 2048")
+    parser.add_argument("--student-channels", type=int, default=512, help="default: 512")
+    parser.add_argument(
+        "--map", type=int, nargs=2, metavar=("H", "W"), help="features; default: 32 64, GPU 64 128"
+    )
+    parser.add_argument(
+        "--contrast-map",
+        type=int,
+        nargs=2,
+        metavar=("H", "W"),
+        help="of the contrast by itself; default: 16 32 on a CPU, where patch 16 takes seconds, else --map",
+    )
+    parser.add_argument("--images", type=int, nargs="+", help="per call; default: 1, GPU 2 16")
+    parser.add_argument("--groups", type=int, default=16, help="of channels, M; default: 16")
+    parser.add_argument("--mask-ratio", type=float, default=0.75, help="default: 0.75")
+    parser.add_argument("--dtype", choices=DTYPES, help="of our side; default: fp32, GPU bf16")
+    parser.add_argument("--repeats", type=int, default=5, help="turns of each side; default: 5")
+
+
+def measure(args: argparse.Namespace, device: torch.device) -> Report:
+    cases = [_cases(args, device, images) for images in args.images or _images(device)]
+    rows = [row for case in cases for what in PARTS for row in _part(what, case, args.repeats)]
+    agreement = _agreement(cases[0])
+    found = conditions(device)
+    summary_of = cases[-1][WHOLE].shape
+    values = {
+        "command": "loss",
+        **_summary(rows[-2 * len(PARTS) :]),
+        "summary_of": summary_of,
+        "agreement": agreement,
+        "rows": [row.plain(found) for row in rows],
+        **found,
+    }
+    text = [
+        heading("Forward and backward of the distillation loss, ours and official", found),
+        f"mask ratio {args.mask_ratio}, {args.groups} groups; 4*: pool 4, patch 4; 16: no pool, "
+        f"patch 16; shapes are the teacher's map; up to {args.repeats} turns of each side",
+        rows_table(rows),
+        _conclusion(values),
+    ]
+    return Report("\n\n".join(text), values)
+
+
+def _images(device: torch.device) -> tuple[int, ...]:
+    return (2, 16) if device.type == "cuda" else (1,)
+
+
+def _cases(args: argparse.Namespace, device: torch.device, images: int) -> dict[str, Case]:
+    """The case of each part.
+
+    Raises:
+        UserError: sizes that the parts cannot be cut into.
+    """
+    gpu = device.type == "cuda"
+    full = args.map or ((64, 128) if gpu else (32, 64))
+    small = args.contrast_map or (full if gpu or args.map else (16, 32))
+    for option, sides in {"--map": full, "--contrast-map": small}.items():
+        if any(side < 1 or side % LARGEST_PATCH for side in sides):
+            height, width = sides
+            raise UserError(f"{option} {height} {width}: both must be multiples of {LARGEST_PATCH}")
+    if not 0 <= args.mask_ratio < 1:
+        raise UserError(f"--mask-ratio {args.mask_ratio}: must be at least 0 and below 1")
+    channels = args.channels or (2048 if gpu else 512)
+    try:
+        check_groups(channels, args.groups)
+    except ValueError as error:
+        raise UserError(f"--groups: {error}") from None
+    case = Case(
+        images=images,
+        student=args.student_channels,
+        teacher=channels,
+        map=tuple(full),
+        groups=args.groups,
+        mask_ratio=args.mask_ratio,
+        device=device,
+        dtype=DTYPES[args.dtype or ("bf16" if gpu else "fp32")],
+    )
+    contrasts = {what: replace(case, map=tuple(small)) for what in (CONTRAST, PATCH16)}
+    return {what: contrasts.get(what, case) for what in PARTS}
+
+
+def _part(what: str, cases: dict[str, Case], repeats: int) -> list[Row]:
+    case = cases[what]
+    ours, theirs = PARTS[what](case)
+    sides = {OURS: ours, OFFICIAL: _officially(theirs)}
+    peaks = {side: peak_bytes(call, case.device, settle=call) for side, call in sides.items()}
+    fitting = {side: call for side, call in sides.items() if peaks[side] is not None}
+    timings = interleaved(fitting, case.device, repeats=repeats)
+    dtypes = {OURS: str(case.dtype).removeprefix("torch."), OFFICIAL: "float32"}
+    return [
+        Row(what, side, case.shape, dtypes[side], timings.get(side), peaks[side]) for side in sides
+    ]
+
+
+def _officially(call: Pass, *, tf32: bool = True) -> Pass:
+    def run() -> Tensors:
+        with numerics(tf32=tf32):
+            return call()
+
+    return run
+
+
+def _agreement(cases: dict[str, Case]) -> dict[str, dict[str, float]]:
+    """Largest relative difference of values and gradients: in fp32, and as measured."""
+    found: dict[str, dict[str, float]] = {}
+    for dtype in dict.fromkeys((torch.float32, cases[WHOLE].dtype)):
+        name = str(dtype).removeprefix("torch.")
+        found[name] = {
+            what: _difference(PARTS[what], replace(cases[what], dtype=dtype))
+            for what in (PROJECTOR, CONTRAST, WHOLE)
+        }
+    return found
+
+
+def _difference(part: Callable[[Case], tuple[Pass, Pass]], case: Case) -> float:
+    ours, theirs = part(case)
+    exact = case.dtype == torch.float32
+    mine = _officially(ours, tf32=False)() if exact else ours()
+    return max(difference(mine, _officially(theirs, tf32=False)()).values())
+
+
+def _summary(rows: Sequence[Row]) -> dict[str, Any]:
+    """The headline figures of one case: official over ours in time, ours over official in memory."""
+    by = {(row.what, row.side): row for row in rows}
+
+    def speedup(what: str) -> float | None:
+        return ratio(_median(by[what, OFFICIAL]), _median(by[what, OURS]))
+
+    return {
+        "projector_speedup": speedup(PROJECTOR),
+        "contrast_speedup": speedup(CONTRAST),
+        "loss_speedup": speedup(WHOLE),
+        "peak_memory_ratio": ratio(by[WHOLE, OURS].peak, by[WHOLE, OFFICIAL].peak),
+        "contrast_patch16": {
+            "speedup": speedup(PATCH16),
+            **{
+                side: {
+                    "time_over_4*": ratio(_median(by[PATCH16, side]), _median(by[CONTRAST, side])),
+                    "memory_over_4*": ratio(by[PATCH16, side].peak, by[CONTRAST, side].peak),
+                }
+                for side in (OURS, OFFICIAL)
+            },
+        },
+    }
+
+
+def _median(row: Row) -> float | None:
+    return row.timing.median if row.timing else None
+
+
+def _conclusion(values: dict[str, Any]) -> str:
+    patch16 = values["contrast_patch16"][OURS]
+    lines = [
+        f"at {values['summary_of']}: projector {times(values['projector_speedup'])} as fast as "
+        f"official, contrast {times(values['contrast_speedup'])}, whole loss "
+        f"{times(values['loss_speedup'])} with {times(values['peak_memory_ratio'])} its memory",
+        f"our patch 16 takes {times(patch16['time_over_4*'])} the time and "
+        f"{times(patch16['memory_over_4*'])} the memory of 4*",
+    ]
+    for dtype, parts in values["agreement"].items():
+        listed = ", ".join(f"{what} {error:.1e}" for what, error in parts.items())
+        lines.append(
+            f"ours in {dtype} against official in float32, largest relative difference of values "
+            f"and gradients: {listed}"
+        )
+    return "\n".join(lines)
