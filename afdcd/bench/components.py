@@ -18,7 +18,8 @@ from afdcd.bench.official import (
 )
 from afdcd.distillers import AfDCDConfig, PairShapes
 from afdcd.distillers.base import TAP
-from afdcd.distillers.reconstruction import MaskedReconstruction, ReconstructionConfig
+from afdcd.distillers.projector import MaskedReconstruction
+from afdcd.distillers.reconstruction import ReconstructionConfig
 from afdcd.losses.contrast import omni_contrast, shrink
 from afdcd.models.outputs import SegOutput
 

@@ -17,7 +17,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from afdcd.bench.learner import Learner
 from afdcd.bench.official import numerics, trainer_like
 from afdcd.bench.pairs import our_dtype
 from afdcd.bench.plot import check_plot, draw
@@ -29,6 +28,7 @@ from afdcd.data.synthetic import SyntheticConfig, prepare_synthetic
 from afdcd.models.zoo import SegmentationNetwork
 from afdcd.seeds import derive
 from afdcd.tasks.segmentation import evaluate
+from afdcd.training.learner import Learner
 from afdcd.training.step import mask_noise
 from afdcd.training.trial import TrialConfig
 

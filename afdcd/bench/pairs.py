@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from afdcd.bench.learner import Learner
 from afdcd.bench.memory import peak_bytes
 from afdcd.bench.official import OfficialTrainer, numerics, trainer_like
 from afdcd.bench.report import OFFICIAL, OURS
 from afdcd.bench.timing import Call, Timing, interleaved
 from afdcd.config import Source, UserError, validate
 from afdcd.models.zoo import SegmentationNetwork
+from afdcd.training.learner import Learner
 from afdcd.training.trial import TrialConfig
 
 CLASSES = 19  # Cityscapes

@@ -78,6 +78,7 @@ class AfDCD(nn.Module):
         rebuilds = config.fd_weight or config.contrast_weight
         self.reconstruct = MaskedReconstruction(config, pair) if rebuilds else None
         self.needs_uniform = self.reconstruct is not None and config.mask == "random"
+        self.needs_logits = bool(config.kd_weight)
 
     def forward(
         self,

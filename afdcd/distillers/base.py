@@ -37,9 +37,12 @@ class Distiller(Protocol):
         needs_uniform: whether a call needs `uniform`, draws from [0, 1) for each pixel of the
             student's `encoder` tap. Whoever calls draws them, so that they can depend on seed,
             iteration and image alone, whatever the number of workers.
+        needs_logits: whether the teacher's are looked at; else its head need not run, and they
+            are an empty [b, 0, h, w] tensor.
     """
 
     needs_uniform: bool
+    needs_logits: bool
 
     def __call__(
         self,

@@ -29,6 +29,7 @@ class FD(nn.Module):
         self.config = config
         self.reconstruct = MaskedReconstruction(config, pair) if config.fd_weight else None
         self.needs_uniform = self.reconstruct is not None and config.mask == "random"
+        self.needs_logits = bool(config.kd_weight)
 
     def forward(
         self,

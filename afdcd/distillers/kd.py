@@ -32,6 +32,7 @@ class KD(nn.Module):
     def __init__(self, config: KDConfig) -> None:
         super().__init__()
         self.config = config
+        self.needs_logits = bool(config.weight)
 
     def forward(
         self,

@@ -22,6 +22,7 @@ class NoneConfig(FrozenConfig):
 
 class NoDistiller(nn.Module):
     needs_uniform = False
+    needs_logits = False
 
     def forward(
         self,

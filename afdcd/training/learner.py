@@ -5,15 +5,16 @@ waits for it. Whether a loss term is finite is therefore decided on the device.
 """
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from afdcd.distillers.base import TAP
+from afdcd.distillers.base import TAP, Distiller
 from afdcd.distillers.none import NoDistiller
+from afdcd.models.frozen import FrozenTeacher
 from afdcd.models.outputs import SegOutput
 from afdcd.models.zoo import SegmentationNetwork
 from afdcd.seeds import derive
@@ -84,14 +85,14 @@ class Learner:
             torch.backends.cudnn.benchmark = True
         torch.manual_seed(derive(config.training.seed, "init"))
         student = config.pair.student.build(classes)
-        distiller: nn.Module = NoDistiller()
+        distiller: Any = NoDistiller()
         frozen = None
         if config.distiller.method != "none":
             if teacher is None:
                 raise ValueError(f"method {config.distiller.method!r} needs a teacher; give one")
             shapes = pair_shapes(config.pair.student, teacher.config, classes)
             distiller = config.distiller.build(shapes)
-            frozen = _placed(teacher.eval().requires_grad_(False), device)
+            frozen = _frozen(config.training, teacher, distiller, device)
         step = DistillationStep(student, distiller, config.training.aux_weight)
         _placed(step, device).train()
         if world > 1 and device.type == "cuda":
@@ -103,9 +104,7 @@ class Learner:
     @property
     def autocast(self) -> torch.dtype | None:
         """What matrix products are computed in, if not in the type of their inputs."""
-        chosen = self.config.precision
-        on_gpu = self.device.type == "cuda"
-        return torch.bfloat16 if chosen == "bf16" or (chosen == "auto" and on_gpu) else None
+        return _autocast(self.config, self.device)
 
     def iterate(
         self, iteration: int, images: Float[Tensor, "b 3 H W"], labels: Int[Tensor, "b H W"]
@@ -151,11 +150,30 @@ class Learner:
             return self._model(images, labels, teacher, uniform, valid_pixels(labels))
 
 
-def _compiles(config: TrainingConfig, device: torch.device, world: int) -> bool:
+def _autocast(config: TrainingConfig, device: torch.device) -> torch.dtype | None:
+    half = config.precision == "bf16" or (config.precision == "auto" and device.type == "cuda")
+    return torch.bfloat16 if half else None
+
+
+def _compiles(config: TrainingConfig, device: torch.device, world: int = 1) -> bool:
     if config.compile != "auto":
         return config.compile == "on"
     # Synchronised batch norm would cut what is compiled into a piece per layer.
     return device.type == "cuda" and world == 1 and config.iterations >= COMPILE_PAYS
+
+
+def _frozen(
+    config: TrainingConfig, teacher: SegmentationNetwork, distiller: Distiller, device: torch.device
+) -> FrozenTeacher:
+    own = next(teacher.parameters()).dtype
+    frozen = FrozenTeacher(
+        teacher,
+        logits=distiller.needs_logits,
+        dtype=_autocast(config, device) or own,
+        channels_last=device.type == "cuda",
+        compiled=_compiles(config, device),
+    )
+    return frozen.to(device)
 
 
 def _placed(module: Module, device: torch.device) -> Module:

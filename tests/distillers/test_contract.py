@@ -33,6 +33,22 @@ def test_terms_are_finite_scalars_and_reach_the_student(config: type[FrozenConfi
 
 
 @every_method
+def test_logits_that_are_not_needed_may_be_missing(config: type[FrozenConfig]) -> None:
+    """A teacher whose head nobody looks at does not run it."""
+    weights = {"weight", "kd_weight"} & config.model_fields.keys()
+    distiller: Any = config().updated(**dict.fromkeys(weights, 0.0)).build(PAIR)
+    assert not distiller.needs_logits
+    teacher = _output(16)
+    headless = SegOutput(teacher.logits[:, :0], None, teacher.features)
+    arguments = LABELS, _uniform(distiller)
+    with_logits = distiller(_output(8), teacher, *arguments)
+    assert distiller(_output(8), headless, *arguments) == with_logits
+    assert _build(config).needs_logits == (
+        "kd" in _build(config)(_output(8), teacher, LABELS, _uniform(_build(config)))
+    )
+
+
+@every_method
 def test_inputs_are_unchanged(config: type[FrozenConfig]) -> None:
     distiller = _build(config)
     student, teacher = _output(8), _output(16)
