@@ -10,6 +10,7 @@ from afdcd import storage
 from afdcd.cli import INTERRUPTED, run
 from afdcd.search.conduct import PICTURES, Report, run_study
 from afdcd.search.file import SearchSpace, load_space
+from afdcd.search.preflight import notes
 from afdcd.search.progress import aligned, percent, trials_table
 from afdcd.tracking.server import shown, storage_root, tracking_uri
 
@@ -26,6 +27,8 @@ everything is kept, default ~/afdcd-runs), MLFLOW_TRACKING_URI, AFDCD_STUDY_DB.
 def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_intermixed_args(argv)
     space = load_space(arguments.space, arguments.overrides)
+    for note in notes(space):
+        print(f"note: {note}")
     if arguments.check:
         print(f"{arguments.space}: valid, {len(space.examples)} corner configurations checked")
         return 0

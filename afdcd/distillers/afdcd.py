@@ -4,13 +4,22 @@ Source: Fan et al. 2023, NeurIPS, sec. 3; OSVAI/Af-DCD@5b086a7 `losses/ocmgd.py`
 tests/distillers/test_afdcd.py holds this to.
 """
 
-from typing import Literal
+import math
+from typing import Any, ClassVar, Literal
 
 from jaxtyping import Float, Int
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 from torch import Tensor, nn
 
 from afdcd.distillers.base import TAP, PairShapes
+from afdcd.distillers.presets import PresetName, with_preset
 from afdcd.distillers.projector import MaskedReconstruction
 from afdcd.distillers.reconstruction import ReconstructionConfig
 from afdcd.losses.contrast import Negatives, check_groups, omni_contrast, shrink, shrunken
@@ -20,11 +29,14 @@ from afdcd.models.outputs import SegOutput
 
 
 class AfDCDConfig(ReconstructionConfig):
-    """Defaults are those of OSVAI/Af-DCD@5b086a7 run without flags; its scripts' weights are in
-    `ReconstructionConfig`.
+    """Defaults are those of OSVAI/Af-DCD@5b086a7 run without flags.
 
     Attributes:
-        tau: temperature of the contrast.
+        preset: published settings (`afdcd/distillers/presets.py`) for all keys that are not given.
+            Gone once they are filled in, so that it is no part of what a run is.
+        weights: as in `ReconstructionConfig`; "portable" also makes the contrast a mean over tokens
+            in which 1 is chance, and `tau` a mean over channels (`contrast_units`).
+        tau: temperature of the contrast; official: in units of an L1 distance of tokens.
         groups: channel groups M; must divide the teacher's channels. One group has no negatives
             among "other_groups": the term is then 0.
         patch: side or (height, width) in pixels of the pooled map.
@@ -34,7 +46,16 @@ class AfDCDConfig(ReconstructionConfig):
             the groups of one pixel (patch 1x1), whatever those keys say.
     """
 
+    # The least round temperature at which values keep within 10 % over crops, groups and widths,
+    # and contrast_weight / tau as published for Cityscapes (2048 channels): the size of gradients.
+    PORTABLE: ClassVar[dict[str, float]] = {
+        **ReconstructionConfig.PORTABLE,
+        "tau": 1.5,
+        "contrast_weight": 5e-3 / 0.07 * 2048 * 1.5,
+    }
+
     method: Literal["afdcd"] = "afdcd"
+    preset: PresetName | None = Field(default=None, exclude=True)
     contrast_weight: NonNegativeFloat = 1e-3
     tau: PositiveFloat = 0.07
     groups: PositiveInt = 16
@@ -42,6 +63,16 @@ class AfDCDConfig(ReconstructionConfig):
     pool: NonNegativeInt = 4
     negatives: Negatives = "other_groups"
     design: Literal["omni", "spatial", "channel"] = "omni"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        if isinstance(patch := values.get("patch"), list):
+            # What passed through a validator counts as Python, where no list is a tuple.
+            values = {**values, "patch": tuple(patch)}
+        return with_preset(values)
 
     @property
     def effective_groups(self) -> int:
@@ -66,6 +97,35 @@ class AfDCDConfig(ReconstructionConfig):
         if self.contrast_weight:
             check_groups(pair.teacher_channels, self.effective_groups)
             shrunken(*feature_hw, self.pool, self.effective_patch)
+
+    def notes(self, pair: PairShapes, feature_hw: tuple[int, int]) -> list[str]:
+        """What a person should know of a config that passed `check`: pixels the contrast ignores."""
+        if not self.contrast_weight:
+            return []
+        pool, patch = max(1, self.pool), self.effective_patch
+        height, width = (pool * side for side in shrunken(*feature_hw, pool, patch))
+        unused = 1 - height * width / (feature_hw[0] * feature_hw[1])
+        if not unused:
+            return []
+        sides = "x".join(str(pair.stride * pool * side) for side in patch)
+        return [
+            f"contrast: pool {self.pool} and patch {patch[0]}x{patch[1]} use {height}x{width} of the "
+            f"{feature_hw[0]}x{feature_hw[1]} feature map ({100 * unused:.1f} % of it unused); "
+            f"crops of multiples of {sides} pixels lose nothing"
+        ]
+
+    def contrast_units(self, channels: int) -> tuple[float, float]:
+        """What portable weights count as 1: official temperature, and official value.
+
+        With N negatives per token, the portable value is the mean over tokens of the official one
+        with all exponentials in base 1 + N and distances as means over a token's channels: 1 is
+        chance, and about 0 is reached when the negatives are `tau` farther than the positive.
+        """
+        groups, pixels = self.effective_groups, math.prod(self.effective_patch)
+        others = self.effective_negatives == "other_groups"
+        negatives = pixels * (groups - 1) if others else pixels * groups - 1
+        chance = math.log1p(negatives) or 1.0  # without negatives the term is 0 in any unit
+        return channels / groups / chance, groups * chance
 
     def build(self, pair: PairShapes) -> "AfDCD":
         return AfDCD(self, pair)
@@ -95,7 +155,8 @@ class AfDCD(nn.Module):
             return terms
         rebuilt, target = self.reconstruct(student.features[TAP], uniform), teacher.features[TAP]
         if config.fd_weight:
-            terms["fd"] = config.fd_weight * reconstruction_error(rebuilt, target)
+            error = reconstruction_error(rebuilt, target) / config.fd_unit(*target.shape[1:])
+            terms["fd"] = config.fd_weight * error
         if config.contrast_weight:
             terms["contrast"] = config.contrast_weight * self._contrast(rebuilt, target)
         return terms
@@ -103,12 +164,14 @@ class AfDCD(nn.Module):
     def _contrast(
         self, rebuilt: Float[Tensor, "b c h w"], target: Float[Tensor, "b c h w"]
     ) -> Float[Tensor, ""]:
-        pool, patch = self.config.pool, self.config.effective_patch
-        return omni_contrast(
-            shrink(rebuilt, pool, patch),
-            shrink(target, pool, patch),
-            groups=self.config.effective_groups,
+        config, patch = self.config, self.config.effective_patch
+        units = config.contrast_units(target.shape[1]) if config.weights == "portable" else (1, 1)
+        value = omni_contrast(
+            shrink(rebuilt, config.pool, patch),
+            shrink(target, config.pool, patch),
+            groups=config.effective_groups,
             patch=patch,
-            temperature=self.config.tau,
-            negatives=self.config.effective_negatives,
+            temperature=config.tau * units[0],
+            negatives=config.effective_negatives,
         )
+        return value / units[1]

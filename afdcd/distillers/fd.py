@@ -19,6 +19,10 @@ class FDConfig(ReconstructionConfig):
     def check(self, pair: PairShapes, feature_hw: tuple[int, int]) -> None:
         """Every pair of networks suits."""
 
+    def notes(self, pair: PairShapes, feature_hw: tuple[int, int]) -> list[str]:
+        """Every pixel is used."""
+        return []
+
     def build(self, pair: PairShapes) -> "FD":
         return FD(self, pair)
 
@@ -44,6 +48,7 @@ class FD(nn.Module):
             terms["kd"] = config.kd_weight * kl
         if self.reconstruct is not None:
             rebuilt = self.reconstruct(student.features[TAP], uniform)
-            error = reconstruction_error(rebuilt, teacher.features[TAP])
+            target = teacher.features[TAP]
+            error = reconstruction_error(rebuilt, target) / config.fd_unit(*target.shape[1:])
             terms["fd"] = config.fd_weight * error
         return terms

@@ -22,6 +22,10 @@ class KDConfig(FrozenConfig):
     def check(self, pair: PairShapes, feature_hw: tuple[int, int]) -> None:
         """Every pair of networks suits."""
 
+    def notes(self, pair: PairShapes, feature_hw: tuple[int, int]) -> list[str]:
+        """Every pixel is used."""
+        return []
+
     def build(self, pair: PairShapes) -> "KD":
         return KD(self)
 

@@ -16,6 +16,10 @@ class NoneConfig(FrozenConfig):
     def check(self, pair: PairShapes, feature_hw: tuple[int, int]) -> None:
         """Every pair of networks suits."""
 
+    def notes(self, pair: PairShapes, feature_hw: tuple[int, int]) -> list[str]:
+        """Every pixel is used."""
+        return []
+
     def build(self, pair: PairShapes) -> "NoDistiller":
         return NoDistiller()
 

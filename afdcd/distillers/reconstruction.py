@@ -3,30 +3,44 @@
 Source: afdcd/losses/reconstruction.py; the modules are in afdcd/distillers/projector.py.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat
+from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 
 from afdcd.config import FrozenConfig
 
 
 class ReconstructionConfig(FrozenConfig):
-    """Defaults are those of OSVAI/Af-DCD@5b086a7 run without flags.
-
-    Its scripts give (kd, fd, contrast): Cityscapes 1, 2e-6, 5e-3; CamVid 1, 8e-6, 1e-2 (pool 0);
-    VOC 1, 1e-6, 5e-3; ADE20K 0.5, 1e-6, 4e-2; COCO-Stuff 0.5, 5e-6, 5e-3.
+    """Defaults are those of OSVAI/Af-DCD@5b086a7 run without flags; its scripts' are presets.
 
     Attributes:
+        weights: what the weights multiply. "official": FD summed over channels and pixels (hence
+            weights near 1e-6). "portable": its mean over them, so that a weight keeps its meaning
+            at another crop or width; unset weights are then `PORTABLE`. See docs/methods.md.
         temperature: of logits KD.
-        fd_weight: of a sum over channels and pixels, hence small.
         mask_ratio: share of pixels hidden by the random mask; the centre mask hides a ninth.
         projector: "plain" two 3x3 convolutions, "enhanced" four; 75.5 M and 151 M parameters for a
             teacher of 2048 channels.
     """
 
+    # Published for Cityscapes: 2e-6 of a sum over 2048 channels on 64x128 pixels.
+    PORTABLE: ClassVar[dict[str, float]] = {"fd_weight": 2e-6 * 2048 * 64 * 128}
+
+    weights: Literal["official", "portable"] = "official"
     kd_weight: NonNegativeFloat = 1.0
     temperature: PositiveFloat = 1.0
     fd_weight: NonNegativeFloat = 4e-5
     mask: Literal["random", "centre"] = "random"
     mask_ratio: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.75
     projector: Literal["plain", "enhanced"] = "plain"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _portable_defaults(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("weights") == "portable":
+            return {**cls.PORTABLE, **values}
+        return values
+
+    def fd_unit(self, channels: int, height: int, width: int) -> int:
+        """The summed FD that `fd_weight` counts as 1, for a teacher's map of this size."""
+        return channels * height * width if self.weights == "portable" else 1

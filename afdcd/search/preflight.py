@@ -12,6 +12,7 @@ from afdcd.models.zoo import ModelConfig
 from afdcd.search.file import SearchSpace, check_shapes, teacher_key
 from afdcd.search.teachers import given_teacher
 from afdcd.tracking.server import study_database, tracking_uri
+from afdcd.training.trial import pair_shapes
 
 ROOM = 64 * 2**20  # databases, one teacher and one student of the smallest kind
 
@@ -45,6 +46,21 @@ def check_weights(space: SearchSpace) -> None:
     for example in space.examples:
         if card := cards.get(teacher_key(example)):
             check_shapes(example, space.source, card.model)
+
+
+def notes(space: SearchSpace) -> list[str]:
+    """What a person should know of a valid space before it runs; once each."""
+    found: dict[str, None] = {}
+    for example in space.examples:
+        teacher = example.pair.teacher.model if example.pair.teacher else None
+        if teacher:
+            data, student = example.data, example.pair.student
+            shapes = pair_shapes(student, teacher, len(DATASETS[data.dataset].classes))
+            height, width = (-(-side // shapes.stride) for side in data.crop)
+            crop = f"crop {data.crop[0]}x{data.crop[1]}"
+            for note in example.distiller.notes(shapes, (height, width)):
+                found[f"{crop}: {note}"] = None
+    return list(found)
 
 
 def check_writable(folder: str) -> None:

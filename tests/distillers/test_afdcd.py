@@ -116,6 +116,30 @@ def test_check_passes_what_the_contrast_will_take(config: dict[str, Any]) -> Non
     validate(AfDCDConfig, config).check(PAIR, (45, 45))
 
 
+def test_notes_say_what_the_contrast_does_not_see() -> None:
+    (note,) = AfDCDConfig(groups=4).notes(PAIR, (67, 67))
+    assert note.startswith(
+        "contrast: pool 4 and patch 4x4 use 64x64 of the 67x67 feature map (8.8 %"
+    )
+    assert "multiples of 128x128 pixels lose nothing" in note
+    (note,) = AfDCDConfig(preset="camvid-pspnet-resnet18").notes(PAIR, (45, 45))
+    assert "pool 0 and patch 4x4 use 44x44 of the 45x45 feature map (4.4 %" in note
+
+
+@pytest.mark.parametrize(
+    ("config", "feature_hw"),
+    [
+        ({"groups": 4}, (64, 128)),
+        ({"design": "channel"}, (64, 60)),
+        ({"contrast_weight": 0, "patch": 99}, (67, 67)),
+    ],
+)
+def test_nothing_is_noted_where_all_is_used(
+    config: dict[str, Any], feature_hw: tuple[int, int]
+) -> None:
+    assert validate(AfDCDConfig, config).notes(PAIR, feature_hw) == []
+
+
 @pytest.mark.parametrize(
     "bad",
     [

@@ -1,0 +1,49 @@
+"""What a person is told of a valid search space before it runs."""
+
+from pathlib import Path
+
+import pytest
+
+from afdcd import tune
+
+SPACE = """data: {dataset: synthetic, root: shards, crop: [130, 200]}
+pair:
+  student: {head: pspnet, encoder: "timm:lcnet_050"}
+  teacher:
+    model: {head: pspnet, encoder: "timm:resnet10t"}
+    train: {iterations: 20, validate_every: 10, batch: 4}
+distiller:
+  choice:
+    - {method: none}
+    - {method: fd}
+    - method: afdcd
+      tau: {log: [0.05, 1.0]}
+      patch: {choice: [2, [1, 5]]}
+      pool: 2
+training: {iterations: 4, validate_every: 2, batch: 4}
+"""
+
+
+def test_what_the_contrast_cuts_is_said_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "s.yaml"
+    file.write_text(SPACE)
+    assert tune.main([str(file), "--check"]) == 0
+    *notes, last = capsys.readouterr().out.splitlines()
+    assert "valid" in last
+    assert sorted(notes) == [
+        "note: crop 130x200: contrast: pool 2 and patch 1x5 use 16x20 of the 17x25 feature map "
+        "(24.7 % of it unused); crops of multiples of 16x80 pixels lose nothing",
+        "note: crop 130x200: contrast: pool 2 and patch 2x2 use 16x24 of the 17x25 feature map "
+        "(9.6 % of it unused); crops of multiples of 32x32 pixels lose nothing",
+    ]
+
+
+def test_nothing_is_said_where_nothing_is_cut(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "s.yaml"
+    file.write_text(SPACE)
+    assert tune.main([str(file), "data.crop=[160, 160]", "--check"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1
