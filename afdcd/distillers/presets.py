@@ -101,3 +101,32 @@ def with_preset(values: dict[str, Any]) -> dict[str, Any]:
         )
     given = {key: value for key, value in values.items() if key != "preset"}
     return {**PRESETS[name].values, **given}
+
+
+def pinned(
+    block: dict[str, Any], space: dict[str, Any], ranges: tuple[type, ...]
+) -> dict[str, Any]:
+    """What a block with a preset says of the keys that `space` searches.
+
+    Args:
+        space: config values, some of them of the types `ranges`.
+
+    Raises:
+        ValueError: no such preset, or one that sets a key which the space fixes to another value.
+    """
+    name = block["preset"]
+    if name not in PRESETS:
+        raise ValueError(f"{name!r} is not one of {', '.join(map(repr, PRESETS))}")
+    if isinstance(space.get("preset"), ranges):
+        return block
+    fixed = {**_CODE, **with_preset(space)}
+    pins = {key: value for key, value in block.items() if key != "preset"}
+    for key, value in PRESETS[name].values.items():
+        if isinstance(fixed[key], ranges):
+            pins.setdefault(key, value)
+        elif key not in block and fixed[key] != value:
+            raise ValueError(
+                f"{name!r} sets {key} to {value!r}, but this space fixes it to {fixed[key]!r}; "
+                f"search {key} too, or write out the settings without preset"
+            )
+    return pins

@@ -18,6 +18,7 @@ from typing import Any
 import optuna
 
 from afdcd.config import Key, Source, UserError
+from afdcd.distillers.presets import pinned
 
 KINDS = ("uniform", "log", "int", "choice")
 
@@ -242,13 +243,23 @@ def _match(space: Any, block: Any, name: str, found: dict, source: Source, key: 
         if isinstance(option, dict | Range):
             _match(option, block, f"{name}.{label}", found, source, key)
     elif isinstance(space, dict) and isinstance(block, dict):
-        for part, item in block.items():
+        for part, item in _without_preset(space, block, source, key).items():
             if part not in space:
                 raise UserError(f"{source.at((*key, part))}: not in this search space; remove it")
             child = f"{name}.{part}" if name else part
             _match(space[part], item, child, found, source, (*key, part))
     elif space != block:
         raise UserError(f"{source.at(key)}: this space fixes {name} to {space!r}; remove it")
+
+
+def _without_preset(space: dict, block: dict, source: Source, key: Key) -> dict[str, Any]:
+    """A preset pins what is searched; left in place, it would leave that to the sampler."""
+    if "preset" not in block:
+        return block
+    try:
+        return pinned(block, space, (Range, Choice))
+    except ValueError as error:
+        raise UserError(f"{source.at((*key, 'preset'))}: {error}") from None
 
 
 def _chosen(choice: Choice, block: Any, source: Source, key: Key) -> Any:

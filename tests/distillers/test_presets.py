@@ -153,6 +153,42 @@ def test_presets_may_be_searched_and_enqueued(load) -> None:
     assert validate(TrialConfig, values).distiller == expected
 
 
+def test_an_enqueued_preset_pins_all_that_is_searched(load) -> None:
+    searched = "contrast_weight: {log: [1e-4, 1e-1]}\n      groups: {choice: [8, 16]}"
+    text = SPACE.replace("tau: {log: [0.05, 1.0]}", f"{searched}\n      tau: {{log: [0.05, 1.0]}}")
+    for fixed in (f"preset: {CAMVID}", "{pool: 0, fd_weight: 8e-6}"):
+        space = load(
+            text.replace(f"preset: {CAMVID}", fixed.strip("{}").replace(", ", "\n      ")),
+            f"study.enqueue=[{{distiller: {{method: afdcd, preset: {CAMVID}, groups: 8}}}}]",
+        )
+        (reference,) = space.study.enqueue
+        parameters = parameters_of(space.space, reference, space.source, ())
+        values = resolve(space.space, lambda name, _, given=parameters: given[name])
+        assert validate(TrialConfig, values).distiller == AfDCDConfig(preset=CAMVID, groups=8)
+
+
+@pytest.mark.parametrize(
+    ("preset", "message"),
+    [
+        (
+            "voc-pspnet-resnet18",
+            "'voc-pspnet-resnet18' sets fd_weight to 1e-06, but this space fixes",
+        ),
+        ("voc-psp", "'voc-psp' is not one of 'cityscapes-deeplabv3-resnet18', "),
+    ],
+)
+def test_an_enqueued_preset_that_the_space_cannot_be_is_refused_at_its_line(
+    load, preset: str, message: str
+) -> None:
+    study = (
+        f"study:\n  enqueue:\n    - distiller:\n        method: afdcd\n        preset: {preset}\n"
+    )
+    with pytest.raises(
+        UserError, match=rf"s\.yaml:18: study\.enqueue\.0\.distiller\.preset: {message}"
+    ):
+        load(SPACE + study)
+
+
 def test_an_override_replaces_or_removes_a_preset(load) -> None:
     for text in (SPACE, SPACE.replace(f"preset: {CAMVID}", "pool: 0")):
         block = "distiller={method: afdcd, pool: 0, preset: voc-pspnet-resnet18}"
