@@ -8,6 +8,7 @@ from afdcd.cli import INTERRUPTED, run
 from afdcd.config import UserError
 from afdcd.search.conduct import run_single
 from afdcd.search.file import load_space
+from afdcd.search.preflight import notes
 from afdcd.search.progress import percent
 from afdcd.training.artifacts import STUDENT_FILE
 
@@ -33,6 +34,8 @@ def main(argv: list[str] | None = None) -> int:
     space = load_space(arguments.config, arguments.overrides)
     if len(space.examples) != 1:
         raise UserError(f"{arguments.config}: holds ranges; use afdcd.tune, or fix each to a value")
+    for note in notes(space):
+        print(f"note: {note}")
     finished = run_single(space)
     if finished is None:
         print("interrupted; the same command goes on from here")
