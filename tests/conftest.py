@@ -1,5 +1,6 @@
 """What every test stands on: shapes are checked, and nothing is written outside temporary folders."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,11 @@ from jaxtyping import install_import_hook
 install_import_hook(["afdcd.losses", "afdcd.distillers"], "beartype.beartype")
 
 torch.set_num_threads(1)
+
+# Without a GPU, kernels are tested by Triton's interpreter. It is chosen when Triton is imported,
+# which many a package does: so before anything else is.
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 SERVERS = ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "AFDCD_STUDY_DB", "RAY_ADDRESS")
 
