@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from afdcd import kernels
-from afdcd.kernels import kept as kept_kernels
 from afdcd.losses.precision import as_autocast, at_least_fp32
 
 TAPS = 9
@@ -134,7 +133,9 @@ def _add_taps(
     products: Float[Tensor, "q td"], bias: Float[Tensor, "d"], kept: Kept
 ) -> Float[Tensor, "p d"]:
     if kernels.runs_on(products):
-        return kept_kernels.add_taps(products, bias, kept.row, *kept.shape[1:])
+        from afdcd.kernels.kept import add_taps
+
+        return add_taps(products, bias, kept.row, *kept.shape[1:])
     out = at_least_fp32(bias).repeat(len(kept.row) + 1, 1)
     terms = at_least_fp32(products).view(-1, len(bias))
     out.index_add_(0, kept.targets.t().flatten(), terms)

@@ -18,7 +18,6 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from afdcd import kernels
-from afdcd.kernels import winograd as winograd_kernels
 from afdcd.losses.precision import as_autocast, at_least_fp32
 
 TILE = 2  # rows and columns of the output that one tile gives
@@ -86,7 +85,9 @@ def _tiles(shape: tuple[int, ...]) -> tuple[int, int]:
 def _input_tiles(x: Float[Tensor, "b h w c"]) -> Float[Tensor, "16 n c"]:
     """B^T d B of the 4x4 tiles, two apart, of the map with a border of zeros."""
     if kernels.runs_on(x):
-        return winograd_kernels.input_tiles(x)
+        from afdcd.kernels import winograd
+
+        return winograd.input_tiles(x)
     rows, columns = _tiles(x.shape)
     below, right = 2 * rows + 1 - x.shape[1], 2 * columns + 1 - x.shape[2]
     padded = F.pad(at_least_fp32(x), (0, 0, 1, right, 1, below))
@@ -102,7 +103,9 @@ def _output(
 ) -> Float[Tensor, "b h w d"]:
     """A^T m A of each tile, laid side by side, plus bias."""
     if kernels.runs_on(products):
-        return winograd_kernels.output(products, bias, shape)
+        from afdcd.kernels import winograd
+
+        return winograd.output(products, bias, shape)
     images, height, width = shape
     rows, columns = _tiles(shape)
     m = at_least_fp32(products).view(4, 4, images, rows, columns, -1)
@@ -117,7 +120,9 @@ def _output(
 def _gradient_tiles(grad: Float[Tensor, "b h w d"]) -> Float[Tensor, "16 n d"]:
     """A g A^T of the 2x2 tiles of the output's gradient."""
     if kernels.runs_on(grad):
-        return winograd_kernels.gradient_tiles(grad)
+        from afdcd.kernels import winograd
+
+        return winograd.gradient_tiles(grad)
     rows, columns = _tiles(grad.shape)
     below, right = 2 * rows - grad.shape[1], 2 * columns - grad.shape[2]
     g = F.pad(at_least_fp32(grad), (0, 0, 0, right, 0, below))

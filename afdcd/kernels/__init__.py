@@ -1,17 +1,14 @@
 """Triton kernels, each with the function that launches it; the mathematics is where they are called.
 
-Of float32, bfloat16 and float16 on a GPU; whatever else there is goes the way of plain torch.
+Import these modules on need: Triton takes a second to import, and some platforms have none.
 """
+
+from importlib.util import find_spec
 
 import torch
 from torch import Tensor
 
-try:
-    import triton
-except ImportError:  # torch's CUDA builds bring it
-    triton = None
-
 
 def runs_on(x: Tensor) -> bool:
-    """Whether a kernel can work on `x`."""
-    return triton is not None and x.is_cuda and x.dtype != torch.float64
+    """Whether kernels, which compute in fp32, can work on `x`."""
+    return x.is_cuda and x.dtype != torch.float64 and find_spec("triton") is not None

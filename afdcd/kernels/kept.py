@@ -3,13 +3,9 @@
 Gathering needs no atomics, so the sum is the same in every run, and bias and ReLU cost no pass.
 """
 
+import triton
+import triton.language as tl
 from torch import Tensor
-
-try:
-    import triton
-    import triton.language as tl
-except ImportError:  # torch's CUDA builds bring it
-    triton = None
 
 MAX_CHANNELS = 2048  # of one program
 
@@ -28,23 +24,19 @@ def add_taps(products: Tensor, bias: Tensor, rows: Tensor, height: int, width: i
     return out
 
 
-if triton is not None:
-
-    @triton.jit
-    def _add_taps(products, bias, rows, out, height, width, channels, BLOCK: tl.constexpr):
-        position = tl.program_id(0)
-        channel = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-        real = channel < channels
-        row, column = position // width % height, position % width
-        total = tl.load(bias + channel, mask=real, other=0.0).to(tl.float32)
-        for tap in tl.static_range(9):
-            up, left = tap // 3 - 1, tap % 3 - 1
-            inside = (row + up >= 0) & (row + up < height)
-            inside &= (column + left >= 0) & (column + left < width)
-            source = tl.load(rows + position + up * width + left, mask=inside, other=-1)
-            offset = (source * 9 + tap) * channels  # int64, as `rows` is
-            reached = channel < tl.where(source >= 0, channels, 0)
-            total += tl.load(products + offset + channel, mask=reached, other=0.0).to(tl.float32)
-        tl.store(
-            out + position.to(tl.int64) * channels + channel, tl.maximum(total, 0.0), mask=real
-        )
+@triton.jit
+def _add_taps(products, bias, rows, out, height, width, channels, BLOCK: tl.constexpr):
+    position = tl.program_id(0)
+    channel = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    real = channel < channels
+    row, column = position // width % height, position % width
+    total = tl.load(bias + channel, mask=real, other=0.0).to(tl.float32)
+    for tap in tl.static_range(9):
+        up, left = tap // 3 - 1, tap % 3 - 1
+        inside = (row + up >= 0) & (row + up < height)
+        inside &= (column + left >= 0) & (column + left < width)
+        source = tl.load(rows + position + up * width + left, mask=inside, other=-1)
+        offset = (source * 9 + tap) * channels  # int64, as `rows` is
+        reached = channel < tl.where(source >= 0, channels, 0)
+        total += tl.load(products + offset + channel, mask=reached, other=0.0).to(tl.float32)
+    tl.store(out + position.to(tl.int64) * channels + channel, tl.maximum(total, 0.0), mask=real)

@@ -2,23 +2,21 @@
 
 Source: Fan et al. 2023 (Af-DCD), NeurIPS, sec. 3.2, as computed by OSVAI/Af-DCD@5b086a7
 `losses/ocmgd.py`. Axes: b images, c channels, h w rows and columns, p patches of all images,
-n tokens of a patch (pixel-major, then group), d channels of a token.
+n tokens of a patch (groups at pixels), d channels of a token.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
+from torch.autograd.function import once_differentiable
 
-from afdcd.losses.precision import at_least_fp32
+from afdcd import kernels
+from afdcd.losses.contrast_blocked import blocked
 
 Negatives = Literal["other_groups", "all_others"]
-
-# Distances held at once: 64 MiB in fp32, and some four times that while one chunk is worked on.
-CHUNK_ELEMENTS = 2**24
 
 
 def omni_contrast(
@@ -38,36 +36,25 @@ def omni_contrast(
     "all_others" (the paper's figure) takes every other token of the patch. One group with
     "all_others" is the spatial design, a 1x1 patch the channel design.
 
-    Mean over images and pixels, sum over groups.
+    Mean over images and pixels, sum over groups. Half precision is compared, and the loss returned,
+    in fp32. The distances are never held together: besides the gradient, memory does not grow with
+    the patch. The teacher is a constant: it gets no gradient, and there is no second derivative.
 
     Raises:
         ValueError: groups does not divide the channels, or the patch not the map (see `shrink`).
     """
     _check(reconstruction, groups, patch)
-    student = _tokens(at_least_fp32(reconstruction), groups, patch)
-    target = _tokens(at_least_fp32(teacher), groups, patch)
-    candidates = _candidates(student.shape[1], groups, negatives, student.device)
-    size = max(1, CHUNK_ELEMENTS // student.shape[1] ** 2)
-    pairs = list(zip(student.split(size), target.split(size), strict=True))
-    if len(pairs) == 1:
-        total = _info_nce(student, target, candidates, temperature)
-    else:
-        # Recomputed in the backward pass, so that only one chunk's distances live at a time.
-        total = torch.stack(
-            [
-                checkpoint(
-                    _info_nce,
-                    *pair,
-                    candidates,
-                    temperature,
-                    use_reentrant=False,
-                    preserve_rng_state=False,
-                )
-                for pair in pairs
-            ]
-        ).sum()
-    images, _, height, width = reconstruction.shape
-    return total / (images * height * width)
+    settings = {
+        "groups": groups,
+        "patch": patch,
+        "temperature": temperature,
+        "other_groups": negatives == "other_groups",
+        "with_slope": torch.is_grad_enabled() and reconstruction.requires_grad,
+    }
+    compare = _OmniContrast.apply
+    if torch.compiler.is_compiling():
+        compare = torch.compiler.disable(compare)  # its kernels are compiled already
+    return compare(reconstruction, teacher, settings)
 
 
 def shrink(
@@ -117,32 +104,28 @@ def _check(x: Float[Tensor, "b c h w"], groups: int, patch: tuple[int, int]) -> 
         )
 
 
-def _tokens(
-    x: Float[Tensor, "b c h w"], groups: int, patch: tuple[int, int]
-) -> Float[Tensor, "p n d"]:
-    images, channels, height, width = x.shape
-    rows, columns, depth = height // patch[0], width // patch[1], channels // groups
-    split = x.reshape(images, groups, depth, rows, patch[0], columns, patch[1])
-    return split.permute(0, 3, 5, 4, 6, 1, 2).reshape(images * rows * columns, -1, depth)
+class _OmniContrast(torch.autograd.Function):
+    """The loss is one number, so its gradient is known, up to a factor, as soon as the loss is."""
+
+    @staticmethod
+    def forward(ctx: Any, student: Tensor, teacher: Tensor, settings: dict[str, Any]) -> Tensor:
+        images, _, height, width = student.shape
+        pixels = images * height * width
+        total, slope = _implementation(student, teacher)(student, teacher, **settings)
+        ctx.save_for_backward(*([] if slope is None else [slope]))
+        ctx.factor = 1 / (pixels * settings["temperature"])
+        return total / pixels
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None, None]:
+        (slope,) = ctx.saved_tensors
+        return slope * (grad_output * ctx.factor), None, None
 
 
-def _candidates(
-    tokens: int, groups: int, negatives: Negatives, device: torch.device
-) -> Bool[Tensor, "n n"]:
-    """Which teacher token (column) stands in the denominator of which student token (row)."""
-    if negatives == "all_others":
-        return torch.ones(tokens, tokens, dtype=torch.bool, device=device)
-    group = torch.arange(tokens, device=device) % groups
-    positive = torch.eye(tokens, dtype=torch.bool, device=device)
-    return (group[:, None] != group) | positive
+def _implementation(student: Tensor, teacher: Tensor) -> Any:
+    if kernels.runs_on(student) and kernels.runs_on(teacher):
+        from afdcd.losses.contrast_triton import fused
 
-
-def _info_nce(
-    student: Float[Tensor, "p n d"],
-    teacher: Float[Tensor, "p n d"],
-    candidates: Bool[Tensor, "n n"],
-    temperature: float,
-) -> Float[Tensor, ""]:
-    similarity = torch.cdist(student, teacher, p=1.0) / -temperature
-    denominator = similarity.masked_fill(~candidates, -torch.inf).logsumexp(dim=2)
-    return (denominator - similarity.diagonal(dim1=1, dim2=2)).sum()
+        return fused
+    return blocked

@@ -1,14 +1,15 @@
-"""Omni-contrast: a value by hand, the authors' numbers, invariances, memory, refusals."""
+"""Omni-contrast: a value by hand, the authors' numbers, invariances, half precision, refusals."""
 
 import math
 
 import pytest
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
-from afdcd.losses import contrast
 from afdcd.losses.contrast import omni_contrast, shrink
 from tests import golden
+from tests.reference.contrast import official_contrast
 
 OMNI = {"groups": 4, "patch": (2, 2), "temperature": 0.7, "negatives": "other_groups"}
 VARIANTS = {
@@ -72,39 +73,91 @@ def test_mean_over_workers_is_the_loss_of_the_whole_batch() -> None:
     torch.testing.assert_close(sum(slices) / 2, omni_contrast(student, teacher, **OMNI))
 
 
-def test_chunks_give_the_same_value_and_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_equals_every_distance_and_gathered_negatives() -> None:
+    settings = {"groups": 4, "patch": (2, 3), "temperature": 0.7}
     student, teacher = _map(seed=0).requires_grad_(), _map(seed=1)
-    whole = omni_contrast(student, teacher, **OMNI)
-    (whole_grad,) = torch.autograd.grad(whole, student)
-    monkeypatch.setattr(contrast, "CHUNK_ELEMENTS", 3 * 16**2)  # 3 of 12 patches of 16 tokens
-    chunked = omni_contrast(student, teacher, **OMNI)
-    (chunked_grad,) = torch.autograd.grad(chunked, student)
-    torch.testing.assert_close(chunked, whole)
-    torch.testing.assert_close(chunked_grad, whole_grad)
+    expected = official_contrast(student, teacher, pool=0, **settings)
+    loss = omni_contrast(student, teacher, negatives="other_groups", **settings)
+    torch.testing.assert_close(loss, expected)
+    torch.testing.assert_close(_gradient(loss, student), _gradient(expected, student))
 
 
-def test_memory_is_bounded_by_the_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What autograd keeps for the backward pass must not grow with the number of patches."""
-    monkeypatch.setattr(contrast, "CHUNK_ELEMENTS", 16**2)
+@pytest.mark.parametrize("design", VARIANTS)
+def test_channel_where_both_agree_adds_no_gradient_of_the_positive(design: str) -> None:
+    """The slope of |x| at 0 is 0: a student that is the teacher, with negatives far away."""
+    teacher = torch.arange(192.0, dtype=torch.float64).view(1, 8, 4, 6) * 1000
+    student = teacher.clone().requires_grad_()
+    loss = omni_contrast(student, teacher, **VARIANTS[design] | {"patch": (1, 1)})
+    assert not _gradient(loss, student).any()
+
+
+@pytest.mark.parametrize(("temperature", "scale"), [(0.07, 1e4), (10.0, 1.0), (1e-3, 1e3)])
+def test_extreme_temperatures_do_not_overflow(temperature: float, scale: float) -> None:
+    student = (_map(seed=0) * scale).float().requires_grad_()
+    teacher = (_map(seed=1) * scale).float()
+    settings = {"groups": 4, "patch": (2, 2), "temperature": temperature}
+    expected = official_contrast(student.double(), teacher.double(), pool=0, **settings)
+    loss = omni_contrast(student, teacher, negatives="other_groups", **settings)
+    torch.testing.assert_close(loss.double(), expected, rtol=1e-5, atol=0)
+    assert _gradient(loss, student).isfinite().all()
+
+
+def test_teacher_is_a_constant() -> None:
+    student, teacher = _map(seed=0).requires_grad_(), _map(seed=1).requires_grad_()
+    omni_contrast(student, teacher, **OMNI).backward()
+    assert student.grad is not None
+    assert student.grad.any()
+    assert teacher.grad is None
+
+
+def test_gradient_follows_the_weight_of_the_term() -> None:
     student, teacher = _map(seed=0).requires_grad_(), _map(seed=1)
-    kept: dict[int, int] = {}
+    once = _gradient(omni_contrast(student, teacher, **OMNI), student)
+    thrice = _gradient(3 * omni_contrast(student, teacher, **OMNI), student)
+    torch.testing.assert_close(thrice, 3 * once)
 
-    def pack(tensor: Tensor) -> Tensor:
-        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().size()
-        return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        omni_contrast(student, teacher, **OMNI)
-    assert sum(kept.values()) < student.nbytes * 3 + 2 * 16**2  # tokens and one mask
+def test_keeps_for_the_backward_pass_one_gradient_in_the_type_of_the_student() -> None:
+    student, teacher = _map(seed=0).bfloat16().requires_grad_(), _map(seed=1).bfloat16()
+    kept = omni_contrast(student, teacher, **OMNI).grad_fn.saved_tensors
+    assert [(x.shape, x.dtype) for x in kept] == [(student.shape, torch.bfloat16)]
+
+
+def test_may_be_checkpointed() -> None:
+    student, teacher = _map(seed=0).requires_grad_(), _map(seed=1)
+
+    def loss(x: Tensor) -> Tensor:
+        return omni_contrast(x * 3, teacher, **OMNI)
+
+    again = checkpoint(loss, student, use_reentrant=False)
+    torch.testing.assert_close(_gradient(again, student), _gradient(loss(student), student))
+
+
+def test_callers_may_be_compiled() -> None:
+    student, teacher = _map(seed=0).requires_grad_(), _map(seed=1)
+
+    def loss(x: Tensor) -> Tensor:
+        return 2 * omni_contrast(x * 3, teacher, **OMNI)
+
+    compiled = torch.compile(loss, backend="eager")
+    torch.testing.assert_close(compiled(student), loss(student))
+    torch.testing.assert_close(
+        _gradient(compiled(student), student), _gradient(loss(student), student)
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_is_compared_in_fp32(dtype: torch.dtype) -> None:
-    student, teacher = _map(seed=0).to(dtype), _map(seed=1).to(dtype)
+    student, teacher = _map(seed=0).to(dtype).requires_grad_(), _map(seed=1).to(dtype)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         loss = omni_contrast(student, teacher, **OMNI)
     assert loss.dtype == torch.float32
-    torch.testing.assert_close(loss, omni_contrast(student.float(), teacher.float(), **OMNI))
+    wide = student.detach().float().requires_grad_()
+    expected = omni_contrast(wide, teacher.float(), **OMNI)
+    torch.testing.assert_close(loss, expected)
+    gradient = _gradient(loss, student)
+    assert gradient.dtype == dtype
+    torch.testing.assert_close(gradient.float(), _gradient(expected, wide), rtol=0.02, atol=1e-4)
 
 
 def test_shrink_pools_by_maximum_and_cuts_to_whole_patches() -> None:
@@ -134,3 +187,8 @@ def test_refuses_a_patch_that_does_not_tile_the_map() -> None:
 def _map(*, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(2, 8, 4, 6, generator=generator, dtype=torch.float64)
+
+
+def _gradient(loss: Tensor, student: Tensor) -> Tensor:
+    (gradient,) = torch.autograd.grad(loss, student)
+    return gradient

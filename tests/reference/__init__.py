@@ -1,1 +1,1 @@
-"""The official formulation of Af-DCD in our words: what ours is compared with, for numbers and speed."""
+"""Losses computed the way the authors do: slow and large, to compare values and costs with."""

@@ -1,43 +1,47 @@
-"""The contrast as OSVAI/Af-DCD@5b086a7 `losses/ocmgd.py` computes it: L1 distances, boolean gather.
+"""Omni-contrast as the authors compute it, with every distance and every negative in memory.
 
-Axes: b images, c channels, h w rows and columns, p patches of all images, n tokens of a patch.
+Written from the formula, not from their code: OSVAI/Af-DCD@5b086a7 `losses/ocmgd.py`.
 """
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
 from torch import Tensor
 
 
 def official_contrast(
-    reconstruction: Float[Tensor, "b c h w"],
-    teacher: Float[Tensor, "b c h w"],
+    reconstruction: Tensor,
+    teacher: Tensor,
     *,
     groups: int,
     patch: tuple[int, int],
     pool: int,
     temperature: float,
-) -> Float[Tensor, ""]:
-    """Mean over images and pixels, sum over groups; negatives are the teacher's other groups."""
-    if pool:
-        reconstruction, teacher = (F.max_pool2d(x, pool) for x in (reconstruction, teacher))
-    student, target = _tokens(reconstruction, groups, patch), _tokens(teacher, groups, patch)
-    similarity = -torch.cdist(student, target, p=1.0) / temperature
-    tokens = student.shape[1]
-    group = torch.arange(tokens, device=student.device) % groups
-    positives = torch.eye(tokens, dtype=torch.bool, device=student.device)
-    negatives = group[:, None] != group
-    positive = similarity[:, positives].view(-1, tokens, 1)
-    negative = similarity[:, negatives].view(len(similarity), tokens, -1)
-    every = torch.cat([positive, negative], dim=2)
-    pixels = reconstruction.shape[0] * reconstruction.shape[2] * reconstruction.shape[3]
-    return (every.logsumexp(dim=2) - positive[..., 0]).sum() / pixels
+) -> Tensor:
+    """Pool, cut into patches, all L1 distances of a patch, gather the negatives of each token.
+
+    Maps are [b, c, h, w]; the pooled map must be whole patches. Negatives are the teacher's tokens
+    of other groups. Mean over images and pixels, sum over groups. Computes in the type it is given.
+    """
+    if pool > 1:
+        reconstruction = F.max_pool2d(reconstruction, pool)
+        teacher = F.max_pool2d(teacher, pool)
+    images, _, height, width = reconstruction.shape
+    ours, theirs = (_patches(x, groups, patch) for x in (reconstruction, teacher))
+    n = ours.shape[1]
+    similarity = -torch.cdist(ours, theirs, p=1.0) / temperature
+    is_positive = torch.eye(n, dtype=torch.bool, device=ours.device)
+    group = torch.arange(groups, device=ours.device).repeat(n // groups)
+    is_negative = group[:, None] != group[None, :]
+    positive = similarity[:, is_positive].unsqueeze(2)
+    negative = similarity[:, is_negative].view(len(ours), n, n - n // groups)
+    per_token = torch.cat([positive, negative], dim=2).logsumexp(dim=2) - positive.squeeze(2)
+    per_pixel = per_token.view(images, height * width, groups).sum(dim=2)
+    return per_pixel.mean()
 
 
-def _tokens(
-    x: Float[Tensor, "b c h w"], groups: int, patch: tuple[int, int]
-) -> Float[Tensor, "p n d"]:
-    b, c, h, w = x.shape
-    split = x.view(b, groups, c // groups, h // patch[0], patch[0], w // patch[1], patch[1])
-    tokens = split.permute(0, 3, 5, 4, 6, 1, 2)
-    return tokens.reshape(-1, patch[0] * patch[1] * groups, c // groups)
+def _patches(x: Tensor, groups: int, patch: tuple[int, int]) -> Tensor:
+    """[b, c, h, w] to [patches, tokens, channels of a token], token = pixel * groups + group."""
+    pixels = F.unfold(x, patch, stride=patch)  # [b, c * patch pixels, patches of an image]
+    images, _, count = pixels.shape
+    split = pixels.view(images, groups, -1, patch[0] * patch[1], count)
+    return split.permute(0, 4, 3, 1, 2).reshape(images * count, -1, split.shape[2])
