@@ -136,7 +136,7 @@ class TrialConfig(FrozenConfig):
         del plain["resources"], plain["data"]["root"], plain["data"]["loader_workers"]
         teacher = plain["pair"]["teacher"] or {}
         for training in (plain["training"], teacher.get("train") or {}):
-            training.pop("compile", None)  # changes rounding alone
+            training.pop("compile", None)  # rounding and dropout's draws, as the workers do
         text = json.dumps([plain, data_digest], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 

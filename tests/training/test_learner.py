@@ -120,6 +120,33 @@ def test_term_that_is_not_finite_is_told_by_name(factor: float) -> None:
     assert all(value.equal(before[name]) for name, value in after.items())
 
 
+class _Listens(nn.Module):
+    """A distiller that keeps the types of what it is given."""
+
+    needs_uniform = False
+
+    def forward(
+        self, student: SegOutput, teacher: SegOutput, labels: Tensor, uniform: Tensor | None
+    ) -> dict[str, Tensor]:
+        self.heard = {student.logits.dtype, teacher.logits.dtype}
+        return {}
+
+
+@pytest.mark.parametrize(
+    ("precision", "expected"),
+    [("auto", torch.float32), ("fp32", torch.float32), ("bf16", torch.bfloat16)],
+)
+def test_both_networks_compute_in_the_chosen_precision(
+    precision: str, expected: torch.dtype
+) -> None:
+    learner = build_learner(training__precision=precision)
+    learner.step.distiller = _Listens()
+    learner.iterate(0, *batch(images=2, side=32))
+    assert learner.step.distiller.heard == {expected}
+    assert (learner.autocast or torch.float32) is expected
+    assert {p.dtype for p in learner.step.parameters()} == {torch.float32}
+
+
 def test_gradient_of_the_distiller_is_clipped_and_the_students_is_not() -> None:
     learner = build_learner(**LOUD, training__distiller_clip=1e-3)
     learner.iterate(0, *batch())
