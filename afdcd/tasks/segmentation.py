@@ -87,7 +87,7 @@ def evaluate(
     matrix = ConfusionMatrix(classes, device)
     layout = torch.channels_last if channels_last else torch.contiguous_format
     mixed = torch.autocast(device.type, dtype=autocast, enabled=autocast is not None)
-    with _evaluating(network), torch.inference_mode():
+    with _evaluating(network), _any_size(), torch.inference_mode():
         for _, image, label in images:
             image = image.to(device, memory_format=layout, non_blocking=True)
             with mixed:
@@ -111,3 +111,14 @@ def _evaluating(network: nn.Module) -> Iterator[None]:
     finally:
         for module, mode in training.items():
             module.training = mode
+
+
+@contextmanager
+def _any_size() -> Iterator[None]:
+    """No search for the fastest convolution, which pays in training: images differ in size."""
+    searching = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = searching

@@ -167,3 +167,21 @@ def _images() -> list[tuple[str, Tensor, Tensor]]:
     generator = torch.Generator().manual_seed(0)
     image = torch.randn(1, 3, 16, 24, generator=generator)
     return [("one", image, torch.randint(3, (1, 16, 24), generator=generator))]
+
+
+def test_evaluation_searches_no_algorithms_and_training_goes_on_searching(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each new size of image would be searched for anew."""
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
+    seen = []
+
+    class Looking(nn.Module):
+        def forward(self, images: Tensor) -> SegOutput:
+            seen.append(torch.backends.cudnn.benchmark)
+            return SegOutput(images, None, {})
+
+    image, label = torch.zeros(1, 3, 4, 4), torch.zeros(1, 4, 4, dtype=torch.int64)
+    evaluate(Looking(), [("a", image, label)], 3, torch.device("cpu"))
+    assert seen == [False]
+    assert torch.backends.cudnn.benchmark
