@@ -39,7 +39,8 @@ class AfDCDConfig(ReconstructionConfig):
         tau: temperature of the contrast; official: in units of an L1 distance of tokens.
         groups: channel groups M; must divide the teacher's channels. One group has no negatives
             among "other_groups": the term is then 0.
-        patch: side or (height, width) in pixels of the pooled map.
+        patch: side or (height, width) in pixels of the pooled map; "none" compares all of its
+            pixels with each other, which grows with the square of the crop's area.
         pool: max-pooling before the contrast; 0: none, as the authors do on CamVid.
         negatives: "other_groups" as in the authors' code, "all_others" as in the paper's figure.
         design: "omni" as set; "spatial" contrasts whole pixels (groups 1, all_others), "channel"
@@ -59,7 +60,7 @@ class AfDCDConfig(ReconstructionConfig):
     contrast_weight: NonNegativeFloat = 1e-3
     tau: PositiveFloat = 0.07
     groups: PositiveInt = 16
-    patch: PositiveInt | tuple[PositiveInt, PositiveInt] = 4
+    patch: PositiveInt | tuple[PositiveInt, PositiveInt] | Literal["none"] = 4
     pool: NonNegativeInt = 4
     negatives: Negatives = "other_groups"
     design: Literal["omni", "spatial", "channel"] = "omni"
@@ -82,10 +83,12 @@ class AfDCDConfig(ReconstructionConfig):
     def effective_negatives(self) -> Negatives:
         return "all_others" if self.design == "spatial" else self.negatives
 
-    @property
-    def effective_patch(self) -> tuple[int, int]:
+    def patch_of(self, height: int, width: int) -> tuple[int, int]:
+        """Rows and columns of a patch on the pooled map of `height` x `width` features."""
         if self.design == "channel":
             return 1, 1
+        if self.patch == "none":
+            return height // max(1, self.pool), width // max(1, self.pool)
         return self.patch if isinstance(self.patch, tuple) else (self.patch, self.patch)
 
     def check(self, pair: PairShapes, feature_hw: tuple[int, int]) -> None:
@@ -96,13 +99,13 @@ class AfDCDConfig(ReconstructionConfig):
         """
         if self.contrast_weight:
             check_groups(pair.teacher_channels, self.effective_groups)
-            shrunken(*feature_hw, self.pool, self.effective_patch)
+            shrunken(*feature_hw, self.pool, self.patch_of(*feature_hw))
 
     def notes(self, pair: PairShapes, feature_hw: tuple[int, int]) -> list[str]:
         """What a person should know of a config that passed `check`: pixels the contrast ignores."""
         if not self.contrast_weight:
             return []
-        pool, patch = max(1, self.pool), self.effective_patch
+        pool, patch = max(1, self.pool), self.patch_of(*feature_hw)
         height, width = (pool * side for side in shrunken(*feature_hw, pool, patch))
         unused = 1 - height * width / (feature_hw[0] * feature_hw[1])
         if not unused:
@@ -114,14 +117,14 @@ class AfDCDConfig(ReconstructionConfig):
             f"crops of multiples of {sides} pixels lose nothing"
         ]
 
-    def contrast_units(self, channels: int) -> tuple[float, float]:
-        """What portable weights count as 1: official temperature, and official value.
+    def contrast_units(self, channels: int, height: int, width: int) -> tuple[float, float]:
+        """What portable weights count as 1 on a map: official temperature, and official value.
 
         With N negatives per token, the portable value is the mean over tokens of the official one
         with all exponentials in base 1 + N and distances as means over a token's channels: 1 is
         chance, and about 0 is reached when the negatives are `tau` farther than the positive.
         """
-        groups, pixels = self.effective_groups, math.prod(self.effective_patch)
+        groups, pixels = self.effective_groups, math.prod(self.patch_of(height, width))
         others = self.effective_negatives == "other_groups"
         negatives = pixels * (groups - 1) if others else pixels * groups - 1
         chance = math.log1p(negatives) or 1.0  # without negatives the term is 0 in any unit
@@ -164,8 +167,9 @@ class AfDCD(nn.Module):
     def _contrast(
         self, rebuilt: Float[Tensor, "b c h w"], target: Float[Tensor, "b c h w"]
     ) -> Float[Tensor, ""]:
-        config, patch = self.config, self.config.effective_patch
-        units = config.contrast_units(target.shape[1]) if config.weights == "portable" else (1, 1)
+        config, patch = self.config, self.config.patch_of(*target.shape[2:])
+        portable = config.weights == "portable"
+        units = config.contrast_units(*target.shape[1:]) if portable else (1, 1)
         value = omni_contrast(
             shrink(rebuilt, config.pool, patch),
             shrink(target, config.pool, patch),

@@ -38,7 +38,7 @@ def _rescaled(config: ConfigT, pair: PairShapes, feature_hw: tuple[int, int], si
     )
     if isinstance(config, FDConfig):
         return config
-    tau_unit, value_unit = config.contrast_units(channels)
+    tau_unit, value_unit = config.contrast_units(channels, *feature_hw)
     return config.updated(
         tau=config.tau / tau_unit**sign,
         contrast_weight=config.contrast_weight * value_unit**sign,

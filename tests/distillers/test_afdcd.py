@@ -88,6 +88,13 @@ def test_channel_design_is_a_one_pixel_patch() -> None:
     torch.testing.assert_close(channel, _contrast({"groups": 4, "patch": 1}))
 
 
+def test_no_patch_compares_the_whole_pooled_map() -> None:
+    whole = _contrast({"groups": 4, "patch": "none", "pool": 2})  # features are 16x16
+    torch.testing.assert_close(whole, _contrast({"groups": 4, "patch": 8, "pool": 2}))
+    assert whole != _contrast({"groups": 4, "patch": 4, "pool": 2})
+    validate(AfDCDConfig, {"groups": 4, "patch": "none"}).check(PAIR, (37, 53))
+
+
 @pytest.mark.parametrize(
     ("config", "feature_hw", "message"),
     [
@@ -147,6 +154,7 @@ def test_nothing_is_noted_where_all_is_used(
         {"mask_ratio": 1.0},
         {"groups": 0},
         {"patch": 0},
+        {"patch": "whole"},
         {"contrast_weight": -1.0},
         {"design": "temporal"},
     ],
