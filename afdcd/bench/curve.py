@@ -17,7 +17,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from afdcd.bench.learner import Learner
 from afdcd.bench.official import numerics, trainer_like
 from afdcd.bench.pairs import our_dtype
 from afdcd.bench.plot import check_plot, draw
@@ -29,11 +28,12 @@ from afdcd.data.synthetic import SyntheticConfig, prepare_synthetic
 from afdcd.models.zoo import SegmentationNetwork
 from afdcd.seeds import derive
 from afdcd.tasks.segmentation import evaluate
+from afdcd.training.learner import Learner
 from afdcd.training.step import mask_noise
 from afdcd.training.trial import TrialConfig
 
 CLASSES = len(SYNTHETIC.classes)
-SCENES = SyntheticConfig(height=96, width=128, train=96, val=24, test=6)
+SCENES = SyntheticConfig(height=96, width=128, train=120, val=1, test=1)  # dev: 96 and 24 of train
 POINTS = 20  # of a curve: each the mean of the iterations since the one before
 SHOWN = 5  # of them in the table
 
@@ -157,7 +157,8 @@ def _teacher(config: TrialConfig, device: torch.device) -> tuple[SegmentationNet
         learner.iterate(iteration, images, labels)
     teacher = learner.step.student
     score = _miou(teacher, trial, device)
-    return teacher.cpu().eval().requires_grad_(False), score
+    teacher.to(device="cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    return teacher.eval().requires_grad_(False), score
 
 
 def _ours(config: TrialConfig, teacher: SegmentationNetwork, device: torch.device) -> Run:

@@ -6,11 +6,11 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from afdcd.bench.learner import Learner
 from afdcd.config import UserError
 from afdcd.data.catalog import IGNORE
 from afdcd.distillers import AfDCDConfig
 from afdcd.models.zoo import SegmentationNetwork
+from afdcd.training.learner import Learner
 from afdcd.training.trial import TrialConfig
 
 try:
