@@ -4,6 +4,8 @@ import argparse
 import json
 import sys
 
+import torch
+
 from afdcd.cli import run
 from afdcd.tasks.device import choose_device
 
@@ -34,7 +36,10 @@ def main(argv: list[str] | None = None) -> int:
         sub.add_argument("--device", help="cpu, cuda, cuda:1; default: the GPU if there is one")
         sub.add_argument("--json", action="store_true", help="print all values as a last JSON line")
     args = parser.parse_args(argv)
-    report = commands[args.command].measure(args, choose_device(args.device))
+    device = choose_device(args.device)
+    if device.index is not None:
+        torch.cuda.set_device(device)  # whose memory and events are meant by default
+    report = commands[args.command].measure(args, device)
     print(report.text)
     if args.json:
         print(json.dumps(report.values))

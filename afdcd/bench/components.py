@@ -4,7 +4,8 @@ Axes: b images, s and t channels of student and teacher, k classes, h w of the f
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -16,9 +17,10 @@ from afdcd.bench.official import (
     official_contrast,
     random_mask,
 )
+from afdcd.bench.report import OFFICIAL, OURS
 from afdcd.distillers import AfDCDConfig, PairShapes
 from afdcd.distillers.base import TAP
-from afdcd.distillers.projector import MaskedReconstruction
+from afdcd.distillers.projector import ALGORITHMS, Algorithm, MaskedReconstruction
 from afdcd.distillers.reconstruction import ReconstructionConfig
 from afdcd.losses.contrast import omni_contrast, shrink
 from afdcd.models.outputs import SegOutput
@@ -27,6 +29,18 @@ Tensors = dict[str, Tensor]
 Pass = Callable[[], Tensors]  # values and gradients by name, equal names on both sides
 
 CLASSES = 19
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part's calls by side, of which `OURS` is as trained and `OFFICIAL` the authors' way.
+
+    Attributes:
+        algorithms: what our sides chose or were told, where there is a choice.
+    """
+
+    calls: dict[str, Pass]
+    algorithms: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -72,8 +86,9 @@ class Case:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled)
 
 
-def projector(case: Case) -> tuple[Pass, Pass]:
-    """Align, mask and plain projector; ours computes only what the kept pixels reach."""
+def projector(case: Case) -> Part:
+    """Align, mask and plain projector: by the algorithm that ours chooses, and by each it has."""
+    torch.manual_seed(0)
     ours = MaskedReconstruction(ReconstructionConfig(mask_ratio=case.mask_ratio), case.pair)
     official = OfficialReconstruction(case.student, case.teacher)
     official.load_state_dict(dict(ours.named_parameters()))
@@ -84,7 +99,8 @@ def projector(case: Case) -> tuple[Pass, Pass]:
     feature32 = feature.detach().float().contiguous().requires_grad_()
     mask = random_mask(uniform, case.mask_ratio)
 
-    def our_pass() -> Tensors:
+    def our_pass(algorithm: Algorithm) -> Tensors:
+        ours.algorithm = algorithm
         with case.autocast():
             rebuilt = ours(feature, uniform)
         return _backward({"value": rebuilt}, feature, ours, cotangent)
@@ -92,13 +108,21 @@ def projector(case: Case) -> tuple[Pass, Pass]:
     def official_pass() -> Tensors:
         return _backward({"value": official(feature32, mask)}, feature32, official, cotangent)
 
-    return our_pass, official_pass
+    our_pass("auto")
+    algorithms = {OURS: ours.algorithm} | {f"{OURS}, {name}": name for name in _tried(case)}
+    calls: dict[str, Pass] = {side: partial(our_pass, name) for side, name in algorithms.items()}
+    return Part({**calls, OFFICIAL: official_pass}, dict(algorithms))
 
 
-def contrast(case: Case, *, pool: int, patch: int) -> tuple[Pass, Pass]:
+def _tried(case: Case) -> tuple[Algorithm, ...]:
+    """The algorithms worth a look: on CPU, Winograd's cost more than they save."""
+    return ALGORITHMS[1:] if case.device.type == "cuda" else ALGORITHMS[1:3]
+
+
+def contrast(case: Case, *, pool: int, patch: int) -> Part:
     """From the rebuilt map to the contrast."""
     settings = AfDCDConfig(groups=case.groups, pool=pool, patch=patch)
-    square, tau = settings.effective_patch, settings.tau
+    square, tau = settings.patch_of(*case.map), settings.tau
     rebuilt = case.as_trained(case.random(case.teacher, seed=0)).requires_grad_()
     target = case.as_trained(case.random(case.teacher, seed=1))
     rebuilt32 = rebuilt.detach().float().contiguous().requires_grad_()
@@ -122,12 +146,13 @@ def contrast(case: Case, *, pool: int, patch: int) -> tuple[Pass, Pass]:
         )
         return _backward({"value": value}, rebuilt32)
 
-    return our_pass, official_pass
+    return Part({OURS: our_pass, OFFICIAL: official_pass})
 
 
-def whole(case: Case) -> tuple[Pass, Pass]:
+def whole(case: Case) -> Part:
     """All terms of Af-DCD with the authors' default weights."""
     config = AfDCDConfig(groups=case.groups, mask_ratio=case.mask_ratio)
+    torch.manual_seed(0)
     ours = config.build(case.pair)
     recipe = Recipe(groups=case.groups, mask_ratio=case.mask_ratio)
     official = loss_like(ours, recipe).to(case.device)
@@ -148,7 +173,7 @@ def whole(case: Case) -> tuple[Pass, Pass]:
     def official_pass() -> Tensors:
         return _backward(official(student32, teacher32, uniform), feature32, official)
 
-    return our_pass, official_pass
+    return Part({OURS: our_pass, OFFICIAL: official_pass})
 
 
 def difference(ours: Tensors, official: Tensors) -> dict[str, float]:

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 GPU_METHOD = "torch.cuda.max_memory_allocated"
 CPU_METHOD = "tensors alive at once (without the scratch space inside an operator)"
@@ -34,7 +33,6 @@ def peak_bytes(
 
     What `settle` leaves counts, its own peak does not. None if one of the two does not fit.
     """
-    gc.collect()
     try:
         peak = _cuda_peak if device.type == "cuda" else _cpu_peak
         return peak(call, settle)
@@ -47,6 +45,7 @@ def peak_bytes(
 
 
 def _cuda_peak(call: Callable[[], object], settle: Callable[[], object]) -> int:
+    gc.collect()  # what only a cycle holds would be freed at any moment
     torch.cuda.empty_cache()
     before = torch.cuda.memory_allocated()
     settle()
@@ -60,7 +59,6 @@ def _cuda_peak(call: Callable[[], object], settle: Callable[[], object]) -> int:
 def _cpu_peak(call: Callable[[], object], settle: Callable[[], object]) -> int:
     with LiveStorage() as live:
         settle()
-        gc.collect()
         live.peak = live.total
         call()
     return live.peak
@@ -81,11 +79,11 @@ class LiveStorage(TorchDispatchMode):
     def __torch_dispatch__(
         self, function: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        given = {_storage_key(leaf) for leaf in tree_leaves((args, kwargs)) if _is_dense(leaf)}
         result = function(*args, **(kwargs or {}))
-        for leaf in tree_leaves(result):
-            if _is_dense(leaf) and _storage_key(leaf) not in given:
-                self._count(leaf.untyped_storage())
+        if all(given.alias_info is None for given in function._schema.returns):  # no view
+            for tensor in result if isinstance(result, tuple | list) else (result,):
+                if isinstance(tensor, torch.Tensor) and not tensor.is_meta:
+                    self._count(tensor.untyped_storage())
         return result
 
     def _count(self, storage: torch.UntypedStorage) -> None:
@@ -99,13 +97,3 @@ class LiveStorage(TorchDispatchMode):
 
     def _forget(self, key: int) -> None:
         self.total -= self._alive.pop(key)
-
-
-def _is_dense(leaf: Any) -> bool:
-    if not isinstance(leaf, torch.Tensor) or leaf.is_meta:
-        return False
-    return leaf.layout == torch.strided
-
-
-def _storage_key(tensor: torch.Tensor) -> int:
-    return tensor.untyped_storage()._cdata

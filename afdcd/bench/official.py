@@ -9,6 +9,7 @@ from torch import nn
 from afdcd.config import UserError
 from afdcd.data.catalog import IGNORE
 from afdcd.distillers import AfDCDConfig
+from afdcd.models.encoders import OUTPUT_STRIDE
 from afdcd.models.zoo import SegmentationNetwork
 from afdcd.training.learner import Learner
 from afdcd.training.trial import TrialConfig
@@ -67,7 +68,7 @@ def recipe_of(config: TrialConfig) -> Recipe:
         aux_weight=training.aux_weight,
         tau=method.tau,
         groups=method.groups,
-        patch=method.effective_patch,
+        patch=method.patch_of(*(-(-side // OUTPUT_STRIDE) for side in config.data.crop)),
         pool=method.pool,
         mask_ratio=method.mask_ratio,
         lr=training.lr,

@@ -35,10 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser, crop: str) -> None:
         "--precision", default="auto", help="of our side: fp32, bf16; default: bf16 on a GPU"
     )
     parser.add_argument(
-        "--iterations",
-        type=int,
-        default=ITERATIONS,
-        help="of the run that the step is part of: a short one compiles nothing; default: 40000",
+        "--compile", default="auto", help="our student's forward pass: on, off; default: as trained"
     )
     parser.add_argument("--repeats", type=int, default=5, help="turns of each side; default: 5")
 
@@ -62,8 +59,8 @@ def trial_of(args: argparse.Namespace, device: torch.device, **distiller: Any) -
         },
         "distiller": {"method": "afdcd", "groups": args.groups, **distiller},
         "training": {
-            "iterations": args.iterations,
-            "validate_every": args.iterations,
+            "iterations": ITERATIONS,
+            "compile": args.compile,
             "batch": args.batch or (PAPER_BATCH if gpu else 2),
             "precision": args.precision,
         },

@@ -32,6 +32,7 @@ class Row:
     dtype: str
     timing: Timing | None
     peak: int | None
+    algorithm: str | None = None
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -48,6 +49,7 @@ class Row:
         return {
             "what": self.what,
             "side": self.side,
+            "algorithm": self.algorithm,
             "shape": self.shape,
             "dtype": self.dtype,
             "seconds": self.timing.plain() if self.timing else None,
