@@ -65,6 +65,17 @@ class Tapped(nn.Module):
         return self.norm(y) + y
 
 
+class Sliced(Tapped):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(self.conv, self.norm)
+        del self.conv, self.norm
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.layers[:1](x)
+        return self.layers[1:](y) + y
+
+
 class TwiceConvolved(Tapped):
     def forward(self, x: Tensor) -> Tensor:
         return self.norm(self.conv(x)) * self.conv(x + 1).mean()
@@ -128,6 +139,7 @@ class Branching(nn.Module):
 
 KEPT = [
     Tapped,
+    Sliced,
     TwiceConvolved,
     TwiceNormalised,
     WeightRead,
