@@ -1,7 +1,5 @@
 """A network that will never be trained again, made as cheap to run as it gets."""
 
-import logging
-from collections.abc import Callable
 from typing import Self
 
 import torch
@@ -25,10 +23,8 @@ class FrozenTeacher(nn.Module):
         logits: False runs the encoder alone; the logits then are an empty [b, 0, h, w] tensor and
             the only feature is `encoder`.
         channels_last: the memory format of weights and images, hence of the features.
-        fused_relu: on CUDA, convolution, addition and ReLU as one cuDNN kernel; not if compiled,
-            for a compiler fuses them on its own.
-        compiled: torch.compile at the first call and for each new size of image; where that
-            fails, one log line, and plain execution from then on.
+        fused_relu: on CUDA, convolution, addition and ReLU as one cuDNN kernel: faster than what
+            torch.compile makes of the network (docs/performance.md), and ready at once.
     """
 
     def __init__(
@@ -38,49 +34,28 @@ class FrozenTeacher(nn.Module):
         logits: bool = True,
         dtype: torch.dtype = torch.float32,
         channels_last: bool = False,
-        compiled: bool = False,
         fused_relu: bool = True,
     ) -> None:
         super().__init__()
         self.dtype = dtype
         self.layout = torch.channels_last if channels_last else torch.contiguous_format
-        fuses = fused_relu and not compiled
-        self.encoder = _frozen(network.encoder, fuses)
-        self.head = _frozen(network.head, fuses) if logits else None
+        self.encoder = _frozen(network.encoder, fused_relu)
+        self.head = _frozen(network.head, fused_relu) if logits else None
         self.to(dtype=dtype, memory_format=self.layout)  # type: ignore[call-overload]
         self.eval().requires_grad_(False)
-        self._compiled: Callable[[Tensor], tuple[Tensor, ...]] | None = None
-        if compiled:
-            self._compiled = torch.compile(self._outputs, dynamic=False)
 
     def forward(self, images: Float[Tensor, "b 3 H W"]) -> SegOutput:
         # Not inference_mode: its tensors cannot be saved for the backward pass of a loss.
         with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
-            c4, *rest = self._run(images.to(self.dtype, memory_format=self.layout))
-            if not rest:
+            _, c4 = self.encoder(images.to(self.dtype, memory_format=self.layout))
+            if self.head is None:
                 return SegOutput(c4[:, :0], None, {"encoder": c4})
-            feature, logits = rest
+            feature, logits = self.head(c4)
             return SegOutput(logits, None, {"encoder": c4, "head": feature})
 
     def train(self, mode: bool = True) -> Self:
         """Stays in eval mode, whatever `mode`."""
         return super().train(False)
-
-    def _run(self, images: Tensor) -> tuple[Tensor, ...]:
-        if self._compiled is not None:
-            try:
-                return self._compiled(images)
-            except torch.OutOfMemoryError:
-                raise
-            except Exception as error:  # the compiler has no exception of its own for all it uses
-                cause = " ".join(str(error).partition("\n\n")[0].split())
-                logging.getLogger(__name__).warning("teacher runs without compiler: %s", cause)
-                self._compiled = None
-        return self._outputs(images)
-
-    def _outputs(self, images: Float[Tensor, "b 3 H W"]) -> tuple[Tensor, ...]:
-        _, c4 = self.encoder(images)
-        return (c4,) if self.head is None else (c4, *self.head(c4))
 
 
 def _frozen(module: nn.Module, fuses: bool) -> nn.Module:

@@ -155,7 +155,7 @@ def _autocast(config: TrainingConfig, device: torch.device) -> torch.dtype | Non
     return torch.bfloat16 if half else None
 
 
-def _compiles(config: TrainingConfig, device: torch.device, world: int = 1) -> bool:
+def _compiles(config: TrainingConfig, device: torch.device, world: int) -> bool:
     if config.compile != "auto":
         return config.compile == "on"
     # Synchronised batch norm would cut what is compiled into a piece per layer.
@@ -171,7 +171,6 @@ def _frozen(
         logits=distiller.needs_logits,
         dtype=_autocast(config, device) or own,
         channels_last=device.type == "cuda",
-        compiled=_compiles(config, device),
     )
     return frozen.to(device)
 

@@ -1,7 +1,5 @@
 """The frozen teacher says what the network says, at every precision and layout, and never learns."""
 
-import functools
-import logging
 from typing import Any
 
 import pytest
@@ -115,37 +113,3 @@ def test_is_independent_of_the_network_it_copies() -> None:
         for parameter in plain.parameters():
             parameter.zero_()
     assert torch.equal(teacher(images(SIZES[0])).logits, expected)
-
-
-def test_compiled_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Captured as for any compiler, run without one: compiling takes minutes."""
-    seen: list[nn.Module] = []
-
-    def backend(graph: nn.Module, examples: list[Tensor]) -> Any:
-        seen.append(graph)
-        return graph.forward
-
-    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend=backend))
-    plain = network("pspnet", "timm:lcnet_050")
-    teacher = FrozenTeacher(plain, compiled=True)
-    assert not seen
-    for size in SIZES:
-        assert difference(plain, teacher, images(size)) < 1e-5
-    assert len(seen) == len(SIZES)
-
-
-def test_compiler_that_fails_costs_one_line(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def backend(graph: nn.Module, examples: list[Tensor]) -> Any:
-        raise OSError("no C compiler")
-
-    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend=backend))
-    plain = network("pspnet", "timm:lcnet_050")
-    teacher = FrozenTeacher(plain, compiled=True)
-    for size in SIZES:
-        assert difference(plain, teacher, images(size)) < 1e-5
-    (record,) = (r for r in caplog.records if r.name.startswith("afdcd"))
-    assert record.levelno == logging.WARNING
-    assert "no C compiler" in record.getMessage()
-    assert "\n" not in record.getMessage()
