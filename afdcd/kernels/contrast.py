@@ -172,8 +172,10 @@ def compare(
     rows = student + patch * depth * size + i
     own = teacher + patch * depth * size + i
     near = tl.zeros([tile], tl.float32)
-    for c in range(depth):
-        near += tl.abs(tl.load(rows + c * size) - tl.load(own + c * size))
+    for start in range(0, depth, unroll):
+        for u in tl.static_range(unroll):  # so that many loads are under way
+            c = start + u
+            near += tl.abs(tl.load(rows + c * size) - tl.load(own + c * size))
     largest = tl.zeros([tile], tl.float32)  # the positive's logit, relative to itself
     mass = tl.full([tile], 1.0, tl.float32)
     count = tl.zeros([tile], tl.int32)
@@ -348,5 +350,5 @@ def slope_of_all(
         at = locate(patch, i, down, across, high, wide, d, slope_b, slope_c, slope_y, slope_x)
         for c in range(d):
             total = tl.load(sums + tokens + i + c * size)
-            where = slope + at + (at * 0 + c) * slope_c
-            tl.store(where, total.to(slope.dtype.element_ty), mask=i < n)
+            tl.store(slope + at, total.to(slope.dtype.element_ty), mask=i < n)
+            at += slope_c

@@ -30,7 +30,7 @@ TILES = ((64, 4), (32, 2), (16, 1))  # (side, warps): a thread keeps 32, 16 or 8
 UNROLL = 8  # channels per turn of the inner loop
 REGISTERS = 128  # per thread, so that four programs share a multiprocessor; more spill than help
 CAPACITY = 64  # weights listed per student token, 8 bytes each
-SCRATCH_BYTES = 192 * 2**20  # for tokens, lists and sums, whatever the batch
+SCRATCH_BYTES = 128 * 2**20  # for tokens, lists and sums, whatever the batch
 ROWS, CHANNELS = 16, 128  # tile of `slope_of_listed`
 PACK = 64  # side of the tiles that are copied to scratch
 
