@@ -27,6 +27,16 @@ def official_contrast(
         teacher = F.max_pool2d(teacher, pool)
     images, _, height, width = reconstruction.shape
     ours, theirs = (_patches(x, groups, patch) for x in (reconstruction, teacher))
+    # torch.cdist's backward pass on CUDA counts patches * n * n * d in 32 bits: with more, which is
+    # from nine images on at 4*, it writes where it should not.
+    most = max(1, 2**31 // (ours.shape[1] ** 2 * ours.shape[2]))
+    parts = zip(ours.split(most), theirs.split(most), strict=True)
+    per_token = torch.cat([_info_nce(*part, groups, temperature) for part in parts])
+    per_pixel = per_token.view(images, height * width, groups).sum(dim=2)
+    return per_pixel.mean()
+
+
+def _info_nce(ours: Tensor, theirs: Tensor, groups: int, temperature: float) -> Tensor:
     n = ours.shape[1]
     similarity = -torch.cdist(ours, theirs, p=1.0) / temperature
     is_positive = torch.eye(n, dtype=torch.bool, device=ours.device)
@@ -34,9 +44,7 @@ def official_contrast(
     is_negative = group[:, None] != group[None, :]
     positive = similarity[:, is_positive].unsqueeze(2)
     negative = similarity[:, is_negative].view(len(ours), n, n - n // groups)
-    per_token = torch.cat([positive, negative], dim=2).logsumexp(dim=2) - positive.squeeze(2)
-    per_pixel = per_token.view(images, height * width, groups).sum(dim=2)
-    return per_pixel.mean()
+    return torch.cat([positive, negative], dim=2).logsumexp(dim=2) - positive.squeeze(2)
 
 
 def _patches(x: Tensor, groups: int, patch: tuple[int, int]) -> Tensor:
