@@ -5,6 +5,7 @@ import copy
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import torch
@@ -148,6 +149,11 @@ class Contest:
         inner = 5 if self.device.type == "cuda" else 1
         timings = interleaved(self._calls, self.device, repeats=repeats, inner=inner)
         return {side: Measured(timings.get(side), peaks.get(side)) for side in (OURS, OFFICIAL)}
+
+    def finite(self) -> bool:
+        """Whether all terms of our side's steps so far are: a step that is not updates nothing."""
+        drained = self.learner.drain() if self.learner else []
+        return all(isfinite(value) for _, terms in drained for value in terms.values())
 
     def call(self, side: str) -> Call:
         """One step; the side has been built and fits."""

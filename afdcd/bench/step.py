@@ -122,6 +122,7 @@ def measure(args: argparse.Namespace, device: torch.device) -> Report:
         "peak_memory_ratio_2_images": ratio(ours.small_peak, official.small_peak),
         "sides": {side.name: side.plain() for side in (ours, official)},
         "agreement": agreement,
+        "finite": contest.finite(),
         **found,
     }
     text = [
@@ -132,6 +133,8 @@ def measure(args: argparse.Namespace, device: torch.device) -> Report:
         "relative difference of the terms of one step, dropout off: "
         + ", ".join(f"{name} {error:.1e}" for name, error in agreement.items()),
     ]
+    if not values["finite"]:
+        text.append("WARNING: a term was not finite; from there on our step updated nothing")
     if args.profile and ours.timing:
         values["phases"] = phases(contest)
         text += [_phase_table(values["phases"]), kernels(contest)]

@@ -66,6 +66,7 @@ def test_step_agrees_and_says_where_its_time_goes(capsys: pytest.CaptureFixture[
         assert found["peak_bytes"] > found["peak_bytes_2_images"] > 0
     assert set(values["phases"]) > {"teacher", "distiller forward", "optimizer"}
     assert all(seconds > 0 for seconds in values["phases"].values())
+    assert values["finite"]
     assert "aten::" in text
 
 
