@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -25,6 +26,7 @@ from afdcd.config import Source, UserError, validate
 from afdcd.data.catalog import SYNTHETIC
 from afdcd.data.loader import evaluation_images, train_batches
 from afdcd.data.synthetic import SyntheticConfig, prepare_synthetic
+from afdcd.distillers.projector import ALGORITHMS, Algorithm
 from afdcd.models.zoo import SegmentationNetwork
 from afdcd.seeds import derive
 from afdcd.tasks.segmentation import evaluate
@@ -60,6 +62,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--batch", type=int, help="images per step; default: 4, GPU 16")
     parser.add_argument("--lr", type=float, default=0.05, help="default: 0.05")
+    parser.add_argument(
+        "--algorithm", choices=ALGORITHMS, default="auto", help="of our projector; default: auto"
+    )
     parser.add_argument("--data", metavar="ROOT", help="prepared synthetic set; default: rendered")
     parser.add_argument("--out", metavar="PNG", type=Path, help="draw the curves")
 
@@ -75,13 +80,14 @@ def measure(args: argparse.Namespace, device: torch.device) -> Report:
         runs = [
             train(config.updated(training=config.training.updated(seed=seed)), teacher, device)
             for seed in range(args.seeds)
-            for train in (_ours, _official)
+            for train in (partial(_ours, algorithm=args.algorithm), _official)
         ]
     found = conditions(device)
     values = {
         "command": "curve",
         "pair": config.pair.label,
         "dtype": our_dtype(config, device),
+        "algorithm": args.algorithm,
         "training": config.training.plain(),
         "crop": list(config.data.crop),
         "teacher_miou": teacher_miou,
@@ -161,8 +167,16 @@ def _teacher(config: TrialConfig, device: torch.device) -> tuple[SegmentationNet
     return teacher.eval().requires_grad_(False), score
 
 
-def _ours(config: TrialConfig, teacher: SegmentationNetwork, device: torch.device) -> Run:
+def _ours(
+    config: TrialConfig,
+    teacher: SegmentationNetwork,
+    device: torch.device,
+    *,
+    algorithm: Algorithm,
+) -> Run:
     learner = Learner.build(config, CLASSES, copy.deepcopy(teacher), device)
+    reconstruct: Any = learner.step.distiller.get_submodule("reconstruct")
+    reconstruct.algorithm = algorithm
     for iteration, images, labels in _batches(config, device):
         learner.iterate(iteration, images, labels)
     history = [terms for _, terms in learner.drain()]
