@@ -20,7 +20,7 @@ SMALL_PAIR = [
     *["--teacher", "timm:mobilenetv3_small_050", "--student", "timm:lcnet_050"],
     *["--head", "pspnet", "--groups", "2", "--crop", "128", "128", "--repeats", "1"],
 ]
-SHORT_CURVE = ["--iterations", "2", "--batch", "2", "--crop", "64", "64"]
+SHORT_CURVE = ["--seeds", "2", "--iterations", "2", "--batch", "2", "--crop", "64", "64"]
 CONDITIONS = {"device", "device_name", "torch", "threads", "memory"}
 SIDES = ("ours", "official")
 

@@ -86,5 +86,12 @@ def test_verdict_holds_the_difference_against_the_seeds(
     assert verdict(ours, official)["within_spread"] is within
 
 
+def test_standard_error_is_that_of_runs_of_one_seed() -> None:
+    """Seeds may be far apart: what the two sides differ by in each is what counts."""
+    found = verdict([0.10, 0.50, 0.90], [0.09, 0.48, 0.90])  # differ by 0.01, 0.02, 0.00
+    assert found["difference"] == pytest.approx(0.01)
+    assert found["standard_error"] == pytest.approx(0.01 / 3**0.5)
+
+
 def _too_large() -> None:
     raise torch.OutOfMemoryError("no room")
