@@ -22,6 +22,8 @@ from afdcd import kernels
 from afdcd.losses.precision import as_autocast, at_least_fp32
 
 TAPS = 9
+# Three at a time, where products of all nine with all rows would be the peak of the memory.
+LINES = (slice(0, 3), slice(3, 6), slice(6, 9))
 # Kept positions vary by step; a capacity that many standard deviations above their mean is
 # exceeded less than once in 10^14 steps.
 SPARE_SIGMAS = 8
@@ -102,17 +104,17 @@ def kept_conv3x3_relu(
     rows = as_autocast(rows)
     images, height, width = kept.shape
     assert conv.bias is not None  # for mypy
-    taps = conv.weight.permute(1, 2, 3, 0).to(rows.dtype).flatten(1)
-    out = _KeptConv.apply(rows, taps, (conv.bias + kept.overflow).to(rows.dtype), kept)
+    bias = (conv.bias + kept.overflow).to(rows.dtype)
+    out = _KeptConv.apply(rows, conv.weight, bias, kept)
     return out.view(images, height, width, -1).permute(0, 3, 1, 2)
 
 
 class _KeptConv(torch.autograd.Function):
-    """rows [q c], weight [c t*d], bias [d] -> [p d]; ReLU included, so that it costs no pass."""
+    """rows [q c], weight [d c 3 3], bias [d] -> [p d]; ReLU included, so that it costs no pass."""
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, weight: Tensor, bias: Tensor, kept: Kept) -> Tensor:
-        out = _add_taps(rows @ weight, bias, kept)
+        out = _sum_of_taps(rows, weight, bias, kept)
         ctx.save_for_backward(rows, weight, out)
         ctx.kept = kept
         return out
@@ -121,22 +123,39 @@ class _KeptConv(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         rows, weight, out = ctx.saved_tensors
-        positions, channels = out.shape
-        passed = grad.new_empty(positions + 1, channels)
+        passed = grad.new_empty(len(out) + 1, out.shape[1])
         torch.mul(grad, out > 0, out=passed[:-1])
         passed[-1] = 0  # what falls outside
-        products = passed.index_select(0, ctx.kept.targets.t().flatten()).view(len(rows), -1)
-        return products @ weight.t(), rows.t() @ products, passed.sum(0), None
+        to_rows, to_weight = torch.zeros_like(rows), torch.empty_like(weight)
+        for line in LINES:
+            products = passed.index_select(0, ctx.kept.targets[line].t().flatten())
+            products = products.view(len(rows), -1)
+            to_rows.addmm_(products, _taps(weight, line, rows.dtype).t())
+            # Written as the parameter lies in memory: no copy of it all in another order.
+            part = (rows.t() @ products).view(len(rows.t()), TAPS // 3, -1).permute(2, 0, 1)
+            to_weight.flatten(2)[:, :, line].copy_(part)
+        return to_rows, to_weight, passed.sum(0), None
 
 
-def _add_taps(
-    products: Float[Tensor, "q td"], bias: Float[Tensor, "d"], kept: Kept
+def _sum_of_taps(
+    rows: Float[Tensor, "q c"],
+    weight: Float[Tensor, "d c 3 3"],
+    bias: Float[Tensor, "d"],
+    kept: Kept,
 ) -> Float[Tensor, "p d"]:
-    if kernels.runs_on(products):
+    if kernels.runs_on(rows):
         from afdcd.kernels.kept import add_taps
 
+        products = rows @ _taps(weight, slice(TAPS), rows.dtype)
         return add_taps(products, bias, kept.row, *kept.shape[1:])
     out = at_least_fp32(bias).repeat(len(kept.row) + 1, 1)
-    terms = at_least_fp32(products).view(-1, len(bias))
-    out.index_add_(0, kept.targets.t().flatten(), terms)
-    return out[:-1].relu_().to(products.dtype)
+    for line in LINES:
+        products = at_least_fp32(rows @ _taps(weight, line, rows.dtype)).view(-1, len(bias))
+        out.index_add_(0, kept.targets[line].t().flatten(), products)
+    return out[:-1].relu_().to(rows.dtype)
+
+
+def _taps(
+    weight: Float[Tensor, "d c 3 3"], which: slice, dtype: torch.dtype
+) -> Float[Tensor, "c td"]:
+    return weight.flatten(2)[:, :, which].permute(1, 2, 0).to(dtype).flatten(1)

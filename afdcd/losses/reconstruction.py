@@ -4,9 +4,12 @@ Source: Yang et al. 2022 (MGD), arXiv:2205.01529, sec. 3.1, as in OSVAI/Af-DCD@5
 `losses/ocmgd.py`. Axes: b images, c channels, h w rows and columns.
 """
 
+from typing import Any
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from afdcd.losses.precision import at_least_fp32
 
@@ -31,6 +34,36 @@ def centre_mask(
 def reconstruction_error(
     reconstruction: Float[Tensor, "b c h w"], teacher: Float[Tensor, "b c h w"]
 ) -> Float[Tensor, ""]:
-    """Squared error summed over channels and pixels (hidden or not), mean over images."""
-    difference = at_least_fp32(reconstruction) - at_least_fp32(teacher)
-    return difference.square().sum() / len(difference)
+    """Squared error summed over channels and pixels (hidden or not), mean over images.
+
+    Summed in fp32 at least. The teacher is a constant: it gets no gradient.
+    """
+    total: Tensor = _SquaredError.apply(reconstruction, teacher)
+    return total / len(reconstruction)
+
+
+class _SquaredError(torch.autograd.Function):
+    """Image by image: of half precision maps, no copy in fp32 is held that a map is long."""
+
+    @staticmethod
+    def forward(ctx: Any, reconstruction: Tensor, teacher: Tensor) -> Tensor:
+        ctx.save_for_backward(reconstruction, teacher)
+        errors = [
+            _difference(*pair).square_().sum() for pair in zip(reconstruction, teacher, strict=True)
+        ]
+        return torch.stack(errors).sum()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, outer: Tensor) -> tuple[Tensor, None]:
+        reconstruction, teacher = ctx.saved_tensors
+        gradient = torch.empty_like(reconstruction)
+        for result, *pair in zip(gradient, reconstruction, teacher, strict=True):
+            result.copy_(_difference(*pair).mul_(2 * outer))
+        return gradient, None
+
+
+def _difference(
+    reconstruction: Float[Tensor, "c h w"], teacher: Float[Tensor, "c h w"]
+) -> Float[Tensor, "c h w"]:
+    return at_least_fp32(reconstruction) - at_least_fp32(teacher)

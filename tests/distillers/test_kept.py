@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from afdcd import kernels
 from afdcd.distillers import kept
 from afdcd.distillers.kept import kept_conv3x3_relu, kept_positions
-from afdcd.kernels import kept as kept_kernels
 from tests.devices import DEVICE
 
 RATIO = 0.7
@@ -65,15 +64,33 @@ def test_more_kept_positions_than_rows_is_never_silent(monkeypatch: pytest.Monke
     assert _on_kept(_random(1, 2, 32, 32), mask, _conv(2, 2), ratio=0.9).isnan().all()
 
 
-@pytest.mark.parametrize("channels", [5, 3000])
+@pytest.mark.parametrize("channels", [5, 2100])
 def test_kernel_equals_torch(channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
     mask = _mask((2, 3, 4)).to(DEVICE)
     positions = kept_positions(mask, RATIO)
-    products = _random(len(positions.index), 9 * channels).float().to(DEVICE)
+    rows = _random(len(positions.index), 2).float().to(DEVICE)
+    weight = _random(channels, 2, 3, 3).float().to(DEVICE)
     bias = _random(channels).float().to(DEVICE)
-    found = kept_kernels.add_taps(products, bias, positions.row, 3, 4)
-    monkeypatch.setattr(kernels, "runs_on", lambda x: False)
-    torch.testing.assert_close(found, kept._add_taps(products, bias, positions))
+    sums = []
+    for by_kernel in (True, False):
+        monkeypatch.setattr(kernels, "runs_on", lambda x, answer=by_kernel: answer)
+        sums.append(kept._sum_of_taps(rows, weight, bias, positions))
+    torch.testing.assert_close(*sums)
+
+
+def test_products_of_all_taps_are_not_held_for_the_backward_pass() -> None:
+    """Nine products of every kept row were the peak of a step's memory."""
+    mask, x, conv = torch.ones(1, 1, 8, 8, dtype=torch.bool), _random(1, 16, 8, 8), _conv(16, 16)
+    saved: dict[int, int] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        saved[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        out = _on_kept(x, mask, conv)
+    small = 2 * 8 * 8 * 8  # the rows' positions
+    assert sum(saved.values()) <= 2 * out.nbytes + conv.weight.nbytes + small
 
 
 def _on_kept(x: Tensor, mask: Tensor, conv: nn.Conv2d, ratio: float = RATIO) -> Tensor:

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import Tensor
 
 from afdcd.losses.reconstruction import centre_mask, keep_mask, reconstruction_error
 from tests import golden
@@ -43,3 +44,30 @@ def test_error_of_half_precision_maps_does_not_overflow() -> None:
     rebuilt = torch.full((1, 64, 8, 8), 300.0, dtype=torch.float16)  # 300^2 > 65504
     error = reconstruction_error(rebuilt, torch.zeros_like(rebuilt))
     assert error.item() == 64 * 64 * 300.0**2
+
+
+def test_gradient_is_the_numerical_one_and_in_the_type_of_the_map() -> None:
+    generator = torch.Generator().manual_seed(0)
+    rebuilt, teacher = torch.randn(2, 2, 3, 4, 5, generator=generator, dtype=torch.float64)
+    assert torch.autograd.gradcheck(
+        lambda x: reconstruction_error(x, teacher), (rebuilt.clone().requires_grad_(),)
+    )
+    half = rebuilt.bfloat16().requires_grad_()
+    (gradient,) = torch.autograd.grad(reconstruction_error(half, teacher.bfloat16()), half)
+    assert gradient.dtype == torch.bfloat16
+    expected = half.detach().float() - teacher.bfloat16().float()  # 2 / len
+    torch.testing.assert_close(gradient.float(), expected, rtol=1e-2, atol=1e-2)
+
+
+def test_error_of_half_precision_maps_keeps_no_copy_of_them() -> None:
+    rebuilt = torch.zeros(4, 8, 4, 4, dtype=torch.bfloat16).requires_grad_()
+    saved: list[Tensor] = []
+
+    def pack(tensor: Tensor) -> Tensor:
+        saved.append(tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        reconstruction_error(rebuilt, torch.ones_like(rebuilt))
+    assert saved
+    assert all(tensor.dtype == torch.bfloat16 for tensor in saved)
