@@ -65,6 +65,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--algorithm", choices=ALGORITHMS, default="auto", help="of our projector; default: auto"
     )
+    parser.add_argument(
+        "--precision", default="auto", help="of our side: fp32, bf16; default: bf16 on a GPU"
+    )
     parser.add_argument("--data", metavar="ROOT", help="prepared synthetic set; default: rendered")
     parser.add_argument("--out", metavar="PNG", type=Path, help="draw the curves")
 
@@ -151,7 +154,12 @@ def _trial(args: argparse.Namespace, root: str, device: torch.device) -> TrialCo
             },
         },
         "distiller": {"method": "afdcd", "groups": 8, "pool": 2, "patch": 2},
-        "training": {"iterations": iterations, "validate_every": iterations, **recipe},
+        "training": {
+            "iterations": iterations,
+            "validate_every": iterations,
+            "precision": args.precision,
+            **recipe,
+        },
     }
     config = validate(TrialConfig, values, Source("command line"))
     try:
