@@ -127,13 +127,14 @@ class _KeptConv(torch.autograd.Function):
         torch.mul(grad, out > 0, out=passed[:-1])
         passed[-1] = 0  # what falls outside
         to_rows, to_weight = torch.zeros_like(rows), torch.empty_like(weight)
+        by_tap = to_weight.view(*weight.shape[:2], TAPS)
         for line in LINES:
             products = passed.index_select(0, ctx.kept.targets[line].t().flatten())
             products = products.view(len(rows), -1)
             to_rows.addmm_(products, _taps(weight, line, rows.dtype).t())
             # Written as the parameter lies in memory: no copy of it all in another order.
             part = (rows.t() @ products).view(len(rows.t()), TAPS // 3, -1).permute(2, 0, 1)
-            to_weight.flatten(2)[:, :, line].copy_(part)
+            by_tap[:, :, line].copy_(part)
         return to_rows, to_weight, passed.sum(0), None
 
 

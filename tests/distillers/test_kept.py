@@ -15,9 +15,16 @@ from tests.devices import DEVICE
 RATIO = 0.7
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("size", [(2, 5, 7), (1, 1, 1), (3, 4, 2), (1, 9, 1)])
-def test_equals_the_dense_convolution_of_the_masked_map(size: tuple[int, int, int]) -> None:
-    mask, x, conv = _mask(size), _random(size[0], 3, *size[1:]), _conv(3, 4)
+def test_equals_the_dense_convolution_of_the_masked_map(
+    size: tuple[int, int, int], layout: torch.memory_format
+) -> None:
+    mask, x, conv = (
+        _mask(size),
+        _random(size[0], 3, *size[1:]),
+        _conv(3, 4).to(memory_format=layout),
+    )
     dense = F.relu(conv(x * mask))
     sparse = _on_kept(x, mask, conv)
     gradient = _random(*dense.shape, seed=5)
