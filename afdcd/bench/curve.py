@@ -19,10 +19,10 @@ import torch
 from torch import Tensor
 
 from afdcd.bench.official import numerics, trainer_like
-from afdcd.bench.pairs import our_dtype
+from afdcd.bench.pairs import checked_trial, our_dtype
 from afdcd.bench.plot import check_plot, draw
 from afdcd.bench.report import OFFICIAL, OURS, Report, conditions, heading, table
-from afdcd.config import Source, UserError, validate
+from afdcd.config import UserError
 from afdcd.data.catalog import SYNTHETIC
 from afdcd.data.loader import evaluation_images, train_batches
 from afdcd.data.synthetic import SyntheticConfig, prepare_synthetic
@@ -161,12 +161,7 @@ def _trial(args: argparse.Namespace, root: str, device: torch.device) -> TrialCo
             **recipe,
         },
     }
-    config = validate(TrialConfig, values, Source("command line"))
-    try:
-        config.check_shapes(CLASSES)
-    except ValueError as error:
-        raise UserError(f"command line: {error}") from None
-    return config
+    return checked_trial(values, CLASSES)
 
 
 def _teacher(config: TrialConfig, device: torch.device) -> tuple[SegmentationNetwork, float]:

@@ -66,9 +66,18 @@ def trial_of(args: argparse.Namespace, device: torch.device, **distiller: Any) -
             "precision": args.precision,
         },
     }
+    return checked_trial(values, CLASSES)
+
+
+def checked_trial(values: dict[str, Any], classes: int) -> TrialConfig:
+    """The trial of plain values that a command line gave.
+
+    Raises:
+        UserError: no such encoder, or a contrast that does not fit the feature map.
+    """
     config = validate(TrialConfig, values, Source("command line"))
     try:
-        config.check_shapes(CLASSES)
+        config.check_shapes(classes)
     except ValueError as error:
         raise UserError(f"command line: {error}") from None
     return config

@@ -5,8 +5,6 @@ token [p, size]. Maps are read and written where they are, by their strides. Poi
 scratch and lists carry the name of what they point to. i: student tokens (rows of a tile), j:
 teacher tokens (columns), c: channels.
 """
-# mypy: disable-error-code="import-untyped,no-untyped-def"
-# Not Python functions: a type checker that wraps them, as the tests do, would break the compiler.
 
 import triton
 import triton.language as tl

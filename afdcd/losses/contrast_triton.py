@@ -11,7 +11,6 @@ weights per token that fp32 can see, so the forward pass lists these, `slope_of_
 them, and only rows with more than CAPACITY of them (a high temperature) are compared a second time,
 by `slope_of_all`. What is launched never depends on the data: nothing waits for the GPU.
 """
-# mypy: disable-error-code="import-untyped"
 
 import math
 from dataclasses import dataclass
