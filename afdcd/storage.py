@@ -4,6 +4,7 @@ A file appears whole or not at all: it is written under a temporary name and the
 """
 
 import errno
+import hashlib
 import os
 import uuid
 from pathlib import Path
@@ -61,6 +62,16 @@ def read_bytes(uri: str) -> bytes:
     files, path = resolve(uri)
     with files.open_input_stream(path, compression=None) as stream:
         return stream.read()
+
+
+def sha256(uri: str) -> str:
+    """Of a file's content, read piece by piece."""
+    files, path = resolve(uri)
+    digest = hashlib.sha256()
+    with files.open_input_stream(path, compression=None) as stream:
+        while piece := stream.read(1 << 24):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def write_bytes(uri: str, data: bytes | pa.Buffer) -> None:

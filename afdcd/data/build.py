@@ -11,6 +11,7 @@ from math import ceil
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from pydantic import Field
 
 import afdcd
@@ -18,8 +19,8 @@ from afdcd.config import FrozenConfig, UserError
 from afdcd.data.catalog import SPLITS, Dataset, Split
 from afdcd.data.check import judge
 from afdcd.data.convert.pairs import Layout, Pair
-from afdcd.data.manifest import Manifest, write_manifest
-from afdcd.data.shards import Row, Shard, write_shard
+from afdcd.data.manifest import Manifest, Shard, write_index, write_manifest
+from afdcd.data.shards import Row, join_index, write_shard
 
 _SHARD_BYTES = 64 * 2**20
 
@@ -46,6 +47,7 @@ class _Findings:
     remarks: Counter[str] = field(default_factory=Counter)
     pixels: dict[Split, np.ndarray] = field(default_factory=dict)
     shards: list[Shard] = field(default_factory=list)
+    index: list[pa.Table] = field(default_factory=list)
 
 
 def build(
@@ -75,11 +77,13 @@ def build(
         dataset=dataset.name,
         classes=dataset.classes,
         source=layout.name,
+        encoding=layout.encoding.name,
         tool=afdcd.__version__,
         options=options.plain(),
         skipped=tuple(findings.offences),
         pixels={split: tuple(counts.tolist()) for split, counts in findings.pixels.items()},
         shards=tuple(findings.shards),
+        index_sha256=write_index(root, join_index(findings.index)),
     )
     write_manifest(root, manifest)
     remarks = [f"{count} images: {remark}" for remark, count in sorted(findings.remarks.items())]
@@ -97,7 +101,13 @@ def _write_split(
 ) -> None:
     pairs = [pair for pair in layout.pairs if pair.split == split]
     findings.pixels[split] = np.zeros(len(dataset.classes) + 1, dtype=np.int64)
-    verdict_of = partial(judge, layout.folder, dataset=dataset, jpeg_quality=options.jpeg_quality)
+    verdict_of = partial(
+        judge,
+        layout.folder,
+        dataset=dataset,
+        encoding=layout.encoding,
+        jpeg_quality=options.jpeg_quality,
+    )
     parts = _cut(pairs, options.shards or _shard_count(layout, pairs))
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:  # decoding frees the GIL
         for index, part in enumerate(parts):
@@ -109,7 +119,9 @@ def _write_split(
                 rows.extend([verdict.row] if verdict.row else [])
                 progress(1)
             if options.skip_bad or not findings.offences:
-                findings.shards.append(write_shard(root, split, index, len(parts), rows))
+                shard, lines = write_shard(root, split, index, len(parts), rows)
+                findings.shards.append(shard)
+                findings.index.append(lines)
 
 
 def _cut(pairs: Sequence[Pair], count: int) -> list[Sequence[Pair]]:

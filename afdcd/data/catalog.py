@@ -1,18 +1,27 @@
 """The data sets as values: classes, colours, raw label values, published counts, protocols."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from afdcd.config import UserError
+from afdcd.data.labels import IGNORE, RGB
+from afdcd.data.tables import classes_of, raw_to_train, read_table
+from afdcd.seeds import derive
 
-IGNORE = 255
-"""The train id of a pixel that neither trains nor scores."""
-
-RGB = tuple[int, int, int]
 Split = Literal["train", "val", "test"]
 Role = Literal["train", "val", "test"]
 Protocol = Literal["official", "dev"]
+DatasetName = Literal[
+    "synthetic",
+    "camvid",
+    "cityscapes",
+    "voc",
+    "ade20k",
+    "coco_stuff",
+    "coco_stuff_172",
+    "coco_stuff_182",
+]
 SPLITS: tuple[Split, ...] = get_args(Split)
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 
@@ -26,7 +35,10 @@ class Dataset:
         raw_to_train: label value on disk -> train id; a value outside it is an error.
         counts: published images per split; empty where the person who prepares it chooses.
         image_size: (height, width) in pixels where all images share it.
-        held_out: whether `dev` selects on this sequence of the train split.
+        held_out: whether `dev` selects on this key of the train split.
+        report: the split that reports under `dev`: the last one whose labels are public.
+        unlabelled: splits whose labels are withheld; their rows are IGNORE all over.
+        absent: train ids that no label file holds; a network may predict them nevertheless.
     """
 
     name: str
@@ -36,19 +48,32 @@ class Dataset:
     counts: dict[Split, int]
     image_size: tuple[int, int] | None
     held_out: Callable[[str], bool]
+    report: Split = "test"
+    unlabelled: tuple[Split, ...] = ()
+    absent: frozenset[int] = frozenset()
+
+    @property
+    def ignored_colour(self) -> RGB:
+        """Black, unless that is a class; VOC's own colour for its borders then."""
+        return (224, 224, 192) if (0, 0, 0) in self.palette else (0, 0, 0)
+
+    @property
+    def train_to_raw(self) -> dict[int, int]:
+        """What the data set's own tools expect in a prediction."""
+        return {train: raw for raw, train in self.raw_to_train.items() if train != IGNORE}
 
     def role(self, protocol: str, split: Split, key: str) -> Role | None:
         """What a row is used for; None where the protocol leaves it out.
 
-        `official` takes the splits as published. `dev` keeps the published test split for the
-        report and selects on train sequences that it holds out, so that neither tuning nor
-        early stopping ever sees val or test.
+        `official` takes the splits as published. `dev` keeps the last split with public labels
+        for the report and selects on train rows that it holds out, so that neither tuning nor
+        early stopping ever sees what reports.
         """
         if protocol == "official":
             return split
         if split == "train":
-            return "val" if self.held_out(sequence_of(key)) else "train"
-        return "test" if split == "test" else None
+            return "val" if self.held_out(key) else "train"
+        return "test" if split == self.report else None
 
 
 def sequence_of(key: str) -> str:
@@ -66,19 +91,29 @@ def _identity(classes: tuple[str, ...], ignored: tuple[int, ...]) -> dict[int, i
     return {**{i: i for i in range(len(classes))}, **dict.fromkeys(ignored, IGNORE)}
 
 
-def _camvid_held_out(sequence: str) -> bool:
+def _camvid_held_out(key: str) -> bool:
     """0006R0: 101 of the 367 train frames, all 11 classes, a drive of its own.
 
     The published val split is one 6.7 s stretch of 0016E5 at 15 frames a second: worth a few
     independent pictures, with 2.2 % bicyclist pixels against 0.3 % in train, and its drive is also
     in train. Within a drive frames are 1 s apart, so only a whole drive is independent.
     """
-    return sequence == "0006R0"
+    return sequence_of(key) == "0006R0"
 
 
-def _synthetic_held_out(sequence: str) -> bool:
+def _synthetic_held_out(key: str) -> bool:
     """Every fifth scene, so that the share holds whatever number of scenes was rendered."""
-    return int(sequence.removeprefix("train")) % 5 == 4
+    return int(sequence_of(key).removeprefix("train")) % 5 == 4
+
+
+def _cityscapes_held_out(key: str) -> bool:
+    """Three of the 18 train cities, 496 of 2975 images: a city is the unit that is independent."""
+    return sequence_of(key) in ("bremen", "darmstadt", "ulm")
+
+
+def _one_in(share: int) -> Callable[[str], bool]:
+    """Photographs without a common origin: each is held out or not by a hash of its name."""
+    return lambda key: derive(0, "held out", key) % share == 0
 
 
 _CAMVID_CLASSES = (
@@ -138,4 +173,80 @@ SYNTHETIC = Dataset(
     held_out=_synthetic_held_out,
 )
 
-DATASETS: dict[str, Dataset] = {dataset.name: dataset for dataset in (SYNTHETIC, CAMVID)}
+_CITYSCAPES = read_table("cityscapes")
+_CITYSCAPES_CLASSES, _CITYSCAPES_PALETTE = classes_of(_CITYSCAPES)
+CITYSCAPES = Dataset(
+    name="cityscapes",
+    classes=_CITYSCAPES_CLASSES,
+    palette=_CITYSCAPES_PALETTE,
+    raw_to_train=raw_to_train(_CITYSCAPES),
+    counts={"train": 2975, "val": 500, "test": 1525},
+    image_size=(1024, 2048),
+    held_out=_cityscapes_held_out,
+    report="val",
+    unlabelled=("test",),
+)
+
+_VOC = read_table("voc")
+_VOC_CLASSES, _VOC_PALETTE = classes_of(_VOC)
+# The published test pictures (1456) come from a server that asks for a registration: optional.
+VOC = Dataset(
+    name="voc",
+    classes=_VOC_CLASSES,
+    palette=_VOC_PALETTE,
+    raw_to_train={**raw_to_train(_VOC), IGNORE: IGNORE},
+    counts={"train": 10582, "val": 1449},
+    image_size=None,
+    held_out=_one_in(10),
+    report="val",
+    unlabelled=("test",),
+)
+
+_ADE20K = read_table("ade20k")
+_ADE20K_CLASSES, _ADE20K_PALETTE = classes_of(_ADE20K)
+ADE20K = Dataset(
+    name="ade20k",
+    classes=_ADE20K_CLASSES,
+    palette=_ADE20K_PALETTE,
+    raw_to_train={**raw_to_train(_ADE20K), 0: IGNORE},
+    counts={"train": 20210, "val": 2000},
+    image_size=None,
+    held_out=_one_in(10),
+    report="val",
+    unlabelled=("test",),
+)
+
+_COCO_STUFF = read_table("coco_stuff")
+_COCO_STUFF_CLASSES, _COCO_STUFF_PALETTE = classes_of(_COCO_STUFF)
+COCO_STUFF = Dataset(
+    name="coco_stuff",
+    classes=_COCO_STUFF_CLASSES,
+    palette=_COCO_STUFF_PALETTE,
+    raw_to_train={**raw_to_train(_COCO_STUFF), 255: IGNORE},
+    counts={"train": 118287, "val": 5000},
+    image_size=None,
+    held_out=_one_in(24),
+    report="val",
+)
+
+COCO_STUFF_172 = replace(
+    COCO_STUFF,
+    name="coco_stuff_172",
+    classes=(*COCO_STUFF.classes, "unlabeled"),
+    palette=(*COCO_STUFF.palette, (255, 255, 255)),
+    raw_to_train={**COCO_STUFF.raw_to_train, 255: 171},
+)
+
+# All 182 values as they are, of which 11 never occur: the convention of OSVAI/Af-DCD@5b086a7.
+COCO_STUFF_182 = replace(
+    COCO_STUFF,
+    name="coco_stuff_182",
+    classes=tuple(entry.name for entry in _COCO_STUFF),
+    palette=tuple(entry.colour for entry in _COCO_STUFF),
+    raw_to_train={**{value: value for value in range(182)}, 255: IGNORE},
+    absent=frozenset(value for value, train in COCO_STUFF.raw_to_train.items() if train == IGNORE)
+    - {255},
+)
+
+_ALL = (SYNTHETIC, CAMVID, CITYSCAPES, VOC, ADE20K, COCO_STUFF, COCO_STUFF_172, COCO_STUFF_182)
+DATASETS: dict[str, Dataset] = {dataset.name: dataset for dataset in _ALL}

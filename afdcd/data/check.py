@@ -1,16 +1,21 @@
 """Judging a raw picture and its label: every file is decoded once, none is trusted."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
 
 from afdcd.data.catalog import Dataset
 from afdcd.data.convert.pairs import Pair
-from afdcd.data.images import PictureError, decode, encode_jpeg, encode_png, to_rgb, to_train_ids
+from afdcd.data.images import PictureError, decode, encode_jpeg, encode_png, to_rgb
+from afdcd.data.labels import IGNORE, Encoding
 from afdcd.data.manifest import class_pixels
 from afdcd.data.shards import Row
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +31,27 @@ class Verdict:
     remarks: tuple[str, ...]
 
 
-def judge(folder: Path, pair: Pair, dataset: Dataset, jpeg_quality: int | None = None) -> Verdict:
+def judge(
+    folder: Path,
+    pair: Pair,
+    dataset: Dataset,
+    encoding: Encoding,
+    jpeg_quality: int | None = None,
+) -> Verdict:
     """Decode both files, map the label to train ids, and encode the row.
 
-    The image keeps its bytes, whatever its mode, unless `jpeg_quality` asks for JPEG.
+    The image keeps its bytes, whatever its mode, unless `jpeg_quality` asks for JPEG. Where labels
+    are withheld, all pixels are IGNORE.
     """
     offences: list[str] = []
-    image_bytes, image = _open(folder, pair.image, offences)
-    _, label = _open(folder, pair.label, offences)
-    ids = _train_ids(label, pair, dataset, offences) if label else None
-    if image and label and image.size != label.size:
+    image_bytes, image = _read(folder, pair.image, _picture, offences) or (b"", None)
+    if pair.label is not None:
+        ids = _read(folder, pair.label, encoding.train_ids, offences)
+    elif image:
+        ids = np.full((image.height, image.width), IGNORE, np.uint8)
+    if image and ids is not None and (image.height, image.width) != ids.shape:
         offences.append(
-            f"{pair.label}: {_size(label)} pixels, its image {_size(image)}: "
+            f"{pair.label}: {ids.shape[1]}x{ids.shape[0]} pixels, its image {_size(image)}: "
             "use labels and images of one edition"
         )
     if offences or image is None or ids is None:
@@ -47,27 +61,22 @@ def judge(folder: Path, pair: Pair, dataset: Dataset, jpeg_quality: int | None =
     return Verdict(row, class_pixels(ids, len(dataset.classes)), (), _remarks(image, dataset))
 
 
-def _open(folder: Path, name: str, offences: list[str]) -> tuple[bytes, Image.Image | None]:
+def _picture(data: bytes) -> tuple[bytes, Image.Image]:
+    return data, decode(data)
+
+
+def _read(
+    folder: Path, name: str, understand: Callable[[bytes], T], offences: list[str]
+) -> T | None:
     try:
-        data = (folder / name).read_bytes()
-        return data, decode(data)
+        return understand((folder / name).read_bytes())
     except FileNotFoundError:
         offences.append(f"{name}: missing file: fetch it, or take it off the list")
     except OSError as error:
         offences.append(f"{name}: cannot be opened ({error.strerror}): check its permissions")
     except PictureError as reason:
         offences.append(f"{name}: {reason}")
-    return b"", None
-
-
-def _train_ids(
-    label: Image.Image, pair: Pair, dataset: Dataset, offences: list[str]
-) -> np.ndarray | None:
-    try:
-        return to_train_ids(label, dataset.raw_to_train)
-    except PictureError as reason:
-        offences.append(f"{pair.label}: {reason}")
-        return None
+    return None
 
 
 def _remarks(image: Image.Image, dataset: Dataset) -> tuple[str, ...]:

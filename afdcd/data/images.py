@@ -1,4 +1,4 @@
-"""Reading pictures: stored bytes to RGB or to class numbers, and a plain reason where that fails.
+"""Reading pictures: stored bytes to pixels, and a plain reason where that fails.
 
 EXIF orientation is never applied: labels follow the stored pixel grid.
 """
@@ -53,34 +53,6 @@ def to_rgb(image: Image.Image) -> UInt8[np.ndarray, "H W 3"]:
         gray = gray if gray.max() < 256 else gray >> 8
         return np.repeat(gray.clip(0, 255).astype(np.uint8)[:, :, None], 3, axis=2)
     return np.asarray(image.convert("RGB"))
-
-
-def to_train_ids(label: Image.Image, raw_to_train: dict[int, int]) -> UInt8[np.ndarray, "H W"]:
-    """Label values to train ids; a palette picture counts by index, never by colour.
-
-    Raises:
-        PictureError: an RGB label, or values outside the table, named with their pixel counts.
-    """
-    if label.mode not in ("L", "P", "1", "I;16", "I;16B", "I"):
-        raise PictureError(
-            f"{label.mode} label, one number per pixel expected (mode L or P): "
-            "use the edition with class numbers, or map its colours to them"
-        )
-    values = np.asarray(label).astype(np.int64)
-    found, counts = np.unique(values, return_counts=True)
-    histogram = dict(zip(found.tolist(), counts.tolist(), strict=True))
-    unknown = [(value, n) for value, n in histogram.items() if value not in raw_to_train]
-    if unknown:
-        listed = ", ".join(f"{value} ({count} pixels)" for value, count in unknown[:8])
-        more = f" and {len(unknown) - 8} more" if len(unknown) > 8 else ""
-        known = f"{min(raw_to_train)}..{max(raw_to_train)}"
-        raise PictureError(
-            f"label values of no class: {listed}{more}: another encoding? expected some of {known}"
-        )
-    table = np.full(int(found.max()) + 1, 0, dtype=np.uint8)
-    for value in found:
-        table[value] = raw_to_train[int(value)]
-    return table[values]
 
 
 def encode_png(pixels: np.ndarray, level: int = 6) -> bytes:

@@ -6,7 +6,6 @@ loader processes. Axes: b images of this rank, h w the crop, H W the stored imag
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Literal
 
 import numpy as np
 import torch
@@ -17,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from afdcd import storage
 from afdcd.config import FrozenConfig, UserError
-from afdcd.data.catalog import Protocol
+from afdcd.data.catalog import DatasetName, Protocol
 from afdcd.data.shards import Rows, open_split
 from afdcd.data.synthetic import ensure_synthetic
 from afdcd.data.transforms import Normalisation, augment, normalise, scale_steps
@@ -36,7 +35,7 @@ class DataConfig(FrozenConfig):
         loader_workers: processes that decode; 0 decodes in the training process.
     """
 
-    dataset: Literal["synthetic", "camvid"]
+    dataset: DatasetName
     root: str | None = None
     protocol: Protocol = "dev"
     crop: tuple[int, int]

@@ -1,10 +1,16 @@
-"""The manifest of a prepared data set: written last, so a folder that has one is complete."""
+"""The manifest of a prepared data set: written last, so a folder that has one is complete.
+
+Beside it lies `index.parquet`: one line per row with its key and where in its shard its bytes are.
+"""
 
 import hashlib
+import io
 import json
 from typing import Any, Literal
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from pydantic import JsonValue
 
 from afdcd import storage
@@ -12,17 +18,18 @@ from afdcd.config import FrozenConfig, Source, UserError, validate
 from afdcd.data.catalog import Split
 
 NAME = "manifest.json"
-VERSION = 1
+INDEX = "index.parquet"
+VERSION = 2
 
 
 class Shard(FrozenConfig):
-    """One Parquet file; `keys` are its rows in order."""
+    """One Parquet file of `rows` rows and `size` bytes."""
 
     file: str
     split: Split
+    rows: int
     size: int
     sha256: str
-    keys: tuple[str, ...]
 
 
 class Manifest(FrozenConfig):
@@ -30,20 +37,24 @@ class Manifest(FrozenConfig):
 
     Attributes:
         source: the folder layout that was found, or how the pictures were made.
+        encoding: how its label files said which class a pixel has.
         options: the choices of the person who prepared it.
         skipped: `file: reason: remedy` of what was left out.
         pixels: per split, pixels of each class and, last, ignored ones.
+        index_sha256: of the index beside the manifest.
     """
 
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     dataset: str
     classes: tuple[str, ...]
     source: str
+    encoding: str
     tool: str
     options: dict[str, JsonValue]
     skipped: tuple[str, ...]
     pixels: dict[Split, tuple[int, ...]]
     shards: tuple[Shard, ...]
+    index_sha256: str
 
     @property
     def digest(self) -> str:
@@ -52,7 +63,7 @@ class Manifest(FrozenConfig):
         return hashlib.sha256(text.encode()).hexdigest()
 
     def rows(self, split: Split) -> int:
-        return sum(len(shard.keys) for shard in self.shards if shard.split == split)
+        return sum(shard.rows for shard in self.shards if shard.split == split)
 
 
 def write_manifest(root: str, manifest: Manifest) -> None:
@@ -95,6 +106,30 @@ def _parse(uri: str) -> Any:
         return json.loads(storage.read_bytes(uri))
     except ValueError as error:
         raise UserError(f"{uri}: damaged ({error}); prepare the data set again") from None
+
+
+def write_index(root: str, index: pa.Table) -> str:
+    """Write the index; returns its sha256."""
+    stream = io.BytesIO()
+    pq.write_table(index, stream)
+    storage.write_bytes(storage.join(root, INDEX), stream.getvalue())
+    return hashlib.sha256(stream.getvalue()).hexdigest()
+
+
+def read_index(root: str, manifest: Manifest) -> pa.Table:
+    """The index of `manifest`, checked against its sha256.
+
+    Raises:
+        UserError: it is missing or was changed.
+    """
+    uri = storage.join(root, INDEX)
+    try:
+        data = storage.read_bytes(uri)
+    except OSError as error:
+        raise UserError(f"{uri}: cannot be read ({error}); prepare the data set again") from None
+    if hashlib.sha256(data).hexdigest() != manifest.index_sha256:
+        raise UserError(f"{uri}: differs from its sha256; prepare the data set again")
+    return pq.read_table(io.BytesIO(data))
 
 
 def class_pixels(train_ids: np.ndarray, classes: int) -> np.ndarray:

@@ -1,11 +1,14 @@
 """Parquet shards: schema, writer, and a reader that fetches single rows.
 
-One row per row group, no compression (pictures are compressed already) and no statistics: a row is
-one range read, so memory stays at one picture whatever the size of the set, on disk and on S3.
+One row per row group, no compression (pictures are compressed already), so the bytes of a row stand
+in one piece in the file. The index says where: a row is one range read, on disk and on S3. Reading
+through the Parquet footers would hold 2 MB per shard in each process.
 """
 
 import hashlib
 import io
+import zlib
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,23 +17,38 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import UInt8
+from pyarrow import fs
 
 from afdcd import storage
 from afdcd.config import UserError
 from afdcd.data.catalog import PROTOCOLS, SPLITS, Split, dataset_named, sequence_of
 from afdcd.data.images import PictureError, decode, to_rgb
-from afdcd.data.manifest import Manifest, Shard, read_manifest
+from afdcd.data.manifest import Manifest, Shard, read_index, read_manifest
 
 SCHEMA = pa.schema(
     [
         pa.field("key", pa.string(), nullable=False),
         pa.field("sequence", pa.string(), nullable=False),
-        pa.field("image", pa.large_binary(), nullable=False),  # as shipped, any mode
-        pa.field("label", pa.large_binary(), nullable=False),  # 8-bit PNG of train ids
         pa.field("height", pa.int32(), nullable=False),
         pa.field("width", pa.int32(), nullable=False),
+        pa.field("image", pa.large_binary(), nullable=False),  # as shipped, any mode
+        pa.field("label", pa.large_binary(), nullable=False),  # 8-bit PNG of train ids
     ]
 )
+INDEX_SCHEMA = pa.schema(
+    [
+        pa.field("key", pa.string(), nullable=False),
+        pa.field("shard", pa.int32(), nullable=False),  # position in the manifest
+        pa.field("height", pa.int32(), nullable=False),
+        pa.field("width", pa.int32(), nullable=False),
+        pa.field("image_at", pa.int64(), nullable=False),  # bytes from the start of the shard
+        pa.field("image_size", pa.int64(), nullable=False),
+        pa.field("label_at", pa.int64(), nullable=False),
+        pa.field("label_size", pa.int64(), nullable=False),
+        pa.field("crc32", pa.uint32(), nullable=False),  # of the image's bytes, then the label's
+    ]
+)
+_OPEN_FILES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +62,14 @@ class Row:
     width: int
 
 
-def write_shard(root: str, split: Split, index: int, count: int, rows: Sequence[Row]) -> Shard:
-    """Write shard `index` of `count`; equal rows give equal bytes."""
+def write_shard(
+    root: str, split: Split, index: int, count: int, rows: Sequence[Row]
+) -> tuple[Shard, pa.Table]:
+    """Write shard `index` of `count`; equal rows give equal bytes.
+
+    Returns it with its lines of the index, whose column `shard` is 0: its place among all shards is
+    known to the caller (`join_index`).
+    """
     stream = io.BytesIO()
     with pq.ParquetWriter(
         stream, SCHEMA, compression="none", use_dictionary=False, write_statistics=False
@@ -56,14 +80,45 @@ def write_shard(root: str, split: Split, index: int, count: int, rows: Sequence[
     file = f"{split}-{index:05d}-of-{count:05d}.parquet"
     storage.write_bytes(storage.join(root, file), data)
     digest = hashlib.sha256(data).hexdigest()
-    return Shard(
-        file=file, split=split, size=len(data), sha256=digest, keys=tuple(row.key for row in rows)
-    )
+    shard = Shard(file=file, split=split, rows=len(rows), size=len(data), sha256=digest)
+    return shard, _index_lines(data, rows)
 
 
 def _table(row: Row) -> pa.Table:
-    values = [row.key, sequence_of(row.key), row.image, row.label, row.height, row.width]
+    values = [row.key, sequence_of(row.key), row.height, row.width, row.image, row.label]
     return pa.table([pa.array([v], f.type) for v, f in zip(values, SCHEMA, strict=True)], SCHEMA)
+
+
+def _index_lines(data: bytes, rows: Sequence[Row]) -> pa.Table:
+    metadata = pq.ParquetFile(io.BytesIO(data)).metadata
+    lines = []
+    for number, row in enumerate(rows):
+        group = metadata.row_group(number)
+        places = []
+        for name, value in (("image", row.image), ("label", row.label)):
+            column = group.column(SCHEMA.get_field_index(name))
+            # A plain page of one value ends with the value.
+            at = column.data_page_offset + column.total_compressed_size - len(value)
+            if data[at : at + len(value)] != value:
+                raise RuntimeError("pyarrow no longer writes plain pages; pin an older one")
+            places += [at, len(value)]
+        crc = zlib.crc32(row.label, zlib.crc32(row.image))
+        lines.append([row.key, 0, row.height, row.width, *places, crc])
+    columns = zip(*lines, strict=True) if lines else [[]] * len(INDEX_SCHEMA)
+    arrays = [pa.array(list(c), f.type) for c, f in zip(columns, INDEX_SCHEMA, strict=True)]
+    return pa.table(arrays, INDEX_SCHEMA)
+
+
+def join_index(parts: Sequence[pa.Table]) -> pa.Table:
+    """The index of all shards from the lines of each, in the manifest's order."""
+    column = INDEX_SCHEMA.get_field_index("shard")
+    numbered = [
+        part.set_column(
+            column, INDEX_SCHEMA.field(column), pa.array([number] * len(part), pa.int32())
+        )
+        for number, part in enumerate(parts)
+    ]
+    return pa.concat_tables(numbered) if numbered else INDEX_SCHEMA.empty_table()
 
 
 def check_shards(root: str, manifest: Manifest) -> None:
@@ -77,7 +132,7 @@ def check_shards(root: str, manifest: Manifest) -> None:
         uri = storage.join(root, shard.file)
         if not storage.exists(uri):
             bad.append(f"{uri}: missing; prepare the data set again")
-        elif hashlib.sha256(storage.read_bytes(uri)).hexdigest() != shard.sha256:
+        elif storage.sha256(uri) != shard.sha256:
             bad.append(f"{uri}: differs from its sha256; prepare the data set again")
     if bad:
         raise UserError("\n".join(bad))
@@ -101,49 +156,82 @@ def check_sizes(root: str, manifest: Manifest) -> None:
 
 
 class Rows:
-    """The rows of one role as (key, image, label); files are opened by the process that reads."""
+    """The rows of one role; files are opened by the process that reads.
 
-    def __init__(self, root: str, places: Sequence[tuple[Shard, int]]) -> None:
+    Holds about 100 bytes per row, whatever the size of the pictures.
+    """
+
+    def __init__(self, root: str, shards: Sequence[Shard], index: pa.Table) -> None:
         self._root = root
-        self._places = places
-        self._files: dict[str, pq.ParquetFile] = {}
+        self._shards = shards
+        self._keys = index["key"].combine_chunks()
+        self._places = np.stack(
+            [index[name].to_numpy().astype(np.int64) for name in INDEX_SCHEMA.names[1:]], axis=1
+        )
+        self._files: OrderedDict[int, Any] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._keys)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_files": {}}  # open files do not travel to another process
+        return {**self.__dict__, "_files": OrderedDict()}  # open files do not travel
 
     def key(self, index: int) -> str:
-        shard, row = self._places[index]
-        return shard.keys[row]
+        return str(self._keys[index].as_py())
+
+    def size(self, index: int) -> tuple[int, int]:
+        """(height, width) in pixels, without a look at the picture."""
+        return int(self._places[index, 1]), int(self._places[index, 2])
+
+    def fetch(self, index: int) -> Row:
+        """The encoded row, by one range read.
+
+        Raises:
+            UserError: with shard and key, if what is stored is not what was written.
+        """
+        shard, height, width, at, image, label_at, label, crc = self._places[index].tolist()
+        try:
+            data = self._read(shard, at, label_at + label - at)
+            row = Row(self.key(index), data[:image], data[label_at - at :], height, width)
+            if zlib.crc32(row.label, zlib.crc32(row.image)) != crc:
+                raise OSError("its bytes differ from what was written")
+        except (pa.ArrowException, OSError) as error:
+            raise self._unreadable(index, error) from None
+        return row
 
     def __getitem__(
         self, index: int
     ) -> tuple[str, UInt8[np.ndarray, "H W 3"], UInt8[np.ndarray, "H W"]]:
-        """Raises UserError, with shard and key, if what is stored cannot be read."""
-        shard, row = self._places[index]
+        """Key, image and train ids. Raises UserError, with shard and key, as `fetch` does."""
+        row = self.fetch(index)
         try:
-            stored = self._file(shard).read_row_group(row, use_threads=False).to_pylist()[0]
-            image, label = to_rgb(decode(stored["image"])), np.array(decode(stored["label"]))
-            if stored["key"] != shard.keys[row] or image.shape[:2] != label.shape:
-                raise PictureError("not what the manifest says")
-        except (PictureError, pa.ArrowException, OSError) as error:
-            raise UserError(
-                f"{storage.join(self._root, shard.file)}: row {shard.keys[row]!r} cannot be read: "
-                f"{str(error).splitlines()[0]}; prepare the data set again"
-            ) from None
-        return shard.keys[row], image, label
+            return row.key, to_rgb(decode(row.image)), np.array(decode(row.label))
+        except PictureError as error:
+            raise self._unreadable(index, error) from None
 
-    def _file(self, shard: Shard) -> pq.ParquetFile:
-        if shard.file not in self._files:
-            files, path = storage.resolve(storage.join(self._root, shard.file))
-            # pyarrow maps local files and fetches ranges of remote ones.
-            source = files.open_input_file(path)
-            if source.size() != shard.size:
-                raise OSError(f"shard has {source.size()} bytes instead of {shard.size}")
-            self._files[shard.file] = pq.ParquetFile(source)
-        return self._files[shard.file]
+    def _unreadable(self, index: int, error: Exception) -> UserError:
+        file = self._shards[int(self._places[index, 0])].file
+        return UserError(
+            f"{storage.join(self._root, file)}: row {self.key(index)!r} cannot be read: "
+            f"{str(error).splitlines()[0]}; prepare the data set again"
+        )
+
+    def _read(self, shard: int, at: int, size: int) -> bytes:
+        file = self._files.pop(shard, None)
+        if file is None:
+            files, path = storage.resolve(storage.join(self._root, self._shards[shard].file))
+            if isinstance(files, fs.LocalFileSystem):
+                files = (
+                    fs.LocalFileSystem()
+                )  # not mapped: mapped pages count as this process's memory
+            file = files.open_input_file(path)
+        self._files[shard] = file
+        if len(self._files) > _OPEN_FILES:
+            self._files.popitem(last=False)
+        data: bytes = file.read_at(size, at)
+        if len(data) != size:
+            raise OSError(f"the shard ends after {file.size()} bytes")
+        return data
 
 
 def open_split(root: str, dataset: str, protocol: str, role: str) -> Rows:
@@ -159,12 +247,12 @@ def open_split(root: str, dataset: str, protocol: str, role: str) -> Rows:
     manifest = read_manifest(root, dataset)
     if manifest.classes != known.classes:
         raise UserError(f"{root}: prepared with other classes; prepare the data set again")
-    places = [
-        (shard, row)
-        for shard in manifest.shards
-        for row, key in enumerate(shard.keys)
-        if known.role(protocol, shard.split, key) == role
+    index = read_index(root, manifest)
+    splits = [manifest.shards[number].split for number in index["shard"].to_pylist()]
+    kept = [
+        known.role(protocol, split, key) == role
+        for split, key in zip(splits, index["key"].to_pylist(), strict=True)
     ]
-    if not places:
+    if not any(kept):
         raise UserError(f"{root}: no row for {role!r} under protocol {protocol!r}; prepare more")
-    return Rows(root, places)
+    return Rows(root, manifest.shards, index.filter(pa.array(kept)))

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from jaxtyping import UInt8
 from pydantic import Field, NonNegativeInt, PositiveInt
 
@@ -11,8 +12,15 @@ import afdcd
 from afdcd.config import FrozenConfig
 from afdcd.data.catalog import IGNORE, SPLITS, SYNTHETIC, Split
 from afdcd.data.images import encode_png
-from afdcd.data.manifest import Manifest, class_pixels, is_prepared, write_manifest
-from afdcd.data.shards import Row, Shard, write_shard
+from afdcd.data.manifest import (
+    Manifest,
+    Shard,
+    class_pixels,
+    is_prepared,
+    write_index,
+    write_manifest,
+)
+from afdcd.data.shards import Row, join_index, write_shard
 from afdcd.data.street.draw import draw
 from afdcd.data.street.light import photograph
 from afdcd.data.street.plan import plan
@@ -54,19 +62,22 @@ def prepare_synthetic(
     root: str, config: SyntheticConfig, progress: Callable[[int], Any] = lambda images: None
 ) -> Manifest:
     """Render the three splits into `root`; equal configs write equal bytes."""
-    shards, pixels = [], {}
+    shards, index, pixels = [], [], {}
     for split in SPLITS:
-        shard, pixels[split] = _render_split(root, split, config, progress)
+        shard, lines, pixels[split] = _render_split(root, split, config, progress)
         shards.append(shard)
+        index.append(lines)
     manifest = Manifest(
         dataset=SYNTHETIC.name,
         classes=SYNTHETIC.classes,
         source="rendered",
+        encoding="train ids",
         tool=afdcd.__version__,
         options=config.plain(),
         skipped=(),
         pixels=pixels,
         shards=tuple(shards),
+        index_sha256=write_index(root, join_index(index)),
     )
     write_manifest(root, manifest)
     return manifest
@@ -83,7 +94,7 @@ def ensure_synthetic(root: str) -> None:
 
 def _render_split(
     root: str, split: Split, config: SyntheticConfig, progress: Callable[[int], Any]
-) -> tuple[Shard, tuple[int, ...]]:
+) -> tuple[Shard, pa.Table, tuple[int, ...]]:
     rows, pixels = [], np.zeros(len(SYNTHETIC.classes) + 1, dtype=np.int64)
     for index in range(getattr(config, split)):
         seed = derive(config.seed, split)
@@ -93,7 +104,7 @@ def _render_split(
         key = f"{split}{scene:04d}_{frame}"
         rows.append(Row(key, encode_png(image), encode_png(label), config.height, config.width))
         progress(1)
-    return write_shard(root, split, 0, 1, rows), tuple(pixels.tolist())
+    return *write_shard(root, split, 0, 1, rows), tuple(pixels.tolist())
 
 
 def _draw_bonnet(canvas: Any, height: int, width: int) -> None:

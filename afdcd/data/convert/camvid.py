@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from afdcd.config import UserError
-from afdcd.data.catalog import SPLITS, Split
+from afdcd.data.catalog import CAMVID, SPLITS, Split
 from afdcd.data.convert.pairs import Layout, Pair
+from afdcd.data.labels import Numbers
 
 _PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 _LISTS = ("{split}.txt", "camvid_{split}_list.txt")
@@ -29,7 +30,8 @@ def find_camvid(source: Path) -> Layout:
             pairs = [pair for split in SPLITS for pair in _pairs(folder, split, lists[split])]
             names = [path.name if path else "no list" for path in lists.values()]
             name = f"camvid, SegNet folders ({', '.join(names)})"
-            return Layout(folder, name, tuple(pairs), _unlisted(folder, pairs))
+            encoding = Numbers("SegNet numbers, 11 = void", CAMVID.raw_to_train)
+            return Layout(folder, name, encoding, tuple(pairs), _unlisted(folder, pairs))
     raise UserError(
         f"{source}: not CamVid in SegNet's layout; looked here and in CamVid/ for the folders "
         f"{', '.join(f'{name}/' for name in _folders())} with optional lists "
