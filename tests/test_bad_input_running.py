@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from afdcd.data.shards import open_split
+from afdcd.data.rows import open_split
 from afdcd.data.synthetic import SyntheticConfig, prepare_synthetic
 from afdcd.seeds import derive
 

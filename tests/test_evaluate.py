@@ -14,7 +14,7 @@ from afdcd import evaluate
 from afdcd.cli import run
 from afdcd.data.catalog import CAMVID, IGNORE, SYNTHETIC
 from afdcd.data.loader import DataConfig
-from afdcd.data.shards import open_split
+from afdcd.data.rows import open_split
 from afdcd.data.synthetic import SyntheticConfig, prepare_synthetic
 from afdcd.data.transforms import normalise
 from afdcd.models.outputs import SegOutput

@@ -10,7 +10,7 @@ from PIL import Image
 
 from afdcd.cli import run
 from afdcd.data.manifest import is_prepared, read_manifest
-from afdcd.data.shards import open_split
+from afdcd.data.rows import open_split
 from afdcd.prepare import main
 from tests.samples import CAMVID, SAMPLES, needs_samples
 

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from afdcd import storage
 from afdcd.config import FrozenConfig, UserError
 from afdcd.data.catalog import DatasetName, Protocol
-from afdcd.data.shards import Rows, open_split
+from afdcd.data.rows import Rows, open_split
 from afdcd.data.synthetic import ensure_synthetic
 from afdcd.data.transforms import Normalisation, augment, normalise, scale_steps
 from afdcd.seeds import derive

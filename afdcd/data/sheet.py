@@ -7,7 +7,7 @@ from PIL import Image
 
 from afdcd.data.catalog import SPLITS, Dataset
 from afdcd.data.manifest import Manifest
-from afdcd.data.shards import open_split
+from afdcd.data.rows import open_split
 
 _COLUMNS = 3
 _TILE = (240, 180)

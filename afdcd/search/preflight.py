@@ -7,7 +7,8 @@ from afdcd import storage
 from afdcd.config import UserError
 from afdcd.data.catalog import DATASETS
 from afdcd.data.manifest import Manifest
-from afdcd.data.shards import check_sizes, open_split
+from afdcd.data.rows import open_split
+from afdcd.data.shards import check_sizes
 from afdcd.models.zoo import ModelConfig
 from afdcd.search.file import SearchSpace, check_shapes, teacher_key
 from afdcd.search.teachers import given_teacher

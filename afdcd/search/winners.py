@@ -9,7 +9,7 @@ from PIL import Image
 
 from afdcd import storage
 from afdcd.data.loader import DataConfig
-from afdcd.data.shards import open_split
+from afdcd.data.rows import open_split
 from afdcd.models.weights import NetworkCard
 from afdcd.search.cluster import Cluster
 from afdcd.search.measure import Score, measure

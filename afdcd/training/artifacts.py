@@ -15,7 +15,7 @@ from afdcd import storage
 from afdcd.data.catalog import DATASETS
 from afdcd.data.loader import evaluation_images
 from afdcd.data.manifest import read_manifest
-from afdcd.data.shards import open_split
+from afdcd.data.rows import open_split
 from afdcd.models.complexity import gmacs, parameters
 from afdcd.models.weights import NetworkCard, load_network, save_network
 from afdcd.models.zoo import SegmentationNetwork

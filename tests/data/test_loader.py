@@ -9,7 +9,7 @@ import torch
 
 from afdcd.config import UserError, validate
 from afdcd.data.loader import DataConfig, evaluation_images, prepared_root, train_batches
-from afdcd.data.shards import open_split
+from afdcd.data.rows import open_split
 
 CONFIG = DataConfig(dataset="camvid", root="unused", protocol="official", crop=(32, 40))
 PLAIN = CONFIG.updated(crop=(32, 32), scale=(1.0, 1.0), flip=False)

@@ -9,7 +9,8 @@ from PIL import Image
 
 from afdcd.config import UserError
 from afdcd.data.manifest import read_manifest
-from afdcd.data.shards import SCHEMA, check_shards, open_split
+from afdcd.data.rows import open_split
+from afdcd.data.shards import SCHEMA, check_shards
 
 
 def test_rows_are_the_raw_pixels_in_listed_order(raw: Path, prepared: str) -> None:

@@ -8,7 +8,8 @@ from afdcd.data import synthetic
 from afdcd.data.catalog import IGNORE, SYNTHETIC
 from afdcd.data.loader import DataConfig, prepared_root
 from afdcd.data.manifest import read_manifest
-from afdcd.data.shards import check_shards, open_split
+from afdcd.data.rows import open_split
+from afdcd.data.shards import check_shards
 from afdcd.data.synthetic import (
     FRAMES_PER_SCENE,
     SyntheticConfig,
