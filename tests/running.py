@@ -1,6 +1,7 @@
 """What the tests of real studies share: a tiny search space, the command, its processes."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -79,6 +80,14 @@ def until(process: subprocess.Popen[str], text: str) -> str:
         if text in line:
             return seen
     raise AssertionError(f"ended without printing {text!r}:\n{seen}")
+
+
+def iterations_of(printed: str) -> dict[int, set[int]]:
+    """The iterations that each trial reported."""
+    found: dict[int, set[int]] = {}
+    for trial, iteration in re.findall(r"trial (\d+) .* iteration (\d+)/", printed):
+        found.setdefault(int(trial), set()).add(int(iteration))
+    return found
 
 
 def finish(process: subprocess.Popen[str]) -> str:
