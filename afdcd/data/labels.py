@@ -81,8 +81,7 @@ class Numbers:
     def _lookup(self) -> UInt8[np.ndarray, "65536"]:
         lookup = np.full(1 << 16, _UNKNOWN, dtype=np.uint8)
         for value, train in self.table.items():
-            if value >= 0:  # -1, Cityscapes' licence plate, is never drawn
-                lookup[value] = train
+            lookup[value] = train
         return lookup
 
     def _unknown(self, values: np.ndarray) -> str:

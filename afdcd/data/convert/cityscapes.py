@@ -97,20 +97,23 @@ def _kind(
 def _paired(
     split: Split, images: dict[str, str], labels: dict[str, str], left: str, gt: str, kind: str
 ) -> list[Pair]:
-    def place(key: str) -> str:
-        return f"{split}/{key.partition('_')[0]}/{key}"
+    """What lacks its partner asks for it in the same place of the other tree."""
 
-    return pair_up(
-        split,
-        images,
-        labels,
-        lambda key: f"{left}/{place(key)}{_IMAGE}.png",
-        lambda key: f"{gt}/{place(key)}_gtFine_{kind}.png",
-    )
+    def image_of(key: str) -> str:
+        return f"{left}{_home(labels[key]).removeprefix(gt)}/{key}{_IMAGE}.png"
+
+    def label_of(key: str) -> str:
+        return f"{gt}{_home(images[key]).removeprefix(left)}/{key}_gtFine_{kind}.png"
+
+    return pair_up(split, images, labels, image_of, label_of)
+
+
+def _home(path: str) -> str:
+    return path.rpartition("/")[0]
 
 
 def _encoding(kind: str, dataset: Dataset) -> Numbers:
-    ids = {raw: train for raw, train in dataset.raw_to_train.items() if raw >= 0}
+    ids = dataset.raw_to_train
     instances = dict.fromkeys(range(1000, 1 << 16), _INSTANCES)
     if kind == "labelIds":
         reason = "a labelTrainIds file (labelIds have no 255): use the _labelIds.png"
