@@ -47,20 +47,21 @@ def find_cityscapes(source: Path, dataset: Dataset) -> Layout:
     gt = first_below(source, (f"{top}/{below}".lstrip("/") for top in _BELOW for below in _LABELS))
     if variant is None or gt is None:
         raise refusal(source, "Cityscapes", [*_IMAGES.values(), *_LABELS], _GET)
-    images, name = _by_split(source, variant[0]), variant[1]
+    images = {
+        split: by_key(files, _IMAGE) for split, files in _by_split(source, variant[0]).items()
+    }
+    if not any(images.values()):
+        raise UserError(f"{source / variant[0]}: holds no *{_IMAGE}.png; {_GET}")
     labels = _by_split(source, gt)
     kind = _kind(source / gt, images, labels, dataset.unlabelled)
     pairs: list[Pair] = []
     for split in SPLITS:
-        shown = by_key(images[split], _IMAGE)
         if split in dataset.unlabelled:
-            pairs += unlabelled(split, shown)
+            pairs += unlabelled(split, images[split])
         else:
             answers = by_key(labels[split], f"_gtFine_{kind}", (".png",))
-            pairs += _paired(split, shown, answers, variant[0], gt, kind)
-    if not pairs:
-        raise UserError(f"{source / variant[0]}: holds no *{_IMAGE}.png; {_GET}")
-    name = f"Cityscapes, {kind} PNG, {counted(pairs)}{name}"
+            pairs += _paired(split, images[split], answers, variant[0], gt, kind)
+    name = f"Cityscapes, {kind} PNG, {counted(pairs)}{variant[1]}"
     return Layout(source, name, _encoding(kind, dataset), tuple(pairs))
 
 
@@ -78,7 +79,7 @@ def _split_of(city: str) -> Split:
 
 def _kind(
     folder: Path,
-    images: dict[Split, list[tuple[str, str]]],
+    images: dict[Split, dict[str, str]],
     labels: dict[Split, list[tuple[str, str]]],
     withheld: tuple[Split, ...],
 ) -> str:
