@@ -98,7 +98,9 @@ def _shifted(dataset: Dataset) -> Numbers:
     classes = len(dataset.classes)
     reason = "classes from 1, the challenge's encoding: name the folder annotations"
     table = {**{train: train for train in range(classes)}, IGNORE: IGNORE}
-    return Numbers("ADE20K detectron2, 0..149, 255 = ignored", table, {classes: reason})
+    full = "the 847 classes of ade20k_full: take the labels of the challenge edition"
+    lookalikes = {classes: reason, **dict.fromkeys(range(classes + 1, 847), full)}
+    return Numbers("ADE20K detectron2, 0..149, 255 = ignored", table, lookalikes)
 
 
 def _full(source: Path, top: str, edition: str) -> Layout | None:

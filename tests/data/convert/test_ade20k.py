@@ -29,6 +29,7 @@ def test_challenge_labels_win_over_shifted_ones(tmp_path: Path) -> None:
     [
         ("ade20k", (0, 149, 255), r"255 \(1 pixels\): classes from 0 .*detectron2"),
         ("ade20k detectron2", (0, 150, 255), r"150 \(1 pixels\): classes from 1"),
+        ("ade20k detectron2", (0, 201, 255), r"201 \(1 pixels\): the 847 classes"),
         ("ade20k full 2016", (0, 1, 2), "L label, RGB expected"),
     ],
 )

@@ -33,6 +33,15 @@ def test_a_list_that_was_cut_short_leaves_labels_over(tmp_path: Path) -> None:
     assert left == ["2008_000003", "2008_000008", "2011_003246"]
 
 
+def test_list_of_what_is_added_counts_more_than_the_folder(tmp_path: Path) -> None:
+    LAYOUTS["voc aug.txt"](tmp_path)
+    (tmp_path / LISTS / "aug.txt").write_text("2008_000008\n")
+    layout = find_voc(tmp_path, VOC)
+    keys = [pair.key for pair in layout.pairs if pair.split == "train"]
+    assert keys == ["2007_000032", "2008_000003", "2008_000008"]
+    assert [Path(path).stem for path in layout.unlisted] == ["2011_003246"]
+
+
 def test_listed_key_without_files_is_a_pair_that_misses_them(tmp_path: Path) -> None:
     LAYOUTS["voc sbd"](tmp_path)
     (tmp_path / LISTS / "train_aug.txt").write_text("2009_000001\n")
