@@ -97,10 +97,10 @@ def _prepare_raw(arguments: argparse.Namespace) -> int:
     names = BuildOptions.model_fields
     source = Source(f"prepare {arguments.command}")
     options = validate(BuildOptions, {name: getattr(arguments, name) for name in names}, source)
-    layout = FINDERS[arguments.command](arguments.source)
+    dataset = dataset_named(arguments.command)
+    layout = FINDERS[arguments.command](arguments.source, dataset)
     print(f"{layout.folder}: {layout.name}, {len(layout.pairs)} pairs")
     progress = _Progress()
-    dataset = dataset_named(arguments.command)
     manifest, warnings = build(arguments.out, dataset, layout, options, progress)
     progress.close()
     if layout.unlisted:

