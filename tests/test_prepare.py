@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from afdcd import prepare
+from afdcd import prepare, storage
 from afdcd.cli import run
 from afdcd.data.catalog import CAMVID as CAMVID_SET
 from afdcd.data.catalog import DATASETS
@@ -27,6 +27,9 @@ from afdcd.data.rows import open_split
 from afdcd.prepare import main
 from tests.running import ROOT
 from tests.samples import CAMVID, SAMPLES, needs_samples
+from tests.stores import s3_server, store
+
+__all__ = ["s3_server", "store"]  # fixtures
 
 
 @pytest.fixture
@@ -266,6 +269,26 @@ def test_a_killed_process_leaves_nothing_that_looks_complete_and_goes_on(
     assert sorted(p.name for p in root.iterdir()) == sorted(p.name for p in whole.iterdir())
     for path in whole.iterdir():
         assert path.read_bytes() == (root / path.name).read_bytes(), path.name
+
+
+@pytest.mark.timeout(180)
+def test_to_s3_and_back(
+    many: Path, tmp_path: Path, store: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = f"{store}/camvid"
+    receipts = lambda: len(storage.names(f"{root}/.parts"))  # noqa: E731
+    _killed_midway(_command(many, root), receipts, signal.SIGKILL)
+    assert run(main, ["show", root, "--out", str(tmp_path)]) == 2
+    assert "no prepared data set here" in capsys.readouterr().err
+    assert run(main, _prepare(many, root, "--shards", "8")) == 0
+    assert "kept from an earlier run" in capsys.readouterr().err
+    assert run(main, _prepare(many, tmp_path / "disk", "--shards", "8")) == 0
+    assert read_manifest(root) == read_manifest(str(tmp_path / "disk"))
+    assert storage.names(root) == sorted(path.name for path in (tmp_path / "disk").iterdir())
+    key, image, _ = open_split(root, "camvid", "official", "val")[3]
+    np.testing.assert_array_equal(image, np.asarray(Image.open(many / "val" / f"{key}.png")))
+    assert run(main, ["show", root, "--out", f"{store}/pictures"]) == 0
+    assert storage.names(f"{store}/pictures") == ["camvid-histogram.png", "camvid-sheet.png"]
 
 
 @pytest.mark.timeout(180)
