@@ -1,6 +1,12 @@
 """Files by local path or URI (`s3://bucket/x`, `gs://...`, `file:///x`), through pyarrow.fs.
 
-A file appears whole or not at all: it is written under a temporary name and then moved.
+A file appears whole or not at all: on a disk it is written under a temporary name and then moved; an
+object store shows an object only when all of it has arrived.
+
+S3: `s3://bucket/folder`, and the rest by environment: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or
+a profile, or the machine's role), AWS_DEFAULT_REGION, and for a store that is not Amazon's
+AWS_ENDPOINT_URL, e.g. http://minio:9000. All of pyarrow's own options can stand in the URI instead:
+`s3://bucket/folder?region=eu-west-1&endpoint_override=minio:9000&scheme=http`.
 """
 
 import errno
@@ -13,6 +19,12 @@ import pyarrow as pa
 from pyarrow import fs
 
 from afdcd.config import UserError
+
+_OBJECT_STORES = ("s3", "gcs", "abfs")
+_S3_REMEDY = (
+    "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_DEFAULT_REGION and, for a store that is not "
+    "Amazon's, AWS_ENDPOINT_URL"
+)
 
 
 def resolve(uri: str) -> tuple[fs.FileSystem, str]:
@@ -27,11 +39,16 @@ def resolve(uri: str) -> tuple[fs.FileSystem, str]:
     try:
         return fs.FileSystem.from_uri(uri)
     except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(f"{uri}: cannot be opened as storage: {error}") from None
+        raise UserError(f"{uri}: cannot be opened as storage: {_reason(uri, error)}") from None
 
 
 def join(uri: str, *parts: str) -> str:
-    return "/".join([uri.rstrip("/") if uri != "/" else "", *parts])
+    """The URI of a file below `uri`; the options after a `?` stay at the end."""
+    options = ""
+    if "://" in uri:  # a local path may hold a question mark
+        uri, mark, query = uri.partition("?")
+        options = mark + query
+    return "/".join([uri.rstrip("/") if uri != "/" else "", *parts]) + options
 
 
 def exists(uri: str) -> bool:
@@ -49,7 +66,7 @@ def size(uri: str) -> int | None:
     try:
         info = files.get_file_info(path)
     except OSError as error:
-        raise UserError(f"{uri}: cannot be looked up: {str(error).splitlines()[0]}") from None
+        raise UserError(f"{uri}: cannot be looked up: {_reason(uri, error)}") from None
     return info.size if info.type == fs.FileType.File else None
 
 
@@ -74,25 +91,63 @@ def sha256(uri: str) -> str:
     return digest.hexdigest()
 
 
-def write_bytes(uri: str, data: bytes | pa.Buffer) -> None:
+def names(uri: str) -> list[str]:
+    """The files directly in a folder, sorted; none where there is no such folder."""
+    files, path = resolve(uri)
+    try:
+        found = files.get_file_info(fs.FileSelector(path, allow_not_found=True))
+    except OSError as error:
+        raise UserError(f"{uri}: cannot be listed: {_reason(uri, error)}") from None
+    return sorted(info.base_name for info in found if info.type == fs.FileType.File)
+
+
+def remove(uri: str) -> None:
+    """Delete a file; one that is gone already is no error."""
+    _discard(*resolve(uri))
+
+
+def remove_folder(uri: str) -> None:
+    """Delete a folder and what is in it; one that is gone already is no error."""
+    files, path = resolve(uri)
+    try:
+        files.delete_dir(path)
+    except OSError:
+        if files.get_file_info(path).type != fs.FileType.NotFound:
+            raise
+
+
+def write_bytes(uri: str, data: bytes | memoryview | pa.Buffer) -> None:
     """Write a file whole or not at all, replacing one of the same name; missing folders are made.
 
     Raises:
         UserError: the disk is full, or the place may not be written to.
     """
     files, path = resolve(uri)
+    if files.type_name in _OBJECT_STORES:
+        _upload(uri, files, path, data)
+        return
     folder, _, name = path.rpartition("/")
     # Readers list by suffix; two writers of one file must not share a temporary name.
     temporary = f"{folder}/.{name}.{uuid.uuid4().hex}.tmp"
     try:
-        if isinstance(files, fs.LocalFileSystem):
-            files.create_dir(folder)  # object stores have no folders to make
+        files.create_dir(folder)
         with files.open_output_stream(temporary, compression=None) as stream:
             stream.write(data)
         files.move(temporary, path)
     except OSError as error:
         _discard(files, temporary)
-        raise UserError(f"{uri}: cannot be written: {_reason(error)}") from None
+        raise UserError(f"{uri}: cannot be written: {_reason(uri, error)}") from None
+
+
+def _upload(
+    uri: str, files: fs.FileSystem, path: str, data: bytes | memoryview | pa.Buffer
+) -> None:
+    """An upload that breaks off leaves nothing; moving would copy the object once more."""
+    try:
+        with files.open_output_stream(path, compression=None) as stream:
+            stream.write(data)
+    except OSError as error:
+        raise UserError(f"{uri}: cannot be written: {_reason(uri, error)}") from None
 
 
 def _discard(files: fs.FileSystem, path: str) -> None:
@@ -102,9 +157,11 @@ def _discard(files: fs.FileSystem, path: str) -> None:
         return  # never created, or the store is gone: the first error is the one to report
 
 
-def _reason(error: OSError) -> str:
-    if error.errno == errno.ENOSPC:
+def _reason(uri: str, error: Exception) -> str:
+    number = getattr(error, "errno", None)
+    if number == errno.ENOSPC:
         return "no space left; free some or write elsewhere"
-    if error.errno:
-        return f"{os.strerror(error.errno)}; choose a place that may be written to"
-    return str(error).splitlines()[0]
+    if number:
+        return f"{os.strerror(number)}; choose a place that may be written to"
+    reason = str(error).splitlines()[0]
+    return f"{reason}; {_S3_REMEDY}" if uri.startswith("s3://") else reason

@@ -1,18 +1,35 @@
 """The verb as a person uses it: arguments in, files and exit status out."""
 
+import os
+import re
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from afdcd import prepare, storage
 from afdcd.cli import run
+from afdcd.data.catalog import CAMVID as CAMVID_SET
+from afdcd.data.catalog import DATASETS
+from afdcd.data.convert.camvid import find_camvid
+from afdcd.data.convert.pairs import Layout
+from afdcd.data.labels import Numbers
 from afdcd.data.manifest import is_prepared, read_manifest
 from afdcd.data.rows import open_split
 from afdcd.prepare import main
+from tests.running import ROOT
 from tests.samples import CAMVID, SAMPLES, needs_samples
+from tests.stores import s3_server, store
+
+__all__ = ["s3_server", "store"]  # fixtures
 
 
 @pytest.fixture
@@ -26,44 +43,112 @@ def raw(tmp_path: Path) -> Path:
     return source
 
 
+def _prepare(source: Path, root: Path | str, *more: str) -> list[str]:
+    return ["camvid", "--source", str(source), "--out", str(root), "--workers", "1", *more]
+
+
 def test_camvid_then_show(raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    root, sheet = str(tmp_path / "out"), tmp_path / "sheet.png"
-    assert run(main, ["camvid", "--source", str(raw), "--out", root, "--jpeg-quality", "90"]) == 0
+    root, pictures = str(tmp_path / "out"), tmp_path / "pictures"
+    assert run(main, _prepare(raw, root, "--jpeg-quality", "90")) == 0
     printed = capsys.readouterr()
     digest = read_manifest(root, "camvid").digest
     assert f"train 1, val 1, test 1 images, 0.0 MB, digest {digest}" in printed.out
-    assert "images/s" in printed.err
+    assert re.search(r"^3 images, [\d.]+ images/s, [\d.]+ MB/s$", printed.err, re.MULTILINE)
     assert f"warning: {raw}: train has 1 images, published 367" in printed.err
-    assert run(main, ["show", root, "--out", str(sheet)]) == 0
-    table = capsys.readouterr().out
-    assert "Sky             100.000  100.000  100.000" in table
-    assert "(ignored)         0.000" in table
-    assert Image.open(sheet).size == (1440, 180)
+    assert run(main, ["show", root, "--out", str(pictures)]) == 0
+    shown = capsys.readouterr().out
+    for text in (
+        f"train 1, val 1, test 1 images, 0.0 MB, digest {digest}",
+        "shards    train 1, val 1, test 1",
+        "source    camvid, SegNet folders (no list, no list, no list)",
+        "encoding  SegNet numbers, 11 = void",
+        "options   jpeg_quality 90",
+        "left out  0 unusable files",
+        "sha256    all 3 shards and the index are as written",
+        "Sky            100.000  100.000  100.000",
+        "(ignored)        0.000    0.000    0.000",
+    ):
+        assert " ".join(text.split()) in " ".join(shown.split()), text
+    for kind in ("histogram", "sheet"):
+        assert Image.open(pictures / f"camvid-{kind}.png").width > 500
+        assert f"{pictures}/camvid-{kind}.png" in shown
+
+
+def test_show_writes_here_by_default_and_names_what_was_left_out(
+    raw: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (raw / "train" / "0006R0_f00930.png").write_bytes(b"<html>sign in</html>")
+    (raw / "trainannot" / "0006R0_f00930.png").write_bytes(
+        (raw / "trainannot" / "0016E5_00390.png").read_bytes()
+    )
+    assert run(main, _prepare(raw, "out")) == 0
+    assert run(main, ["show", "out"]) == 0
+    assert "train/0006R0_f00930.png: HTML page" in capsys.readouterr().out
+    assert (tmp_path / "camvid-sheet.png").is_file()
+
+
+def test_show_refuses_a_changed_shard(
+    raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "out"
+    assert run(main, _prepare(raw, root)) == 0
+    shard = root / "val-00000-of-00001.parquet"
+    shard.write_bytes(shard.read_bytes()[:-1] + b"?")
+    assert run(main, ["show", str(root), "--out", str(tmp_path)]) == 2
+    assert f"{shard}: differs from its sha256" in capsys.readouterr().err
 
 
 def test_second_preparation_into_one_folder_is_refused(
     raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["camvid", "--source", str(raw), "--out", str(tmp_path / "out")]
+    arguments = _prepare(raw, tmp_path / "out")
     assert run(main, arguments) == 0
     capsys.readouterr()
     assert run(main, arguments) == 2
     assert "holds a prepared data set" in capsys.readouterr().err
 
 
-def test_bad_file_is_status_2_without_traceback(
-    raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_strict_is_status_2_without_traceback(
+    raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    label = raw / "trainannot" / "0016E5_00390.png"
+    exact = replace(CAMVID_SET, counts={"train": 1, "val": 1, "test": 1})
+    monkeypatch.setattr(prepare, "dataset_named", lambda name: exact)
+    label = raw / "testannot" / "Seq05VD_f0.png"
     label.write_bytes(b"version https://git-lfs.github.com/spec/v1")
-    arguments = ["camvid", "--source", str(raw), "--out", str(tmp_path / "out")]
-    assert run(main, arguments) == 2
-    lines = capsys.readouterr().err.splitlines()
+    (raw / "test" / "Seq05VD_f1.png").write_bytes((raw / "test" / "Seq05VD_f0.png").read_bytes())
+    assert run(main, _prepare(raw, tmp_path / "out", "--strict")) == 2
+    assert "error: " in capsys.readouterr().err
+    exact.counts["test"] = 2
+    assert run(main, _prepare(raw, tmp_path / "out", "--strict")) == 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert lines[0].startswith(f"error: {label}: git-LFS pointer")
-    assert all(line.startswith("error: ") for line in lines)
     assert not is_prepared(str(tmp_path / "out"))
-    assert run(main, [*arguments, "--skip-bad"]) == 0
-    assert "warning: left out: trainannot/0016E5_00390.png: git-LFS" in capsys.readouterr().err
+
+
+def test_coco_stuff_has_three_numbers_of_classes(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is a data set with a finder of its own, under one command."""
+    for name in ("coco_stuff", "coco_stuff_172", "coco_stuff_182"):
+        numbers = Numbers(name, DATASETS[name].raw_to_train)
+        finder = partial(_with_encoding, numbers)
+        monkeypatch.setitem(prepare.FINDERS, name, finder)
+    for classes, name in (([], ""), (["--classes", "172"], "_172"), (["--classes", "182"], "_182")):
+        root = str(tmp_path / f"out{name}")
+        arguments = ["coco_stuff", "--source", str(raw), "--out", root, "--workers", "1", *classes]
+        assert run(main, arguments) == 0
+        manifest = read_manifest(root, f"coco_stuff{name}")
+        assert manifest.encoding == f"coco_stuff{name}"
+    with pytest.raises(SystemExit):
+        main(["coco_stuff_172", "--source", str(raw), "--out", "x"])
+
+
+def _with_encoding(encoding: Numbers, source: Path) -> Layout:
+    return replace(find_camvid(source), encoding=encoding)
 
 
 def test_synthetic_of_a_chosen_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -81,6 +166,8 @@ def test_synthetic_of_a_chosen_size(tmp_path: Path, capsys: pytest.CaptureFixtur
         (["synthetic", "--height", "8"], "height"),
         (["camvid", "--source", "nowhere"], "nowhere: no such folder"),
         (["camvid", "--source", "nowhere", "--jpeg-quality", "101"], "jpeg_quality"),
+        (["camvid", "--source", "nowhere", "--max-side", "1"], "max_side"),
+        (["camvid", "--source", "nowhere", "--workers", "0"], "--workers 0: must be at least 1"),
     ],
 )
 def test_wrong_arguments(
@@ -108,8 +195,7 @@ def test_colour_labels_of_a_real_fixture_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = SAMPLES / "layout_fixtures_datumaro" / "camvid_dataset"
-    arguments = ["camvid", "--source", str(source), "--out", str(tmp_path / "out")]
-    assert run(main, arguments) == 2
+    assert run(main, _prepare(source, tmp_path / "out")) == 2
     lines = capsys.readouterr().err.splitlines()
     assert sum("RGB label, one number per pixel expected" in line for line in lines) == 4
 
@@ -119,7 +205,7 @@ def test_colour_labels_of_a_real_fixture_are_refused(
 def test_a_slice_of_real_camvid(tmp_path: Path) -> None:
     source, root = tmp_path / "raw", str(tmp_path / "out")
     subprocess.run([sys.executable, CAMVID / "unpack.py", source, "--limit", "6"], check=True)
-    assert run(main, ["camvid", "--source", str(source), "--out", root]) == 0
+    assert run(main, _prepare(source, root)) == 0
     manifest = read_manifest(root, "camvid")
     assert [manifest.rows(split) for split in ("train", "val", "test")] == [6, 6, 6]
     assert sum(manifest.pixels["train"]) == 6 * 360 * 480
@@ -127,3 +213,96 @@ def test_a_slice_of_real_camvid(tmp_path: Path) -> None:
     assert (key, image.shape) == ("0016E5_07959", (360, 480, 3))
     original = np.asarray(Image.open(source / "valannot" / f"{key}.png"))
     np.testing.assert_array_equal(label, np.where(original == 11, 255, original))
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    """Enough work that a process can be killed in the middle of it: 96 pairs of 360x480."""
+    source = tmp_path / "many"
+    pixels = np.random.default_rng(0).integers(0, 256, (360, 480, 3), dtype=np.uint8)
+    for split, count in (("train", 80), ("val", 8), ("test", 8)):
+        for folder in (split, f"{split}annot"):
+            (source / folder).mkdir(parents=True)
+        for number in range(count):
+            key = f"0016E5_{split}{number:03d}"
+            Image.fromarray(pixels).save(source / split / f"{key}.png", compress_level=1)
+            Image.fromarray(pixels[:, :, 0] % 12).save(source / f"{split}annot" / f"{key}.png")
+    return source
+
+
+def _command(source: Path, root: Path | str, *more: str) -> list[str]:
+    return [sys.executable, "-m", "afdcd.prepare", *_prepare(source, root, "--shards", "8", *more)]
+
+
+def _killed_midway(command: list[str], finished: Callable[[], int], how: int) -> int:
+    """Start `command`, send it `how` once two shards have receipts; its exit status."""
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while finished() < 2:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    process.send_signal(how)
+    process.communicate()
+    return process.returncode
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    ("how", "status"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)]
+)
+def test_a_killed_process_leaves_nothing_that_looks_complete_and_goes_on(
+    many: Path, tmp_path: Path, how: int, status: int
+) -> None:
+    root, whole = tmp_path / "out", tmp_path / "whole"
+    receipts = lambda: len(list(root.glob(".parts/*.json")))  # noqa: E731
+    assert _killed_midway(_command(many, root), receipts, how) == status
+    assert not is_prepared(str(root))
+    done = [path.name.removesuffix(".json") for path in root.glob(".parts/*.json")]
+    times = {name: (root / name).stat().st_mtime_ns for name in done}
+    assert 2 <= len(done) < 24
+    again = subprocess.run(_command(many, root), cwd=ROOT, capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    assert "kept from an earlier run" in again.stderr
+    assert times == {name: (root / name).stat().st_mtime_ns for name in done}
+    assert run(main, _prepare(many, whole, "--shards", "8")) == 0
+    assert sorted(p.name for p in root.iterdir()) == sorted(p.name for p in whole.iterdir())
+    for path in whole.iterdir():
+        assert path.read_bytes() == (root / path.name).read_bytes(), path.name
+
+
+@pytest.mark.timeout(180)
+def test_to_s3_and_back(
+    many: Path, tmp_path: Path, store: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = f"{store}/camvid"
+    receipts = lambda: len(storage.names(f"{root}/.parts"))  # noqa: E731
+    _killed_midway(_command(many, root), receipts, signal.SIGKILL)
+    assert run(main, ["show", root, "--out", str(tmp_path)]) == 2
+    assert "no prepared data set here" in capsys.readouterr().err
+    assert run(main, _prepare(many, root, "--shards", "8")) == 0
+    assert "kept from an earlier run" in capsys.readouterr().err
+    assert run(main, _prepare(many, tmp_path / "disk", "--shards", "8")) == 0
+    assert read_manifest(root) == read_manifest(str(tmp_path / "disk"))
+    assert storage.names(root) == sorted(path.name for path in (tmp_path / "disk").iterdir())
+    key, image, _ = open_split(root, "camvid", "official", "val")[3]
+    np.testing.assert_array_equal(image, np.asarray(Image.open(many / "val" / f"{key}.png")))
+    assert run(main, ["show", root, "--out", f"{store}/pictures"]) == 0
+    assert storage.names(f"{store}/pictures") == ["camvid-histogram.png", "camvid-sheet.png"]
+
+
+@pytest.mark.timeout(180)
+def test_two_workers_on_ray_write_the_same_bytes(many: Path, tmp_path: Path) -> None:
+    root, whole = tmp_path / "out", tmp_path / "whole"
+    (many / "trainannot" / "0016E5_train007.png").write_bytes(b"")
+    command = _command(many, root, "--workers", "2")
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    environment.pop("PYTEST_CURRENT_TEST", None)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "96 images, " in done.stderr
+    assert f"{many}/trainannot/0016E5_train007.png: empty file" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert run(main, _prepare(many, whole, "--shards", "8")) == 0
+    for path in whole.iterdir():
+        assert path.read_bytes() == (root / path.name).read_bytes(), path.name

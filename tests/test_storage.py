@@ -2,11 +2,15 @@ import errno
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from pyarrow import fs
 
 from afdcd import storage
 from afdcd.config import UserError
+from tests.stores import s3_server, store
+
+__all__ = ["s3_server", "store"]  # fixtures
 
 
 @pytest.mark.parametrize("prefix", ["", "file://"])
@@ -75,3 +79,63 @@ def test_full_disk_keeps_the_old_file_and_leaves_no_rest(
     assert "\n" not in str(error.value)
     assert target.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize(
+    ("uri", "joined"),
+    [
+        ("s3://b/x", "s3://b/x/a/b"),
+        ("s3://b/x/?region=eu&scheme=http", "s3://b/x/a/b?region=eu&scheme=http"),
+        ("what?", "what?/a/b"),
+        ("/", "/a/b"),
+    ],
+)
+def test_join_keeps_a_uri_s_options_at_its_end(uri: str, joined: str) -> None:
+    assert storage.join(uri, "a", "b") == joined
+
+
+def test_lists_and_removes_files_and_folders(tmp_path: Path) -> None:
+    _lists_and_removes(str(tmp_path / "new"))
+
+
+@pytest.mark.timeout(90)
+def test_an_object_store_by_environment_alone(store: str, s3_server: int) -> None:
+    uri = f"{store}/folder/a.bin"
+    assert not storage.exists(uri)
+    storage.write_bytes(uri, b"one")
+    storage.write_bytes(uri, memoryview(b"two2"))
+    assert (storage.read_bytes(uri), storage.size(uri)) == (b"two2", 4)
+    keys = boto3.client("s3").list_objects_v2(Bucket=store.removeprefix("s3://"))["Contents"]
+    assert [key["Key"] for key in keys] == ["folder/a.bin"]
+    _lists_and_removes(f"{store}/new")
+
+
+@pytest.mark.timeout(90)
+def test_an_object_store_by_options_in_its_uri(
+    store: str, s3_server: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    root = f"{store}/x?region=us-east-1&scheme=http&endpoint_override=127.0.0.1:{s3_server}"
+    storage.write_bytes(storage.join(root, "a"), b"one")
+    assert storage.names(root) == ["a"]
+
+
+@pytest.mark.timeout(90)
+def test_a_store_that_refuses_names_the_variables(store: str) -> None:
+    with pytest.raises(UserError, match=r"cannot be written: .*AWS_ENDPOINT_URL") as error:
+        storage.write_bytes("s3://bucket-that-is-not-there/a", b"one")
+    assert "\n" not in str(error.value)
+
+
+def _lists_and_removes(root: str) -> None:
+    assert storage.names(root) == []
+    storage.remove(storage.join(root, "a"))
+    storage.remove_folder(root)
+    for name in ("b", "a", "c/d"):
+        storage.write_bytes(storage.join(root, name), b"x")
+    assert storage.names(root) == ["a", "b"]
+    storage.remove(storage.join(root, "a"))
+    assert storage.names(root) == ["b"]
+    storage.remove_folder(storage.join(root, "c"))
+    assert not storage.exists(storage.join(root, "c", "d"))
+    assert storage.exists(storage.join(root, "b"))

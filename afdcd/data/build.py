@@ -1,28 +1,34 @@
 """From a raw folder to a prepared data set: judge all files, write shards, then the manifest."""
 
-import os
+import hashlib
+import re
 from collections import Counter
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil
-from typing import Any
+from pathlib import Path
 
 import numpy as np
+import PIL
 import pyarrow as pa
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 import afdcd
+from afdcd import storage
 from afdcd.config import FrozenConfig, UserError
 from afdcd.data.catalog import SPLITS, Dataset, Split
-from afdcd.data.check import judge
 from afdcd.data.convert.pairs import Layout, Pair
-from afdcd.data.manifest import Manifest, Shard, write_index, write_manifest
-from afdcd.data.shards import Row, join_index, write_shard
+from afdcd.data.expected import count_warnings, share_warnings
+from afdcd.data.labels import Encoding
+from afdcd.data.manifest import Manifest, is_prepared, read_manifest, write_index, write_manifest
+from afdcd.data.part import RECEIPTS, Mapper, Part, Progress, Receipt, Silent, in_turn, write_parts
+from afdcd.data.report import Report
+from afdcd.data.shards import check_sizes, join_index
+from afdcd.data.storing import Storing
 
 _SHARD_BYTES = 64 * 2**20
+_LEFT_BEHIND = re.compile(r"(train|val|test)-\d{5}-of-\d{5}\.parquet|\..*\.[0-9a-f]{32}\.tmp")
 
 
 class BuildOptions(FrozenConfig):
@@ -30,24 +36,23 @@ class BuildOptions(FrozenConfig):
 
     Attributes:
         jpeg_quality: re-encode images as JPEG 4:4:4; None keeps the bytes as shipped.
-        shards: per split; None aims at 64 MiB each.
-        skip_bad: leave unusable pairs out and record them, instead of refusing.
-        strict: refuse where the number of images differs from the published one.
+        max_side: longest side in pixels of image and label; larger ones are scaled down.
+        shards: per split; None aims at 64 MiB of raw images each.
+        strict: refuse where a file is unusable or the number of images is not the published one.
     """
 
     jpeg_quality: int | None = Field(default=None, ge=1, le=100)
-    shards: int | None = Field(default=None, ge=1)
-    skip_bad: bool = False
+    max_side: int | None = Field(default=None, ge=16)
+    shards: int | None = Field(default=None, ge=1, le=99_999)
     strict: bool = False
 
+    @property
+    def storing(self) -> Storing:
+        return Storing(self.jpeg_quality, self.max_side)
 
-@dataclass
-class _Findings:
-    offences: list[str] = field(default_factory=list)
-    remarks: Counter[str] = field(default_factory=Counter)
-    pixels: dict[Split, np.ndarray] = field(default_factory=dict)
-    shards: list[Shard] = field(default_factory=list)
-    index: list[pa.Table] = field(default_factory=list)
+    def recorded(self) -> dict[str, JsonValue]:
+        """What decides the shards: `strict` only decides whether there are any."""
+        return {name: value for name, value in self.plain().items() if name != "strict"}
 
 
 def build(
@@ -55,94 +60,162 @@ def build(
     dataset: Dataset,
     layout: Layout,
     options: BuildOptions,
-    progress: Callable[[int], Any] = lambda images: None,
-) -> tuple[Manifest, list[str]]:
-    """Write `layout` to `root`; returns the manifest and warnings for a person.
+    progress: Progress | None = None,
+    mapper: Mapper = in_turn,
+) -> tuple[Manifest, Report]:
+    """Write `layout` to `root`, going on where an earlier run with equal arguments was stopped.
+
+    Equal files, options and versions give equal bytes, whatever the mapper and the interruptions.
+    Unusable pairs are left out and reported.
 
     Raises:
-        UserError: every unusable file, one line each (unless `skip_bad`); with `strict` a wrong
-            count. No manifest is written then, so nothing can be read as complete.
+        UserError: `root` holds a data set; train or val has no pair, or a split loses all it has; a
+            key is listed twice; with `strict` any unusable file or a wrong count. No manifest is
+            written then, so nothing can be read as complete.
     """
-    warnings = _count_warnings(dataset, layout)
-    if options.strict and warnings:
-        raise UserError("\n".join(warnings))
-    findings = _Findings(offences=_repeated(layout.pairs))
-    if findings.offences:
-        raise UserError("\n".join(findings.offences))
-    for split in SPLITS:
-        _write_split(root, split, dataset, layout, options, findings, progress)
-    if findings.offences and not options.skip_bad:
-        raise UserError(_refusal(layout, findings.offences))
+    if is_prepared(root):
+        return _finished(root, dataset, layout, options)
+    counts = count_warnings(dataset, (pair.split for pair in layout.pairs))
+    faults = _repeated(layout.pairs) + _empty(layout) + (counts if options.strict else [])
+    if faults:
+        raise UserError("\n".join(f"{layout.folder}: {fault}" for fault in faults))
+    parts = plan(dataset, layout, options)
+    receipts = write_parts(root, parts, mapper, progress or Silent())
+    pixels = _pixels(dataset, receipts)
+    rows = {s: sum(r.shard.rows for r in receipts if r.shard.split == s) for s in SPLITS}
+    report = Report(
+        root=root,
+        folder=layout.folder,
+        images=len(layout.pairs),
+        offences=tuple(offence for receipt in receipts for offence in receipt.offences),
+        remarks=_remarks(receipts),
+        warnings=(*counts, *_unlisted(layout), *share_warnings(dataset, pixels, rows)),
+    )
+    report.write()
+    _refuse(report, layout, rows, options)
     manifest = Manifest(
         dataset=dataset.name,
         classes=dataset.classes,
         source=layout.name,
         encoding=layout.encoding.name,
+        label_table=_table(layout.encoding),
         tool=afdcd.__version__,
-        options=options.plain(),
-        skipped=tuple(findings.offences),
-        pixels={split: tuple(counts.tolist()) for split, counts in findings.pixels.items()},
-        shards=tuple(findings.shards),
-        index_sha256=write_index(root, join_index(findings.index)),
+        options=options.recorded(),
+        skipped=report.offences,
+        pixels=pixels,
+        shards=tuple(receipt.shard for receipt in receipts),
+        index_sha256=write_index(root, join_index([receipt.lines for receipt in receipts])),
     )
+    check_sizes(root, manifest)  # shards written by another machine must be seen from here
     write_manifest(root, manifest)
-    remarks = [f"{count} images: {remark}" for remark, count in sorted(findings.remarks.items())]
-    return manifest, warnings + remarks
+    _sweep(root, manifest)
+    return manifest, report
 
 
-def _write_split(
-    root: str,
-    split: Split,
-    dataset: Dataset,
-    layout: Layout,
-    options: BuildOptions,
-    findings: _Findings,
-    progress: Callable[[int], Any],
-) -> None:
-    pairs = [pair for pair in layout.pairs if pair.split == split]
-    findings.pixels[split] = np.zeros(len(dataset.classes) + 1, dtype=np.int64)
-    verdict_of = partial(
-        judge,
-        layout.folder,
-        dataset=dataset,
-        encoding=layout.encoding,
-        jpeg_quality=options.jpeg_quality,
-    )
-    parts = _cut(pairs, options.shards or _shard_count(layout, pairs))
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:  # decoding frees the GIL
-        for index, part in enumerate(parts):
-            rows: list[Row] = []
-            for verdict in pool.map(verdict_of, part):
-                findings.offences.extend(verdict.offences)
-                findings.remarks.update(verdict.remarks)
-                findings.pixels[split] += verdict.pixels
-                rows.extend([verdict.row] if verdict.row else [])
-                progress(1)
-            if options.skip_bad or not findings.offences:
-                shard, lines = write_shard(root, split, index, len(parts), rows)
-                findings.shards.append(shard)
-                findings.index.append(lines)
-
-
-def _cut(pairs: Sequence[Pair], count: int) -> list[Sequence[Pair]]:
-    """Contiguous parts whose sizes differ by one at most; none empty."""
-    count = max(1, min(count, len(pairs)))
-    bounds = [index * len(pairs) // count for index in range(count + 1)]
-    return [pairs[start:stop] for start, stop in pairwise(bounds)]
-
-
-def _shard_count(layout: Layout, pairs: Sequence[Pair]) -> int:
-    files = (layout.folder / pair.image for pair in pairs)
-    return ceil(sum(file.stat().st_size for file in files if file.is_file()) / _SHARD_BYTES)
-
-
-def _count_warnings(dataset: Dataset, layout: Layout) -> list[str]:
-    found = Counter(pair.split for pair in layout.pairs)
+def plan(dataset: Dataset, layout: Layout, options: BuildOptions) -> list[Part]:
+    """The shards to write: contiguous runs of each split's pairs, in the layout's order."""
     return [
-        f"{layout.folder}: {split} has {found[split]} images, published {count}"
-        for split, count in dataset.counts.items()
-        if found[split] != count
+        part
+        for split in SPLITS
+        for part in _cut(
+            split, [p for p in layout.pairs if p.split == split], dataset, layout, options
+        )
     ]
+
+
+def _cut(
+    split: Split, pairs: Sequence[Pair], dataset: Dataset, layout: Layout, options: BuildOptions
+) -> list[Part]:
+    """Parts whose numbers of pairs differ by one at most; none empty."""
+    if not pairs:
+        return []
+    files = [[_File.of(layout.folder, name) for name in (p.image, p.label)] for p in pairs]
+    wanted = options.shards or ceil(sum(image.size for image, _ in files) / _SHARD_BYTES)
+    count = max(1, min(wanted, len(pairs)))
+    bounds = [index * len(pairs) // count for index in range(count + 1)]
+    common = _common(dataset, layout, options)
+    return [
+        Part(
+            split=split,
+            index=index,
+            count=count,
+            folder=layout.folder.absolute(),
+            pairs=tuple(pairs[start:stop]),
+            sizes=tuple(image.size + label.size for image, label in files[start:stop]),
+            dataset=dataset,
+            encoding=layout.encoding,
+            storing=options.storing,
+            plan=_digest([common, pairs[start:stop], files[start:stop]]),
+        )
+        for index, (start, stop) in enumerate(pairwise(bounds))
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """What tells that a file changed, without reading it."""
+
+    size: int
+    time: int
+
+    @classmethod
+    def of(cls, folder: Path, name: str | None) -> "_File":
+        try:
+            found = (folder / name).stat() if name else None
+        except OSError:
+            found = None  # judging will say so
+        return cls(found.st_size, found.st_mtime_ns) if found else cls(0, 0)
+
+
+def _common(dataset: Dataset, layout: Layout, options: BuildOptions) -> list[str]:
+    """What decides the bytes of every shard; the encoding with all its tables, not only its name."""
+    versions = f"afdcd {afdcd.__version__}, Pillow {PIL.__version__}, pyarrow {pa.__version__}"
+    return [
+        versions,
+        dataset.name,
+        layout.name,
+        repr(layout.encoding),
+        repr(options.storing),
+    ]
+
+
+def _digest(parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def _pixels(dataset: Dataset, receipts: Sequence[Receipt]) -> dict[Split, tuple[int, ...]]:
+    pixels = {split: np.zeros(len(dataset.classes) + 1, dtype=np.int64) for split in SPLITS}
+    for receipt in receipts:
+        pixels[receipt.shard.split] += np.array(receipt.pixels)
+    return {split: tuple(counts.tolist()) for split, counts in pixels.items()}
+
+
+def _remarks(receipts: Sequence[Receipt]) -> tuple[str, ...]:
+    found: dict[str, tuple[int, str]] = {}
+    for receipt in receipts:
+        for remark, (count, example) in receipt.remarks.items():
+            before, first = found.get(remark, (0, example))
+            found[remark] = (before + count, first)
+    return tuple(
+        f"{count} images: {remark}, e.g. {example}"
+        for remark, (count, example) in sorted(found.items())
+    )
+
+
+def _table(encoding: Encoding) -> dict[str, int]:
+    """Value or colour in a label file -> train id, of encodings that are one table."""
+    table = getattr(encoding, "table", {})
+    return {
+        " ".join(map(str, raw)) if isinstance(raw, tuple) else str(raw): train
+        for raw, train in table.items()
+    }
+
+
+def _unlisted(layout: Layout) -> list[str]:
+    count = len(layout.unlisted)
+    if not count:
+        return []
+    return [f"{count} files are on no list and were left out, e.g. {layout.unlisted[0]}"]
 
 
 def _repeated(pairs: Sequence[Pair]) -> list[str]:
@@ -155,7 +228,43 @@ def _repeated(pairs: Sequence[Pair]) -> list[str]:
     ]
 
 
-def _refusal(layout: Layout, offences: Sequence[str]) -> str:
-    lines = [f"{layout.folder}/{offence}" for offence in offences]
-    summary = f"{len(lines)} unusable files, nothing prepared; mend them or give --skip-bad"
-    return "\n".join([*lines, summary])
+def _empty(layout: Layout) -> list[str]:
+    present = {pair.split for pair in layout.pairs}
+    return [
+        f"no pair for {split}: nothing could be trained or selected on it; fetch the whole data set"
+        for split in SPLITS[:2]
+        if split not in present
+    ]
+
+
+def _refuse(report: Report, layout: Layout, rows: dict[Split, int], options: BuildOptions) -> None:
+    present = {pair.split for pair in layout.pairs}
+    lost = [split for split in SPLITS if split in present and not rows[split]]
+    if not lost and not (options.strict and report.offences):
+        return
+    faults = [f"{split} loses all its images" for split in lost]
+    summary = f"{len(report.offences)} unusable files, nothing prepared"
+    remedy = "mend them" if lost else "mend them, or leave --strict away to go on without them"
+    raise UserError("\n".join([*report.brief(), f"{'; '.join([*faults, summary])}: {remedy}"]))
+
+
+def _finished(
+    root: str, dataset: Dataset, layout: Layout, options: BuildOptions
+) -> tuple[Manifest, Report]:
+    """A run that was stopped between its manifest and its last tidying is done; tidy up."""
+    manifest = read_manifest(root)
+    made = (manifest.dataset, manifest.source, manifest.options)
+    asked = (dataset.name, layout.name, options.recorded())
+    if made != asked or not storage.names(storage.join(root, RECEIPTS)):
+        raise UserError(f"{root}: holds a prepared data set; remove it or choose another")
+    _sweep(root, manifest)
+    return manifest, Report(root, layout.folder, len(layout.pairs), manifest.skipped)
+
+
+def _sweep(root: str, manifest: Manifest) -> None:
+    """Remove what earlier runs left: shards of another cut, files cut short, at last the receipts."""
+    kept = {shard.file for shard in manifest.shards}
+    for name in storage.names(root):
+        if _LEFT_BEHIND.fullmatch(name) and name not in kept:
+            storage.remove(storage.join(root, name))
+    storage.remove_folder(storage.join(root, RECEIPTS))

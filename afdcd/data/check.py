@@ -1,5 +1,8 @@
 """Judging a raw picture and its label: every file is decoded once, none is trusted."""
 
+import re
+import struct
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +13,16 @@ from PIL import Image
 
 from afdcd.data.catalog import Dataset
 from afdcd.data.convert.pairs import Pair
-from afdcd.data.images import PictureError, decode, encode_jpeg, encode_png, to_rgb
+from afdcd.data.images import PictureError, decode, encode_label
 from afdcd.data.labels import IGNORE, Encoding
 from afdcd.data.manifest import class_pixels
 from afdcd.data.shards import Row
+from afdcd.data.storing import Storing
 
 T = TypeVar("T")
+
+_ORIENTATION = 274  # EXIF: 2..8 mirror and rotate, of which 5..8 swap the sides
+_AS_SHIPPED = Storing()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,33 +39,39 @@ class Verdict:
 
 
 def judge(
-    folder: Path,
-    pair: Pair,
-    dataset: Dataset,
-    encoding: Encoding,
-    jpeg_quality: int | None = None,
+    folder: Path, pair: Pair, dataset: Dataset, encoding: Encoding, storing: Storing = _AS_SHIPPED
 ) -> Verdict:
     """Decode both files, map the label to train ids, and encode the row.
 
-    The image keeps its bytes, whatever its mode, unless `jpeg_quality` asks for JPEG. Where labels
-    are withheld, all pixels are IGNORE.
+    The image keeps its bytes, whatever its mode, unless `storing` asks for others. Where labels are
+    withheld, all pixels are IGNORE.
     """
+    with warnings.catch_warnings(record=True) as noise:
+        warnings.simplefilter("always")
+        verdict = _judge(folder, pair, dataset, encoding, storing)
+    said = {f"Pillow warns: {_gist(str(warning.message))}" for warning in noise}
+    return Verdict(verdict.row, verdict.pixels, verdict.offences, (*verdict.remarks, *sorted(said)))
+
+
+def _judge(
+    folder: Path, pair: Pair, dataset: Dataset, encoding: Encoding, storing: Storing
+) -> Verdict:
     offences: list[str] = []
-    image_bytes, image = _read(folder, pair.image, _picture, offences) or (b"", None)
+    ids = None
+    data, image = _read(folder, pair.image, _picture, offences) or (b"", None)
     if pair.label is not None:
         ids = _read(folder, pair.label, encoding.train_ids, offences)
     elif image:
         ids = np.full((image.height, image.width), IGNORE, np.uint8)
+    turn = _orientation(image) if image else 1
     if image and ids is not None and (image.height, image.width) != ids.shape:
-        offences.append(
-            f"{pair.label}: {ids.shape[1]}x{ids.shape[0]} pixels, its image {_size(image)}: "
-            "use labels and images of one edition"
-        )
+        offences.append(_mismatch(pair, image, ids, turn))
     if offences or image is None or ids is None:
         return Verdict(None, np.zeros(len(dataset.classes) + 1, np.int64), tuple(offences), ())
-    stored = image_bytes if jpeg_quality is None else encode_jpeg(to_rgb(image), jpeg_quality)
-    row = Row(pair.key, stored, encode_png(ids), *ids.shape)
-    return Verdict(row, class_pixels(ids, len(dataset.classes)), (), _remarks(image, dataset))
+    ids = storing.label(ids)
+    row = Row(pair.key, storing.image(data, image), encode_label(ids), *ids.shape)
+    remarks = _remarks(image, turn, dataset)
+    return Verdict(row, class_pixels(ids, len(dataset.classes)), (), remarks)
 
 
 def _picture(data: bytes) -> tuple[bytes, Image.Image]:
@@ -79,12 +92,44 @@ def _read(
     return None
 
 
-def _remarks(image: Image.Image, dataset: Dataset) -> tuple[str, ...]:
+def _orientation(image: Image.Image) -> int:
+    """How a viewer would turn the picture; 1 is not at all."""
+    try:
+        turn = image.getexif().get(_ORIENTATION, 1)
+    except (OSError, SyntaxError, ValueError, struct.error):
+        return 1  # damaged metadata; the pixels are whole
+    return turn if turn in range(2, 9) else 1
+
+
+def _mismatch(pair: Pair, image: Image.Image, ids: np.ndarray, turn: int) -> str:
+    label = f"{ids.shape[1]}x{ids.shape[0]}"
+    if turn >= 5 and ids.shape == (image.width, image.height):
+        return (
+            f"{pair.image}: {_size(image)} pixels stored with EXIF orientation {turn}, its label "
+            f"{label} fits only the turned picture: turn its pixels for good (exiftran -ai), for "
+            "EXIF is never applied"
+        )
+    return (
+        f"{pair.label}: {label} pixels, its image {_size(image)}: "
+        "use labels and images of one edition"
+    )
+
+
+def _remarks(image: Image.Image, turn: int, dataset: Dataset) -> tuple[str, ...]:
     remarks = [] if image.mode == "RGB" else [f"stored as {image.mode}, read as RGB"]
     if dataset.image_size not in (None, (image.height, image.width)):
         height, width = dataset.image_size or (0, 0)
         remarks.append(f"{_size(image)} pixels, published {width}x{height}")
+    if turn != 1:
+        remarks.append(f"EXIF orientation {turn} not applied: labels follow the stored pixels")
+    if image.info.get("icc_profile"):
+        remarks.append("ICC profile not applied")
     return tuple(remarks)
+
+
+def _gist(message: str) -> str:
+    """What messages of one kind have in common: their first sentence, without its numbers."""
+    return re.sub(r"\d+", "N", message.split(". ")[0].split("\n")[0])
 
 
 def _size(image: Image.Image) -> str:

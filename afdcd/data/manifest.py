@@ -38,6 +38,7 @@ class Manifest(FrozenConfig):
     Attributes:
         source: the folder layout that was found, or how the pictures were made.
         encoding: how its label files said which class a pixel has.
+        label_table: value or colour in a label file -> train id, where the encoding is one table.
         options: the choices of the person who prepared it.
         skipped: `file: reason: remedy` of what was left out.
         pixels: per split, pixels of each class and, last, ignored ones.
@@ -49,6 +50,7 @@ class Manifest(FrozenConfig):
     classes: tuple[str, ...]
     source: str
     encoding: str
+    label_table: dict[str, int]
     tool: str
     options: dict[str, JsonValue]
     skipped: tuple[str, ...]

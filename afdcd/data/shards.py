@@ -7,7 +7,7 @@ in one piece in the file. The index says where.
 import hashlib
 import io
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -54,26 +54,33 @@ class Row:
     width: int
 
 
+def shard_file(split: Split, index: int, count: int) -> str:
+    return f"{split}-{index:05d}-of-{count:05d}.parquet"
+
+
 def write_shard(
-    root: str, split: Split, index: int, count: int, rows: Sequence[Row]
+    root: str, split: Split, index: int, count: int, rows: Iterable[Row]
 ) -> tuple[Shard, pa.Table]:
     """Write shard `index` of `count`; equal rows give equal bytes.
 
-    Returns it with its lines of the index, whose column `shard` is 0: its place among all shards is
-    known to the caller (`join_index`).
+    Takes the rows one by one, and holds the encoded shard alone. Returns it with its lines of the
+    index, whose column `shard` is 0: its place among all shards is known to the caller
+    (`join_index`).
     """
     stream = io.BytesIO()
+    lines: list[_Line] = []
     with pq.ParquetWriter(
         stream, SCHEMA, compression="none", use_dictionary=False, write_statistics=False
     ) as writer:
         for row in rows:
             writer.write_table(_table(row))
-    data = stream.getvalue()
-    file = f"{split}-{index:05d}-of-{count:05d}.parquet"
+            lines.append(_Line.of(row))
+    data = stream.getbuffer()
+    file = shard_file(split, index, count)
     storage.write_bytes(storage.join(root, file), data)
     digest = hashlib.sha256(data).hexdigest()
-    shard = Shard(file=file, split=split, rows=len(rows), size=len(data), sha256=digest)
-    return shard, _index_lines(data, rows)
+    shard = Shard(file=file, split=split, rows=len(lines), size=len(data), sha256=digest)
+    return shard, _index_lines(data, lines)
 
 
 def _table(row: Row) -> pa.Table:
@@ -81,21 +88,38 @@ def _table(row: Row) -> pa.Table:
     return pa.table([pa.array([v], f.type) for v, f in zip(values, SCHEMA, strict=True)], SCHEMA)
 
 
-def _index_lines(data: bytes, rows: Sequence[Row]) -> pa.Table:
-    metadata = pq.ParquetFile(io.BytesIO(data)).metadata
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """What the index needs of a row once the row itself is gone."""
+
+    key: str
+    height: int
+    width: int
+    image: int
+    label: int
+    crc: int
+
+    @classmethod
+    def of(cls, row: Row) -> "_Line":
+        crc = zlib.crc32(row.label, zlib.crc32(row.image))
+        return cls(row.key, row.height, row.width, len(row.image), len(row.label), crc)
+
+
+def _index_lines(data: memoryview, rows: Sequence[_Line]) -> pa.Table:
+    metadata = pq.ParquetFile(pa.BufferReader(data)).metadata
     lines = []
     for number, row in enumerate(rows):
         group = metadata.row_group(number)
-        places = []
-        for name, value in (("image", row.image), ("label", row.label)):
+        ends = []
+        for name in ("image", "label"):
             column = group.column(SCHEMA.get_field_index(name))
             # A plain page of one value ends with the value.
-            at = column.data_page_offset + column.total_compressed_size - len(value)
-            if data[at : at + len(value)] != value:
-                raise RuntimeError("pyarrow no longer writes plain pages; pin an older one")
-            places += [at, len(value)]
-        crc = zlib.crc32(row.label, zlib.crc32(row.image))
-        lines.append([row.key, 0, row.height, row.width, *places, crc])
+            ends.append(column.data_page_offset + column.total_compressed_size)
+        image_at, label_at = ends[0] - row.image, ends[1] - row.label
+        if zlib.crc32(data[label_at : ends[1]], zlib.crc32(data[image_at : ends[0]])) != row.crc:
+            raise RuntimeError("pyarrow no longer writes plain pages; pin an older one")
+        places = [image_at, row.image, label_at, row.label]
+        lines.append([row.key, 0, row.height, row.width, *places, row.crc])
     columns = zip(*lines, strict=True) if lines else [[]] * len(INDEX_SCHEMA)
     arrays = [pa.array(list(c), f.type) for c, f in zip(columns, INDEX_SCHEMA, strict=True)]
     return pa.table(arrays, INDEX_SCHEMA)

@@ -1,25 +1,18 @@
 """The embedded default data set: rendered street scenes, seeded, without any download."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from jaxtyping import UInt8
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 import afdcd
 from afdcd.config import FrozenConfig
 from afdcd.data.catalog import IGNORE, SPLITS, SYNTHETIC, Split
-from afdcd.data.images import encode_png
-from afdcd.data.manifest import (
-    Manifest,
-    Shard,
-    class_pixels,
-    is_prepared,
-    write_index,
-    write_manifest,
-)
+from afdcd.data.images import encode_label, encode_png
+from afdcd.data.manifest import Manifest, class_pixels, is_prepared, write_index, write_manifest
+from afdcd.data.part import Progress, Silent
 from afdcd.data.shards import Row, join_index, write_shard
 from afdcd.data.street.draw import draw
 from afdcd.data.street.light import photograph
@@ -59,25 +52,28 @@ def render(
 
 
 def prepare_synthetic(
-    root: str, config: SyntheticConfig, progress: Callable[[int], Any] = lambda images: None
+    root: str, config: SyntheticConfig, progress: Progress | None = None
 ) -> Manifest:
     """Render the three splits into `root`; equal configs write equal bytes."""
-    shards, index, pixels = [], [], {}
-    for split in SPLITS:
-        shard, lines, pixels[split] = _render_split(root, split, config, progress)
-        shards.append(shard)
-        index.append(lines)
+    progress = progress or Silent()
+    progress.begin(sum(getattr(config, split) for split in SPLITS), 0)
+    pixels = {split: np.zeros(len(SYNTHETIC.classes) + 1, dtype=np.int64) for split in SPLITS}
+    written = [
+        write_shard(root, split, 0, 1, _rows(split, config, pixels[split], progress))
+        for split in SPLITS
+    ]
     manifest = Manifest(
         dataset=SYNTHETIC.name,
         classes=SYNTHETIC.classes,
         source="rendered",
         encoding="train ids",
+        label_table={str(raw): train for raw, train in SYNTHETIC.raw_to_train.items()},
         tool=afdcd.__version__,
         options=config.plain(),
         skipped=(),
-        pixels=pixels,
-        shards=tuple(shards),
-        index_sha256=write_index(root, join_index(index)),
+        pixels={split: tuple(counts.tolist()) for split, counts in pixels.items()},
+        shards=tuple(shard for shard, _ in written),
+        index_sha256=write_index(root, join_index([lines for _, lines in written])),
     )
     write_manifest(root, manifest)
     return manifest
@@ -92,19 +88,24 @@ def ensure_synthetic(root: str) -> None:
         prepare_synthetic(root, SyntheticConfig())
 
 
-def _render_split(
-    root: str, split: Split, config: SyntheticConfig, progress: Callable[[int], Any]
-) -> tuple[Shard, pa.Table, tuple[int, ...]]:
-    rows, pixels = [], np.zeros(len(SYNTHETIC.classes) + 1, dtype=np.int64)
+def _rows(
+    split: Split, config: SyntheticConfig, pixels: np.ndarray, progress: Progress
+) -> Iterator[Row]:
+    """The rows of a split; their pixels are added to `pixels`."""
+    seed = derive(config.seed, split)
     for index in range(getattr(config, split)):
-        seed = derive(config.seed, split)
         image, label = render(seed, index, config.height, config.width)
         pixels += class_pixels(label, len(SYNTHETIC.classes))
         scene, frame = divmod(index, FRAMES_PER_SCENE)
-        key = f"{split}{scene:04d}_{frame}"
-        rows.append(Row(key, encode_png(image), encode_png(label), config.height, config.width))
-        progress(1)
-    return *write_shard(root, split, 0, 1, rows), tuple(pixels.tolist())
+        row = Row(
+            f"{split}{scene:04d}_{frame}",
+            encode_png(image),
+            encode_label(label),
+            config.height,
+            config.width,
+        )
+        yield row
+        progress(1, len(row.image) + len(row.label))
 
 
 def _draw_bonnet(canvas: Any, height: int, width: int) -> None:

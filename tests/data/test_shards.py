@@ -1,5 +1,6 @@
 import pickle
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image
 from afdcd.config import UserError
 from afdcd.data.manifest import read_manifest
 from afdcd.data.rows import open_split
-from afdcd.data.shards import SCHEMA, check_shards
+from afdcd.data.shards import SCHEMA, Row, check_shards, check_sizes, write_shard
 
 
 def test_rows_are_the_raw_pixels_in_listed_order(raw: Path, prepared: str) -> None:
@@ -45,6 +46,29 @@ def test_file_on_disk_is_plain_parquet(prepared: str) -> None:
     assert file.read(columns=["sequence"]).to_pydict() == {"sequence": ["0016E5"]}
 
 
+class _Watched(Row):
+    """A row that can be referred to without keeping it alive."""
+
+
+def test_rows_are_taken_one_by_one(tmp_path: Path) -> None:
+    """So that memory holds the encoded shard alone, never the pictures of all its rows."""
+    alive: list[weakref.ref[_Watched]] = []
+
+    def rows() -> Iterator[Row]:
+        for number in range(5):
+            assert not any(row() is not None for row in alive[:-1])
+            row = _Watched(f"a_{number}", bytes([number]) * 1000, b"label", 2, 3)
+            alive.append(weakref.ref(row))
+            yield row
+
+    shard, lines = write_shard(str(tmp_path), "train", 3, 9, rows())
+    assert (shard.file, shard.rows) == ("train-00003-of-00009.parquet", 5)
+    data = (tmp_path / shard.file).read_bytes()
+    for number, line in enumerate(lines.to_pylist()):
+        at = line["image_at"]
+        assert data[at : at + line["image_size"]] == bytes([number]) * 1000
+
+
 def test_rows_travel_to_another_process_after_use(prepared: str) -> None:
     rows = open_split(prepared, "camvid", "official", "val")
     before = rows[0]
@@ -68,9 +92,12 @@ def test_damaged_row_is_reported_with_shard_and_key(
 
 def test_cut_or_missing_shard_is_reported(prepared: str) -> None:
     shard = Path(prepared) / "val-00000-of-00002.parquet"
-    shard.write_bytes(shard.read_bytes()[:-10])
-    with pytest.raises(UserError, match=f"{shard}: row '0016E5_07959' cannot be read: shard has"):
+    shard.write_bytes(shard.read_bytes()[:200])
+    message = f"{shard}: row '0016E5_07959' cannot be read: the shard ends after 200 bytes"
+    with pytest.raises(UserError, match=message):
         open_split(prepared, "camvid", "official", "val")[0]
+    with pytest.raises(UserError, match=f"{shard}: 200 bytes instead of"):
+        check_sizes(prepared, read_manifest(prepared))
     shard.unlink()
     with pytest.raises(UserError, match="row '0016E5_07959' cannot be read"):
         open_split(prepared, "camvid", "official", "val")[0]
@@ -85,7 +112,7 @@ def test_folder_without_manifest_names_the_command(prepared: str) -> None:
         open_split(prepared, "camvid", "dev", "train")
 
 
-@pytest.mark.parametrize("text", ["{", '{"version": 2}', "[]"])
+@pytest.mark.parametrize("text", ["{", '{"version": 1}', "[]"])
 def test_damaged_manifest_names_the_file(prepared: str, text: str) -> None:
     (Path(prepared) / "manifest.json").write_text(text)
     with pytest.raises(UserError, match=r"manifest\.json"):

@@ -132,4 +132,4 @@ def test_simultaneous_first_uses_agree(tiny_default: None, tmp_path: Path) -> No
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(ensure_synthetic, [root] * 3))
     check_shards(root, read_manifest(root, "synthetic"))
-    assert sorted(path.suffix for path in Path(root).iterdir()) == [".json", *[".parquet"] * 3]
+    assert sorted(path.suffix for path in Path(root).iterdir()) == [".json", *[".parquet"] * 4]
