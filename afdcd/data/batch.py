@@ -65,10 +65,10 @@ class Batch(NamedTuple):
 
         channels_last on a GPU, where networks are; `padded`: whether to look for padding.
         """
-        images = normalised(self.images, name)
+        images = normalised(self.images if self.images.is_cuda else self.images.contiguous(), name)
         if padded:
             images.masked_fill_(self._padding()[:, None], 0)
-        return images if images.is_cuda else images.contiguous(), self.labels.long()
+        return images, self.labels.long()
 
     def _padding(self) -> Tensor:
         height, width = self.labels.shape[1:]
