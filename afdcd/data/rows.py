@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from jaxtyping import UInt8
+from numpy.typing import NDArray
 from pyarrow import fs
 
 from afdcd import storage
@@ -51,20 +52,24 @@ class _DamagedError(Exception):
 class Rows:
     """The rows of one role; files are opened by the process that reads, which may use threads.
 
-    Holds 48 bytes per row and its key, whatever the size of the pictures.
+    Holds about 50 bytes per row and the keys of the index, whatever the size of the pictures.
     """
 
-    def __init__(self, root: str, shards: Sequence[Shard], index: pa.Table) -> None:
+    def __init__(
+        self, root: str, shards: Sequence[Shard], index: pa.Table, kept: NDArray[np.bool_]
+    ) -> None:
         self._root = root
         self._shards = tuple(shard.file for shard in shards)
+        # Neither index.filter nor to_numpy: they load pyarrow's functions and pandas, 30 MB each.
+        self._lines = np.flatnonzero(kept).astype(np.int32)
         self._keys = index["key"].combine_chunks()
-        self._places = np.empty(len(index), dtype=_PLACE)
+        self._places = np.empty(len(self._lines), dtype=_PLACE)
         for name in INDEX_SCHEMA.names[1:]:
-            self._places[name] = index[name].to_numpy()
+            self._places[name] = np.from_dlpack(index[name].combine_chunks())[self._lines]
         self._opened = _Files(root, self._shards)
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return len(self._places)
 
     def __getstate__(self) -> dict[str, Any]:
         # Open files do not travel.
@@ -74,7 +79,7 @@ class Rows:
         self.__dict__.update(state, _opened=_Files(state["_root"], state["_shards"]))
 
     def key(self, index: int) -> str:
-        return str(self._keys[index].as_py())
+        return str(self._keys[int(self._lines[index])].as_py())
 
     def size(self, index: int) -> tuple[int, int]:
         """(height, width) in pixels, without a look at the picture."""
@@ -207,12 +212,15 @@ def open_split(root: str, dataset: str, protocol: str, role: str) -> Rows:
     kept = _with_role(index, manifest, known, protocol, role)
     if not kept.any():
         raise UserError(f"{root}: no row for {role!r} under protocol {protocol!r}; prepare more")
-    return Rows(root, manifest.shards, index.filter(pa.array(kept)))
+    rows = Rows(root, manifest.shards, index, kept)
+    del index
+    pa.default_memory_pool().release_unused()
+    return rows
 
 
 def _with_role(
     index: pa.Table, manifest: Manifest, known: Dataset, protocol: str, role: str
-) -> np.ndarray:
+) -> NDArray[np.bool_]:
     splits = [shard.split for shard in manifest.shards]
     kept = np.empty(len(index), dtype=bool)
     for start in range(0, len(index), _AT_ONCE):
