@@ -111,9 +111,7 @@ def _prepare_raw(arguments: argparse.Namespace) -> None:
     layout = FINDERS[name](arguments.source, dataset)
     print(f"{layout.folder}: {layout.name}, {len(layout.pairs)} pairs")
     with _Shown() as progress:
-        manifest, report = build(
-            arguments.out, dataset, layout, options, progress, mapper
-        )
+        manifest, report = build(arguments.out, dataset, layout, options, progress, mapper)
     _warn(report)
     print(summary(arguments.out, manifest))
 

@@ -148,7 +148,7 @@ def test_coco_stuff_has_three_numbers_of_classes(
 
 
 def _with_encoding(encoding: Numbers, source: Path) -> Layout:
-    return replace(find_camvid(source), encoding=encoding)
+    return replace(find_camvid(source, CAMVID_SET), encoding=encoding)
 
 
 def test_synthetic_of_a_chosen_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,6 +31,7 @@ from afdcd.models.zoo import SegmentationNetwork
 from afdcd.seeds import derive
 from afdcd.tasks.segmentation import evaluate
 from afdcd.training.learner import Learner
+from afdcd.training.prefetch import prefetch
 from afdcd.training.step import mask_noise
 from afdcd.training.trial import TrialConfig
 
@@ -219,8 +220,9 @@ def _batches(config: TrialConfig, device: torch.device) -> Iterator[tuple[int, T
         start=0,
         stop=training.iterations,
     )
-    for iteration, (images, labels) in enumerate(batches):
-        yield iteration, images.to(device), labels.to(device)
+    arriving = prefetch(batches, device, config.data.normalisation)
+    for iteration, (images, labels) in enumerate(arriving):
+        yield iteration, images, labels
 
 
 def _miou(student: torch.nn.Module, config: TrialConfig, device: torch.device) -> float:

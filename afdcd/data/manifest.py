@@ -131,7 +131,7 @@ def read_index(root: str, manifest: Manifest) -> pa.Table:
         raise UserError(f"{uri}: cannot be read ({error}); prepare the data set again") from None
     if hashlib.sha256(data).hexdigest() != manifest.index_sha256:
         raise UserError(f"{uri}: differs from its sha256; prepare the data set again")
-    return pq.read_table(io.BytesIO(data))
+    return pq.ParquetFile(io.BytesIO(data)).read(use_threads=False)
 
 
 def class_pixels(train_ids: np.ndarray, classes: int) -> np.ndarray:

@@ -101,7 +101,8 @@ def _train_until(run: _Run, stop: int) -> dict[str, Any]:
     )
     every = max(1, training.validate_every // LOG_POINTS)
     curve: dict[str, Any] = {"iteration": []}
-    for iteration, batch in enumerate(prefetch(batches, learner.device), start):
+    arriving = prefetch(batches, learner.device, run.config.data.normalisation)
+    for iteration, batch in enumerate(arriving, start):
         learner.iterate(iteration, *batch)
         if (iteration + 1) % every and iteration + 1 < stop:
             continue

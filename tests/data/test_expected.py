@@ -46,6 +46,6 @@ def test_a_share_is_a_warning_of_the_report(
     raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("afdcd.data.expected._FEW", 5)
-    _, report = build(str(tmp_path / "a"), CAMVID, find_camvid(raw), BuildOptions())
+    _, report = build(str(tmp_path / "a"), CAMVID, find_camvid(raw, CAMVID), BuildOptions())
     assert any(line.startswith("train: ") and "Road" in line for line in report.warnings)
     assert not any(line.startswith("val: ") for line in report.warnings)

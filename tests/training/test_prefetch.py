@@ -1,49 +1,59 @@
-"""Batches arrive on the device whole, in order, and no more than one ahead."""
+"""Batches arrive on the device whole, in order, normalised, and no more than one ahead."""
 
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 import torch
 
-from afdcd.training.prefetch import Batch, prefetch
+from afdcd.data.batch import Batch
+from afdcd.data.transforms import normalise
+from afdcd.training.prefetch import prefetch
 
 CPU = torch.device("cpu")
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 
 def numbered(count: int, taken: list[int], *, side: int = 4) -> Iterator[Batch]:
-    """Batches filled with their own number, in pinned memory where there is a GPU."""
+    """Batches filled with their own number but for a padded row; pinned where there is a GPU."""
     for index in range(count):
         taken.append(index)
-        images = torch.full((2, 3, side, side), float(index))
-        labels = torch.full((2, side, side), index)
-        if torch.cuda.is_available():
-            images, labels = images.pin_memory(), labels.pin_memory()
-        yield images, labels
+        batch = Batch.blank(2, (side, side))
+        shown = np.full((side - 1, side), index, dtype=np.uint8)
+        for place in range(2):
+            batch.put(place, np.repeat(shown[:, :, None], 3, axis=2), shown, at_right=False)
+        yield Batch(*(t.pin_memory() for t in batch)) if torch.cuda.is_available() else batch
+
+
+def whole(images: torch.Tensor, labels: torch.Tensor, number: int) -> bool:
+    """Whether a batch has all that `numbered` put into it."""
+    side = images.shape[-1]
+    expected = normalise(np.full((side, side, 3), number, dtype=np.uint8), "imagenet")
+    expected[:, -1] = 0
+    return bool(
+        (images.cpu() == expected).all()
+        and (labels[:, :-1] == number).all()
+        and (labels[:, -1] == 255).all()
+    )
 
 
 def test_on_the_cpu_batches_pass_through_one_at_a_time() -> None:
     taken: list[int] = []
-    batches = [(torch.rand(1, 3, 2, 2), torch.ones(1, 2, 2, dtype=torch.int64)) for _ in range(3)]
-
-    def source() -> Iterator[Batch]:
-        for index, batch in enumerate(batches):
-            taken.append(index)
-            yield batch
-
-    for index, (images, labels) in enumerate(prefetch(source(), CPU)):
-        assert images is batches[index][0]
-        assert labels is batches[index][1]
-        assert taken == list(range(index + 1))
-    assert taken == [0, 1, 2]
+    seen = 0
+    for images, labels in prefetch(numbered(3, taken), CPU, "imagenet"):
+        assert (images.dtype, labels.dtype) == (torch.float32, torch.int64)
+        assert whole(images, labels, seen)
+        seen += 1
+        assert taken == list(range(seen))
+    assert seen == 3
 
 
 def test_defect_of_a_batch_reaches_whoever_asks_for_it() -> None:
     def source() -> Iterator[Batch]:
-        yield torch.zeros(1), torch.zeros(1)
+        yield Batch.blank(1, (2, 2))
         raise ValueError("row 7 is damaged")
 
-    batches = prefetch(source(), CPU)
+    batches = prefetch(source(), CPU, "imagenet")
     next(batches)
     with pytest.raises(ValueError, match="row 7"):
         next(batches)
@@ -54,12 +64,11 @@ def test_defect_of_a_batch_reaches_whoever_asks_for_it() -> None:
 def test_on_a_gpu_each_batch_is_whole_and_the_next_one_taken(count: int) -> None:
     device, taken = torch.device("cuda", 0), []
     seen = 0
-    for images, labels in prefetch(numbered(count, taken, side=512), device):
+    for images, labels in prefetch(numbered(count, taken, side=64), device, "imagenet"):
         assert taken == list(range(min(seen + 2, count)))
         assert images.is_cuda
-        assert labels.dtype is torch.int64
-        assert (images == seen).all()
-        assert (labels == seen).all()
+        assert images.is_contiguous(memory_format=torch.channels_last)
+        assert whole(images, labels, seen)
         seen += 1
     assert seen == count
 
@@ -68,10 +77,10 @@ def test_on_a_gpu_each_batch_is_whole_and_the_next_one_taken(count: int) -> None
 def test_on_a_gpu_the_host_waits_for_no_copy() -> None:
     device = torch.device("cuda", 0)
     batches = list(numbered(4, []))
-    list(prefetch(batches, device))
+    list(prefetch(batches, device, "caffe"))
     torch.cuda.set_sync_debug_mode("error")
     try:
-        total = sum(labels.sum() for _, labels in prefetch(batches, device))
+        total = sum(labels[:, :-1].sum() for _, labels in prefetch(batches, device, "caffe"))
     finally:
         torch.cuda.set_sync_debug_mode("default")
-    assert total.item() == (0 + 1 + 2 + 3) * 32
+    assert total.item() == (0 + 1 + 2 + 3) * 24
