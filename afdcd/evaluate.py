@@ -160,8 +160,8 @@ def _exporter(args: argparse.Namespace, dataset: Dataset, known: Dataset) -> Exp
         return Exporter(args.export, known, dataset.published(args.protocol, args.split))
     if not dataset.labelled(args.protocol, args.split):
         raise UserError(
-            f"labels of {dataset.name}'s {args.split} split are withheld, so there is nothing to "
-            "score; write predictions with --export FOLDER, or choose --split val"
+            f"the labels of {dataset.name}/{args.split} are withheld, so there is nothing to score; "
+            "write predictions with --export FOLDER, or choose --split val"
         )
     return None
 

@@ -6,14 +6,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor, nn
 
 from afdcd import evaluate
 from afdcd.cli import run
-from afdcd.data.catalog import CAMVID, IGNORE, SYNTHETIC
+from afdcd.data.catalog import CAMVID, COCO_STUFF, COCO_STUFF_182, IGNORE, SYNTHETIC, Dataset
 from afdcd.data.loader import DataConfig
 from afdcd.data.rows import open_split
 from afdcd.data.synthetic import SyntheticConfig, prepare_synthetic
@@ -66,7 +68,9 @@ def verb(monkeypatch: pytest.MonkeyPatch, asked: list[Any]) -> Evaluate:
         monkeypatch.setattr(evaluate, "fetch", lambda model: model)
         monkeypatch.setattr(evaluate, "load_network", lambda _: (AllRoad(), card))
         monkeypatch.setattr(evaluate, "evaluation_images", data)
-        monkeypatch.setattr(evaluate, "read_manifest", lambda _: SimpleNamespace(dataset="synthetic"))
+        monkeypatch.setattr(
+            evaluate, "read_manifest", lambda _: SimpleNamespace(dataset="synthetic")
+        )
         defaults = ["student.safetensors", "--data", "shards", "--device", "cpu"]
         return run(evaluate.main, [*defaults, *arguments])
 
@@ -169,6 +173,126 @@ def test_network_file_and_prepared_shards_give_the_accuracy_of_a_plain_loop(
         counted += int(kept.sum())
     assert scores["images"] == 3
     assert scores["pixel_accuracy"] == pytest.approx(right / counted)
+
+
+def test_windows_scales_and_flip_reach_the_network(
+    verb: Evaluate, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = []
+    forward = AllRoad.forward
+
+    def looking(self: AllRoad, images: Tensor) -> SegOutput:
+        sizes.append(tuple(images.shape[2:]))
+        return forward(self, images)
+
+    monkeypatch.setattr(AllRoad, "forward", looking)
+    options = ["--window", "4", "4", "--stride", "1/2", "--scales", "1", "2", "--flip"]
+    assert verb(*options, "--json", images=1) == 0
+    assert sizes == [(4, 4)] * 2 * (2 + 3 * 5)
+    shown = json.loads(capsys.readouterr().out.splitlines()[-1])["inference"]
+    assert shown == {"window": [4, 4], "stride": 0.5, "scales": [1.0, 2.0], "flip": True}
+
+
+def test_a_window_without_pixels_is_one_line(
+    verb: Evaluate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert verb("--window", "0", "4") == 2
+    assert "window.0" in capsys.readouterr().err
+
+
+def test_an_image_too_large_for_the_device_is_one_line(
+    verb: Evaluate, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(*_: object) -> None:
+        raise torch.OutOfMemoryError("tried to allocate 900 GiB")
+
+    monkeypatch.setattr(AllRoad, "forward", exhausted)
+    assert verb() == 2
+    assert capsys.readouterr().err.startswith("error: image 1 is too large for the memory of cpu")
+
+
+@pytest.fixture
+def coco(verb: Evaluate, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """The verb over four pixels of COCO-Stuff: 0, 0, 12, 12 by their raw values."""
+
+    def call(*arguments: str, card: NetworkCard, dataset: Dataset, predicted: list[int]) -> int:
+        labels = torch.tensor([[[dataset.raw_to_train[raw] for raw in (0, 0, 12, 12)]]])
+
+        class Fixed(nn.Module):
+            classes = len(card.classes)
+
+            def forward(self, images: Tensor) -> SegOutput:
+                logits = F.one_hot(torch.tensor(predicted), self.classes).T.float()
+                return SegOutput(logits[None, :, None], None, {})
+
+        given = lambda *_, **__: iter([("000000000009", torch.zeros(1, 3, 1, 4), labels)])  # noqa: E731
+        monkeypatch.setattr(evaluate, "fetch", lambda model: model)
+        monkeypatch.setattr(evaluate, "load_network", lambda _: (Fixed(), card))
+        monkeypatch.setattr(evaluate, "evaluation_images", given)
+        monkeypatch.setattr(
+            evaluate, "read_manifest", lambda _: SimpleNamespace(dataset=dataset.name)
+        )
+        default = ["student.safetensors", "--data", "shards", "--device", "cpu", "--json"]
+        return run(evaluate.main, [*default, *arguments])
+
+    return call
+
+
+def _card_of(dataset: Dataset) -> NetworkCard:
+    return CARD.updated(
+        dataset=dataset.name, classes=dataset.classes, palette=dataset.palette, miou=None
+    )
+
+
+@pytest.mark.parametrize("dataset", [COCO_STUFF, COCO_STUFF_182], ids=lambda d: d.name)
+def test_182_outputs_are_scored_by_both_conventions(
+    coco: Callable[..., int], dataset: Dataset, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By hand: person right, one of two snowboard pixels called hat, which no label holds."""
+    assert coco(card=_card_of(COCO_STUFF_182), dataset=dataset, predicted=[0, 0, 12, 25]) == 0
+    out = capsys.readouterr().out
+    scores = json.loads(out.splitlines()[-1])
+    assert scores["miou"] == 0.75
+    assert scores["miou_absent_as_0"] == pytest.approx(1.5 / 182)
+    assert scores["pixel_accuracy"] == 0.75
+    assert len(scores["iou"]) == 171
+    assert "hat" not in scores["iou"]
+    assert "mIoU over 182, absent as 0" in out
+
+
+def test_171_outputs_on_182_classes_are_refused(
+    coco: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    card = _card_of(COCO_STUFF)
+    assert coco(card=card, dataset=COCO_STUFF_182, predicted=[0, 0, 0, 0]) == 2
+    assert "of which it lacks 11 (street sign, hat, " in capsys.readouterr().err
+
+
+def test_171_outputs_have_one_mean(
+    coco: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert coco(card=_card_of(COCO_STUFF), dataset=COCO_STUFF, predicted=[0, 0, 11, 0]) == 0
+    scores = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert "miou_absent_as_0" not in scores
+    assert scores["miou"] == pytest.approx((2 / 3 + 1 / 2) / 2)
+
+
+def test_exported_values_are_those_of_the_network_s_data_set(
+    coco: Callable[..., int], tmp_path: Path
+) -> None:
+    predicted = [0, 11, 12, 170]
+    card, folder = _card_of(COCO_STUFF), str(tmp_path)
+    assert coco("--export", folder, card=card, dataset=COCO_STUFF, predicted=predicted) == 0
+    picture = np.asarray(Image.open(tmp_path / "000000000009.png"))
+    assert picture.tolist() == [[0, 12, 13, 181]]
+
+
+def test_a_folder_that_cannot_be_written_to_is_one_line(
+    verb: Evaluate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    assert verb("--export", str(tmp_path / "file")) == 2
+    assert "image.png: cannot be written: " in capsys.readouterr().err
 
 
 def test_help_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:

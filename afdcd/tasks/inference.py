@@ -165,7 +165,7 @@ def _span(label: int, shown: int, start: int, window: int, logits: int) -> _Span
     pixels = torch.arange(label, dtype=torch.float64)
     places = pixels * (shown - 1) / max(1, label - 1)
     # Half a pixel around the window, so that no place falls between two that abut.
-    inside = (places >= start - 0.5) & (places < min(start + window, shown) - 0.5)
+    inside = (places >= start - 0.5) & (places < start + window - 0.5)
     first, count = int(inside.float().argmax()), int(inside.sum())
     places = places[first : first + count].sub(start).clamp(0, window - 1)
     return _Span(first, first + count, places * (logits - 1) / max(1, window - 1))
