@@ -277,12 +277,15 @@ def test_171_outputs_have_one_mean(
     assert scores["miou"] == pytest.approx((2 / 3 + 1 / 2) / 2)
 
 
-def test_exported_values_are_those_of_the_network_s_data_set(
-    coco: Callable[..., int], tmp_path: Path
+@pytest.mark.parametrize(
+    ("known", "predicted"), [(COCO_STUFF, [0, 11, 12, 170]), (COCO_STUFF_182, [0, 12, 13, 181])]
+)
+def test_exported_values_are_raw_ones_whatever_the_network_calls_them(
+    coco: Callable[..., int], tmp_path: Path, known: Dataset, predicted: list[int]
 ) -> None:
-    predicted = [0, 11, 12, 170]
-    card, folder = _card_of(COCO_STUFF), str(tmp_path)
-    assert coco("--export", folder, card=card, dataset=COCO_STUFF, predicted=predicted) == 0
+    folder = str(tmp_path)
+    arguments = {"card": _card_of(known), "dataset": COCO_STUFF, "predicted": predicted}
+    assert coco("--export", folder, **arguments) == 0
     picture = np.asarray(Image.open(tmp_path / "000000000009.png"))
     assert picture.tolist() == [[0, 12, 13, 181]]
 
