@@ -1,65 +1,116 @@
-"""`python -m afdcd.evaluate`: score a network on a prepared data set."""
+"""`python -m afdcd.evaluate`: score a network on a prepared data set, or export its predictions."""
 
 import argparse
 import json
-import math
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from afdcd.cli import run
 from afdcd.config import Source, UserError, validate
-from afdcd.data.catalog import DATASETS, PROTOCOLS, dataset_named
+from afdcd.data.catalog import DATASETS, PROTOCOLS, Dataset, dataset_named
 from afdcd.data.loader import DataConfig, evaluation_images
+from afdcd.data.manifest import read_manifest
+from afdcd.data.translate import Translation, brief, translation
 from afdcd.models.weights import NetworkCard, load_network
+from afdcd.models.zoo import SegmentationNetwork
 from afdcd.tasks.device import choose_device
+from afdcd.tasks.export import Exporter
+from afdcd.tasks.inference import InferenceConfig
 from afdcd.tasks.metric import ConfusionMatrix
+from afdcd.tasks.options import add_inference_options, inference_of
+from afdcd.tasks.scores import scores_of, table
 from afdcd.tasks.segmentation import evaluate
 from afdcd.tracking.registry import fetch
 
-EXAMPLE = """example:
+EXAMPLE = """examples:
   python -m afdcd.evaluate models:/camvid-student@champion --data /data/camvid --split test
+  python -m afdcd.evaluate student.safetensors --data /data/cityscapes --protocol official --split test
+      --scales 0.5 0.75 1.0 1.25 1.5 1.75 --flip --export submission
 """
 PROGRESS_SECONDS = 2.0
 
 
 def main(argv: list[str] | None = None) -> int:
     args = _parser().parse_args(argv)
-    device = choose_device(args.device)
+    inference, device = inference_of(args), choose_device(args.device)
     network, card = load_network(fetch(args.model))
-    data = _data(args, card)
-    images = _Counted(evaluation_images(data, args.data, args.split, rank=0, world=1))
+    dataset = dataset_named(args.dataset or read_manifest(args.data).dataset)
+    known = _known(args.model, card, dataset)
+    labels = _translation(args.model, dataset, known)
+    exporter = _exporter(args, dataset, known)
+    data = _data(args, card, dataset)
+    images = _Counted(evaluation_images(data, args.data, args.split), labels)
     started = time.monotonic()
-    matrix = evaluate(network.to(device), images, len(card.classes), device)
+    matrix = _evaluate(network, images, device, inference, exporter)
     if not images.count:
-        raise UserError(f"{args.data}: no images in {data.protocol}/{args.split}; choose another")
-    scores = {
+        raise UserError(f"{args.data}: no images in {args.protocol}/{args.split}; choose another")
+    done: dict[str, Any] = {
         "model": args.model,
         "network": card.model.name,
-        "dataset": data.dataset,
-        "protocol": data.protocol,
+        "dataset": dataset.name,
+        "protocol": args.protocol,
         "split": args.split,
+        "inference": inference.plain(),
         "device": str(device),
         "images": images.count,
         "images_per_second": images.count / (time.monotonic() - started),
-        **_scores(matrix, card.classes),
-        "recorded_miou": card.miou,
-        "recorded_split": card.split,
     }
-    print(_table(scores))
+    print(_head(done))
+    withheld = not dataset.labelled(args.protocol, args.split)
+    if not withheld:
+        done |= scores_of(matrix, card.classes)
+        done |= {"recorded_miou": card.miou, "recorded_split": card.split}
+        recorded = {f"recorded mIoU ({card.split or 'split unknown'})": card.miou}
+        print(f"\n{table(done, recorded)}")
+    if exporter:
+        done["exported"] = exporter.folder
+        print(_exported(exporter, withheld))
     if args.json:
-        print(json.dumps(scores))
+        print(json.dumps(done))
     return 0
+
+
+def _evaluate(
+    network: SegmentationNetwork,
+    images: "_Counted",
+    device: torch.device,
+    inference: InferenceConfig,
+    exporter: Exporter | None,
+) -> ConfusionMatrix:
+    try:
+        return evaluate(
+            network.to(device),
+            images,
+            network.classes,
+            device,
+            absent=images.labels.absent,
+            inference=inference,
+            sink=_sink(exporter) if exporter else None,
+        )
+    except torch.OutOfMemoryError:
+        raise UserError(
+            f"image {images.count + 1} is too large for the memory of {device}: use --window, "
+            "fewer --scales or --device cpu"
+        ) from None
+
+
+def _head(done: dict[str, Any]) -> str:
+    return (
+        f"{done['network']} on {done['dataset']}, {done['protocol']}/{done['split']}: "
+        f"{done['images']} images, {done['images_per_second']:.1f} images/s on {done['device']}"
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m afdcd.evaluate",
-        description="Score a network on a prepared data set: whole images, one scale, no flip.",
+        description="Score a network on a prepared data set, at the images' own size.",
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -67,22 +118,67 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--data", metavar="ROOT", required=True, help="folder or URI that afdcd.prepare wrote"
     )
-    parser.add_argument("--dataset", choices=DATASETS, help="default: the one it was trained on")
+    parser.add_argument("--dataset", choices=DATASETS, help="what ROOT must hold; default: any")
     parser.add_argument("--protocol", choices=PROTOCOLS, default="dev", help="default: dev")
     parser.add_argument("--split", choices=("val", "test"), default="val", help="default: val")
+    add_inference_options(parser)
+    parser.add_argument(
+        "--export", metavar="FOLDER",
+        help="write predictions as PNG files in the values that the data set's own tools expect",
+    )  # fmt: skip
     parser.add_argument("--device", help="cpu, cuda, cuda:1; default: the GPU if there is one")
     parser.add_argument("--json", action="store_true", help="print the scores as a last JSON line")
     return parser
 
 
-def _data(args: argparse.Namespace, card: NetworkCard) -> DataConfig:
-    """The data as the network knows them: its normalisation, its classes in its order."""
-    dataset = dataset_named(args.dataset or card.dataset)
-    if dataset.classes != card.classes:
+def _known(model: str, card: NetworkCard, dataset: Dataset) -> Dataset:
+    """The data set whose train ids the network predicts.
+
+    Raises:
+        UserError: its classes are those of no data set, or in another order.
+    """
+    if card.classes == dataset.classes:
+        return dataset
+    known = dataset_named(card.dataset)
+    if card.classes != known.classes:
         raise UserError(
-            f"{args.model} predicts {_brief(card.classes)}, but {dataset.name} has "
-            f"{_brief(dataset.classes)}; choose another --dataset or model"
+            f"{model}: predicts {len(card.classes)} classes ({brief(card.classes)}), {known.name} "
+            f"has {len(known.classes)} ({brief(known.classes)}); choose another model"
         )
+    return known
+
+
+def _translation(model: str, dataset: Dataset, known: Dataset) -> Translation:
+    try:
+        return translation(dataset, known)
+    except UserError as error:
+        raise UserError(f"{model}: {error}") from None
+
+
+def _exporter(args: argparse.Namespace, dataset: Dataset, known: Dataset) -> Exporter | None:
+    if args.export:
+        return Exporter(args.export, known, dataset.published(args.protocol, args.split))
+    if not dataset.labelled(args.protocol, args.split):
+        raise UserError(
+            f"the labels of {dataset.name}/{args.split} are withheld, so there is nothing to score; "
+            "write predictions with --export FOLDER, or choose --split val"
+        )
+    return None
+
+
+def _sink(exporter: Exporter) -> Callable[[str, Tensor], None]:
+    return lambda key, predicted: exporter.write(key, predicted.cpu().numpy())
+
+
+def _exported(exporter: Exporter, withheld: bool) -> str:
+    where = f"{exporter.count} predictions in {exporter.folder}"
+    if not withheld:
+        return where
+    return f"labels of this split are withheld; {where}, submit them at {exporter.server}"
+
+
+def _data(args: argparse.Namespace, card: NetworkCard, dataset: Dataset) -> DataConfig:
+    """The data normalised as the network knows them."""
     values = {
         "dataset": dataset.name,
         "root": args.data,
@@ -93,70 +189,22 @@ def _data(args: argparse.Namespace, card: NetworkCard) -> DataConfig:
     return validate(DataConfig, values, Source(args.model))
 
 
-def _brief(classes: Sequence[str]) -> str:
-    shown = ", ".join(classes[:4])
-    return f"{len(classes)} classes ({shown}{', ...' if len(classes) > 4 else ''})"
-
-
 @dataclass
 class _Counted:
-    """Counts the images that pass, and says so while a person watches."""
+    """Images with labels as the network knows them; counts them while a person watches."""
 
     images: Iterable[tuple[str, Tensor, Tensor]]
+    labels: Translation
     count: int = 0
 
     def __iter__(self) -> Iterator[tuple[str, Tensor, Tensor]]:
         said = time.monotonic()
-        for image in self.images:
-            yield image
+        for key, image, label in self.images:
+            yield key, image, self.labels(label)
             self.count += 1
             if sys.stderr.isatty() and time.monotonic() - said > PROGRESS_SECONDS:
                 said = time.monotonic()
                 print(f"\r{self.count} images", end="\r", file=sys.stderr)
-
-
-def _scores(matrix: ConfusionMatrix, classes: Sequence[str]) -> dict[str, Any]:
-    iou = zip(classes, matrix.iou().tolist(), strict=True)
-    return {
-        "miou": _number(matrix.miou),
-        "pixel_accuracy": _number(matrix.pixel_accuracy),
-        "mean_accuracy": _number(matrix.mean_accuracy),
-        "iou": {name: _number(value) for name, value in iou},
-    }
-
-
-def _number(value: float) -> float | None:
-    """JSON has no NaN."""
-    return None if math.isnan(value) else value
-
-
-def _table(scores: dict[str, Any]) -> str:
-    summary = {
-        "mIoU": scores["miou"],
-        "pixel accuracy": scores["pixel_accuracy"],
-        "mean accuracy": scores["mean_accuracy"],
-        f"recorded mIoU ({scores['recorded_split'] or 'split unknown'})": scores["recorded_miou"],
-    }
-    width = max(len(name) for name in (*scores["iou"], *summary))
-    rule = "-" * (width + 8)
-    return "\n".join(
-        [
-            f"{scores['network']} on {scores['dataset']}, {scores['protocol']}/{scores['split']}: "
-            f"{scores['images']} images, {scores['images_per_second']:.1f} images/s on "
-            f"{scores['device']}",
-            "",
-            f"{'class':<{width}}   IoU %",
-            rule,
-            *[_line(name, value, width) for name, value in scores["iou"].items()],
-            rule,
-            *[_line(name, value, width) for name, value in summary.items()],
-        ]
-    )
-
-
-def _line(name: str, value: float | None, width: int) -> str:
-    """One score in per cent; a dash where there is none, as for a class that never occurs."""
-    return f"{name:<{width}}  {'-' if value is None else f'{100 * value:.2f}':>6}"
 
 
 if __name__ == "__main__":

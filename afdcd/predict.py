@@ -17,8 +17,9 @@ from afdcd.data.images import PictureError, decode, to_rgb
 from afdcd.data.transforms import NORMALISATIONS, Normalisation, normalise
 from afdcd.models.weights import NetworkCard, load_network
 from afdcd.tasks.device import choose_device
+from afdcd.tasks.inference import InferenceConfig, predict_labels
+from afdcd.tasks.options import add_inference_options, inference_of
 from afdcd.tasks.pictures import LabelMap, Picture, mask, overlay
-from afdcd.tasks.segmentation import predict_labels
 from afdcd.tracking.registry import fetch
 
 EXAMPLE = """example:
@@ -30,6 +31,7 @@ OVERLAY_QUALITY = 92
 
 def main(argv: list[str] | None = None) -> int:
     args = _parser().parse_args(argv)
+    inference = inference_of(args)
     pictures = find_pictures(args.images, args.out)
     device = choose_device(args.device)
     network, card = load_network(fetch(args.model))
@@ -40,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
     for source, stem in pictures.items():
         try:
             image = to_rgb(decode(source.read_bytes()))
-            labels = _label(network, image, normalisation, device)
+            labels = _label(network, image, normalisation, device, inference)
         except (OSError, PictureError, torch.OutOfMemoryError) as error:
             failed += 1
             print(f"error: {source}: {_reason(error)}", file=sys.stderr)
@@ -68,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--alpha", type=_share, default=0.5, help="tint of the overlay, 0..1; default: 0.5"
     )
+    add_inference_options(parser)
     parser.add_argument("--device", help="cpu, cuda, cuda:1; default: the GPU if there is one")
     return parser
 
@@ -141,16 +144,20 @@ def _normalisation(card: NetworkCard, model: str) -> Normalisation:
 
 
 def _label(
-    network: nn.Module, image: Picture, normalisation: Normalisation, device: torch.device
+    network: nn.Module,
+    image: Picture,
+    normalisation: Normalisation,
+    device: torch.device,
+    inference: InferenceConfig,
 ) -> LabelMap:
     pixels = normalise(image, normalisation)[None].to(device)
     with torch.inference_mode():
-        return predict_labels(network, pixels, image.shape[:2])[0].cpu().numpy()
+        return predict_labels(network, pixels, image.shape[:2], inference)[0].cpu().numpy()
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, torch.OutOfMemoryError):
-        return "too large for the memory of the device: use --device cpu"
+        return "too large for the memory of the device: use --window or --device cpu"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
     return str(error)

@@ -12,6 +12,7 @@ from afdcd.search.conduct import PICTURES, Report, run_study
 from afdcd.search.file import SearchSpace, load_space
 from afdcd.search.preflight import notes
 from afdcd.search.progress import aligned, percent, trials_table
+from afdcd.search.winners import no_report
 from afdcd.tracking.server import shown, storage_root, tracking_uri
 
 EXAMPLE = """examples:
@@ -68,8 +69,11 @@ def _summarise(space: SearchSpace, report: Report) -> None:
         name = f"models:/{space.name}@champion" if place == 0 else ""
         number, value = str(winner.trial.number), percent(winner.trial.value)
         method = winner.config.distiller.method
-        rows.append((name, number, method, value, percent(score.miou)))
-    print(f"{aligned(rows)}\n\n{_next_commands(space)}")
+        rows.append((name, number, method, value, percent(score.miou if score else None)))
+    print(aligned(rows))
+    if None in report.scores:
+        print(f"no test mIoU: {no_report(space.examples[0].data.protocol)}")
+    print(f"\n{_next_commands(space)}")
 
 
 def _next_commands(space: SearchSpace) -> str:

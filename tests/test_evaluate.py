@@ -3,16 +3,19 @@
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor, nn
 
 from afdcd import evaluate
 from afdcd.cli import run
-from afdcd.data.catalog import CAMVID, IGNORE, SYNTHETIC
+from afdcd.data.catalog import CAMVID, COCO_STUFF, COCO_STUFF_182, IGNORE, SYNTHETIC, Dataset
 from afdcd.data.loader import DataConfig
 from afdcd.data.rows import open_split
 from afdcd.data.synthetic import SyntheticConfig, prepare_synthetic
@@ -35,6 +38,8 @@ Evaluate = Callable[..., int]
 
 
 class AllRoad(nn.Module):
+    classes = len(SYNTHETIC.classes)
+
     def forward(self, images: Tensor) -> SegOutput:
         logits = torch.zeros(1, len(SYNTHETIC.classes), 2, 2)
         logits[:, SYNTHETIC.classes.index("road")] = 1.0
@@ -63,6 +68,9 @@ def verb(monkeypatch: pytest.MonkeyPatch, asked: list[Any]) -> Evaluate:
         monkeypatch.setattr(evaluate, "fetch", lambda model: model)
         monkeypatch.setattr(evaluate, "load_network", lambda _: (AllRoad(), card))
         monkeypatch.setattr(evaluate, "evaluation_images", data)
+        monkeypatch.setattr(
+            evaluate, "read_manifest", lambda _: SimpleNamespace(dataset="synthetic")
+        )
         defaults = ["student.safetensors", "--data", "shards", "--device", "cpu"]
         return run(evaluate.main, [*defaults, *arguments])
 
@@ -87,6 +95,7 @@ def test_columns_of_the_table_are_aligned(
 ) -> None:
     verb()
     table = capsys.readouterr().out.splitlines()[2:]
+    assert len(table) > 10
     assert len({len(line) for line in table}) == 1
 
 
@@ -119,19 +128,20 @@ def test_other_classes_than_the_data_are_refused(
 ) -> None:
     assert verb("--dataset", "camvid") == 2
     error = capsys.readouterr().err
-    assert "predicts 8 classes (sky, " in error
+    assert "student.safetensors: predicts the 8 classes of synthetic (sky, " in error
     assert "camvid has 11 classes (Sky, " in error
+    assert len(error.splitlines()) == 1
 
 
 def test_the_same_classes_in_another_order_are_refused(verb: Evaluate) -> None:
     card = CARD.updated(dataset="camvid", classes=CAMVID.classes[::-1])
-    assert verb(card=card) == 2
+    assert verb("--dataset", "camvid", card=card) == 2
 
 
 def test_dataset_of_the_card_that_is_unknown_is_refused(
     verb: Evaluate, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert verb(card=CARD.updated(dataset="cityscope")) == 2
+    assert verb(card=CARD.updated(dataset="cityscope", classes=("a", "b"))) == 2
     assert "known: synthetic, camvid" in capsys.readouterr().err
 
 
@@ -163,6 +173,129 @@ def test_network_file_and_prepared_shards_give_the_accuracy_of_a_plain_loop(
         counted += int(kept.sum())
     assert scores["images"] == 3
     assert scores["pixel_accuracy"] == pytest.approx(right / counted)
+
+
+def test_windows_scales_and_flip_reach_the_network(
+    verb: Evaluate, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = []
+    forward = AllRoad.forward
+
+    def looking(self: AllRoad, images: Tensor) -> SegOutput:
+        sizes.append(tuple(images.shape[2:]))
+        return forward(self, images)
+
+    monkeypatch.setattr(AllRoad, "forward", looking)
+    options = ["--window", "4", "4", "--stride", "1/2", "--scales", "1", "2", "--flip"]
+    assert verb(*options, "--json", images=1) == 0
+    assert sizes == [(4, 4)] * 2 * (2 + 3 * 5)
+    shown = json.loads(capsys.readouterr().out.splitlines()[-1])["inference"]
+    assert shown == {"window": [4, 4], "stride": 0.5, "scales": [1.0, 2.0], "flip": True}
+
+
+def test_a_window_without_pixels_is_one_line(
+    verb: Evaluate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert verb("--window", "0", "4") == 2
+    assert "window.0" in capsys.readouterr().err
+
+
+def test_an_image_too_large_for_the_device_is_one_line(
+    verb: Evaluate, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(*_: object) -> None:
+        raise torch.OutOfMemoryError("tried to allocate 900 GiB")
+
+    monkeypatch.setattr(AllRoad, "forward", exhausted)
+    assert verb() == 2
+    assert capsys.readouterr().err.startswith("error: image 1 is too large for the memory of cpu")
+
+
+@pytest.fixture
+def coco(verb: Evaluate, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """The verb over four pixels of COCO-Stuff: 0, 0, 12, 12 by their raw values."""
+
+    def call(*arguments: str, card: NetworkCard, dataset: Dataset, predicted: list[int]) -> int:
+        labels = torch.tensor([[[dataset.raw_to_train[raw] for raw in (0, 0, 12, 12)]]])
+
+        class Fixed(nn.Module):
+            classes = len(card.classes)
+
+            def forward(self, images: Tensor) -> SegOutput:
+                logits = F.one_hot(torch.tensor(predicted), self.classes).T.float()
+                return SegOutput(logits[None, :, None], None, {})
+
+        given = lambda *_, **__: iter([("000000000009", torch.zeros(1, 3, 1, 4), labels)])  # noqa: E731
+        monkeypatch.setattr(evaluate, "fetch", lambda model: model)
+        monkeypatch.setattr(evaluate, "load_network", lambda _: (Fixed(), card))
+        monkeypatch.setattr(evaluate, "evaluation_images", given)
+        monkeypatch.setattr(
+            evaluate, "read_manifest", lambda _: SimpleNamespace(dataset=dataset.name)
+        )
+        default = ["student.safetensors", "--data", "shards", "--device", "cpu", "--json"]
+        return run(evaluate.main, [*default, *arguments])
+
+    return call
+
+
+def _card_of(dataset: Dataset) -> NetworkCard:
+    return CARD.updated(
+        dataset=dataset.name, classes=dataset.classes, palette=dataset.palette, miou=None
+    )
+
+
+@pytest.mark.parametrize("dataset", [COCO_STUFF, COCO_STUFF_182], ids=lambda d: d.name)
+def test_182_outputs_are_scored_by_both_conventions(
+    coco: Callable[..., int], dataset: Dataset, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By hand: person right, one of two snowboard pixels called hat, which no label holds."""
+    assert coco(card=_card_of(COCO_STUFF_182), dataset=dataset, predicted=[0, 0, 12, 25]) == 0
+    out = capsys.readouterr().out
+    scores = json.loads(out.splitlines()[-1])
+    assert scores["miou"] == 0.75
+    assert scores["miou_absent_as_0"] == pytest.approx(1.5 / 182)
+    assert scores["pixel_accuracy"] == 0.75
+    assert len(scores["iou"]) == 171
+    assert "hat" not in scores["iou"]
+    assert "mIoU over 182, absent as 0" in out
+
+
+def test_171_outputs_on_182_classes_are_refused(
+    coco: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    card = _card_of(COCO_STUFF)
+    assert coco(card=card, dataset=COCO_STUFF_182, predicted=[0, 0, 0, 0]) == 2
+    assert "of which it lacks 11 (street sign, hat, " in capsys.readouterr().err
+
+
+def test_171_outputs_have_one_mean(
+    coco: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert coco(card=_card_of(COCO_STUFF), dataset=COCO_STUFF, predicted=[0, 0, 11, 0]) == 0
+    scores = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert "miou_absent_as_0" not in scores
+    assert scores["miou"] == pytest.approx((2 / 3 + 1 / 2) / 2)
+
+
+@pytest.mark.parametrize(
+    ("known", "predicted"), [(COCO_STUFF, [0, 11, 12, 170]), (COCO_STUFF_182, [0, 12, 13, 181])]
+)
+def test_exported_values_are_raw_ones_whatever_the_network_calls_them(
+    coco: Callable[..., int], tmp_path: Path, known: Dataset, predicted: list[int]
+) -> None:
+    folder = str(tmp_path)
+    arguments = {"card": _card_of(known), "dataset": COCO_STUFF, "predicted": predicted}
+    assert coco("--export", folder, **arguments) == 0
+    picture = np.asarray(Image.open(tmp_path / "000000000009.png"))
+    assert picture.tolist() == [[0, 12, 13, 181]]
+
+
+def test_a_folder_that_cannot_be_written_to_is_one_line(
+    verb: Evaluate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    assert verb("--export", str(tmp_path / "file")) == 2
+    assert "image.png: cannot be written: " in capsys.readouterr().err
 
 
 def test_help_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,11 +7,14 @@ import pytest
 
 from afdcd.config import load_yaml, validate
 from afdcd.data.catalog import DATASETS
+from afdcd.distillers.afdcd import AfDCDConfig
+from afdcd.distillers.presets import PRESETS
 from afdcd.search.file import load_space
-from afdcd.search.space import suggest
+from afdcd.search.space import parameters_of, suggest
 from afdcd.training.trial import TrialConfig
 
-FILES = sorted((Path(__file__).parents[1] / "search_spaces").glob("*.yaml"))
+FOLDER = Path(__file__).parents[1] / "search_spaces"
+FILES = sorted(FOLDER.glob("*.yaml"))
 
 
 @pytest.mark.timeout(60)
@@ -33,3 +36,53 @@ def test_the_quickstart_needs_nothing_but_the_repository() -> None:
     assert example.pair.teacher is not None
     assert example.pair.teacher.weights is None
     assert example.pair.student.pretrained is None
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("name", ["ade20k", "camvid", "cityscapes", "coco_stuff", "voc"])
+def test_published_settings_are_run_first_with_the_pair_they_were_published_for(name: str) -> None:
+    """Nothing of them is left to the sampler, and every published pair has all three methods."""
+    space = load_space(str(FOLDER / f"{name}.yaml"), ["data.root=shards"])
+    run: dict[str, list[str]] = {}
+    for block in space.study.enqueue:
+        pinned = parameters_of(space.space, block, space.source, ())
+        values = suggest(space.space, optuna.trial.FixedTrial(pinned))  # fails if one is open
+        config = validate(TrialConfig, values)
+        methods = run.setdefault(config.pair.student.name, [])
+        methods.append(config.distiller.method)
+        if preset := block["distiller"].get("preset"):
+            assert preset.removeprefix(f"{name}-").startswith(config.pair.student.name)
+            assert config.distiller == validate(AfDCDConfig, {"preset": preset})
+    published = {preset.partition("-")[2] for preset in PRESETS if preset.startswith(f"{name}-")}
+    assert run.keys() == {student for student in published if not student.endswith("-plain")}
+    assert all(methods[:3] == ["none", "kd", "afdcd"] for methods in run.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "crop", "iterations"),
+    [
+        ("ade20k", (512, 512), 40_000),
+        ("camvid", (360, 360), 40_000),
+        ("cityscapes", (512, 1024), 40_000),
+        ("coco_stuff", (512, 512), 80_000),
+        ("voc", (512, 512), 40_000),
+    ],
+)
+def test_recipe_is_the_published_one(name: str, crop: tuple[int, int], iterations: int) -> None:
+    example = load_space(str(FOLDER / f"{name}.yaml"), ["data.root=shards"]).examples[0]
+    assert (example.data.dataset, example.data.crop) == (name, crop)
+    teacher = example.pair.teacher
+    assert teacher is not None and teacher.train is not None
+    for training in (example.training, teacher.train):
+        assert (training.iterations, training.batch, training.lr) == (iterations, 16, 0.02)
+
+
+@pytest.mark.parametrize("name", ["camvid", "coco_stuff"])
+def test_a_published_teacher_is_given_as_the_file_s_first_lines_say(name: str) -> None:
+    text = (FOLDER / f"{name}.yaml").read_text()
+    (line,) = [line for line in text.splitlines() if "pair.teacher.weights=" in line]
+    overrides = ["data.root=shards", *line.removeprefix("#").split()]
+    example = load_space(str(FOLDER / f"{name}.yaml"), overrides).examples[0]
+    assert example.pair.teacher is not None
+    assert example.pair.teacher.weights == "teacher.safetensors"
+    assert example.data.normalisation == "caffe"

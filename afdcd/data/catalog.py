@@ -1,6 +1,6 @@
 """The data sets as values: classes, colours, raw label values, published counts, protocols."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -54,13 +54,26 @@ class Dataset:
 
     @property
     def ignored_colour(self) -> RGB:
-        """Black, unless that is a class; VOC's own colour for its borders then."""
-        return (224, 224, 192) if (0, 0, 0) in self.palette else (0, 0, 0)
+        return ignored_colour(self.palette)
 
     @property
     def train_to_raw(self) -> dict[int, int]:
         """What the data set's own tools expect in a prediction."""
         return {train: raw for raw, train in self.raw_to_train.items() if train != IGNORE}
+
+    def published(self, protocol: str, role: Role) -> Split:
+        """The published split that the rows of `role` come from."""
+        if protocol == "official":
+            return role
+        return self.report if role == "test" else "train"
+
+    def labelled(self, protocol: str, role: Role) -> bool:
+        """Whether the rows of `role` have labels to score against."""
+        return self.published(protocol, role) not in self.unlabelled
+
+    def reports(self, protocol: str) -> bool:
+        """Whether `protocol` leaves labelled rows to report on besides those that select."""
+        return protocol == "dev" or self.report == "test"
 
     def role(self, protocol: str, split: Split, key: str) -> Role | None:
         """What a row is used for; None where the protocol leaves it out.
@@ -74,6 +87,11 @@ class Dataset:
         if split == "train":
             return "val" if self.held_out(key) else "train"
         return "test" if split == self.report else None
+
+
+def ignored_colour(palette: Sequence[RGB]) -> RGB:
+    """Black, unless that is a class; VOC's own colour for its borders then."""
+    return (224, 224, 192) if (0, 0, 0) in palette else (0, 0, 0)
 
 
 def sequence_of(key: str) -> str:

@@ -21,6 +21,7 @@ from afdcd.search.progress import Progress
 from afdcd.search.study import Proposal, Study, open_study
 from afdcd.search.teachers import Teacher, Teachers
 from afdcd.search.winners import Candidate, register_best, save_pictures
+from afdcd.tracking.datasets import dataset_input
 from afdcd.tracking.runs import Tracker
 from afdcd.tracking.server import check_database, storage_root, study_database
 from afdcd.training.job import End, Job
@@ -42,7 +43,7 @@ class Report:
     trials: list[FrozenTrial] = field(default_factory=list)
     teachers: list[Teacher] = field(default_factory=list)
     winners: list[Candidate] = field(default_factory=list)
-    scores: list[Score] = field(default_factory=list)
+    scores: list[Score | None] = field(default_factory=list)
 
 
 def run_study(space: SearchSpace) -> Report:
@@ -75,8 +76,10 @@ def _ready(space: SearchSpace, folder: str) -> Iterator["_Conductor"]:
     check_writable(folder)
     with _only_driver(folder, space.name):
         tracker = Tracker()
-        root = prepared_root(space.examples[0].data, storage.join(storage_root(), "data"))
-        manifest = read_manifest(root, space.examples[0].data.dataset)
+        data = space.examples[0].data
+        root = prepared_root(data, storage.join(storage_root(), "data"))
+        manifest = read_manifest(root, data.dataset)
+        tracker.data = dataset_input(root, manifest, data.protocol)
         check_data(space, root, manifest)
         check_weights(space)
         with connect() as cluster:

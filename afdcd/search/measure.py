@@ -33,8 +33,10 @@ def measure(weights: list[str], data: DataConfig, role: Role, cluster: Cluster) 
 def _measure(weights: str, data: DataConfig, role: Role) -> Score:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network, _ = load_from(weights)
-    classes = DATASETS[data.dataset].classes
+    dataset = DATASETS[data.dataset]
     images = evaluation_images(data, data.location, role)
-    matrix = evaluate(network.to(device), images, len(classes), device)
-    iou = dict(zip(classes, matrix.iou().tolist(), strict=True))
+    matrix = evaluate(
+        network.to(device), images, len(dataset.classes), device, absent=dataset.absent
+    )
+    iou = dict(zip(dataset.classes, matrix.iou().tolist(), strict=True))
     return Score(matrix.miou, matrix.pixel_accuracy, iou)

@@ -12,6 +12,7 @@ from afdcd.data.shards import check_sizes
 from afdcd.models.zoo import ModelConfig
 from afdcd.search.file import SearchSpace, check_shapes, teacher_key
 from afdcd.search.teachers import given_teacher
+from afdcd.search.winners import no_report
 from afdcd.tracking.server import study_database, tracking_uri
 from afdcd.training.trial import pair_shapes
 
@@ -19,14 +20,15 @@ ROOM = 64 * 2**20  # databases, one teacher and one student of the smallest kind
 
 
 def check_data(space: SearchSpace, root: str, manifest: Manifest) -> None:
-    """Every shard stands where the manifest says, whole, and no split is empty.
+    """Every shard stands where the manifest says, whole, and no split that is used is empty.
 
     Raises:
         UserError: what is missing, one line each.
     """
     check_sizes(root, manifest)
     data = space.examples[0].data
-    for role in ("train", "val", "test"):
+    reports = DATASETS[data.dataset].reports(data.protocol)
+    for role in ("train", "val", "test") if reports else ("train", "val"):
         open_split(root, data.dataset, data.protocol, role)
 
 
@@ -52,15 +54,17 @@ def check_weights(space: SearchSpace) -> None:
 def notes(space: SearchSpace) -> list[str]:
     """What a person should know of a valid space before it runs; once each."""
     found: dict[str, None] = {}
+    data = space.examples[0].data
+    if not DATASETS[data.dataset].reports(data.protocol):
+        found[no_report(data.protocol)] = None
     for example in space.examples:
         teacher = example.pair.teacher.model if example.pair.teacher else None
         if teacher:
-            data, student = example.data, example.pair.student
+            crop, student = example.data.crop, example.pair.student
             shapes = pair_shapes(student, teacher, len(DATASETS[data.dataset].classes))
-            height, width = (-(-side // shapes.stride) for side in data.crop)
-            crop = f"crop {data.crop[0]}x{data.crop[1]}"
+            height, width = (-(-side // shapes.stride) for side in crop)
             for note in example.distiller.notes(shapes, (height, width)):
-                found[f"{crop}: {note}"] = None
+                found[f"crop {crop[0]}x{crop[1]}: {note}"] = None
     return list(found)
 
 

@@ -1,6 +1,8 @@
 """The best students become model versions, each with the evidence a person chooses by."""
 
 import io
+import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +10,7 @@ from optuna.trial import FrozenTrial
 from PIL import Image
 
 from afdcd import storage
+from afdcd.data.catalog import DATASETS
 from afdcd.data.loader import DataConfig
 from afdcd.data.rows import open_split
 from afdcd.models.weights import NetworkCard
@@ -21,6 +24,9 @@ from afdcd.training.artifacts import STUDENT_FILE, load_from
 from afdcd.training.trial import TrialConfig
 
 CHAMPION = "champion"
+TEST_IOU = "test_iou.json"
+DESCRIPTION = 5000  # characters, of the registry's column
+CLASSES = 40  # of a description
 
 
 @dataclass(frozen=True)
@@ -40,12 +46,15 @@ class Candidate:
 
 def register_best(
     study: str, candidates: list[Candidate], tracker: Tracker, cluster: Cluster, data: DataConfig
-) -> list[Score]:
+) -> list[Score | None]:
     """Score the candidates (best first) on the test split and register them; the first is champion.
 
-    The test split is looked at here and nowhere else: it reports, it never selects.
+    The test split is looked at here and nowhere else: it reports, it never selects. Where the
+    protocol leaves none with labels, the scores are None.
     """
-    scores = measure([candidate.weights for candidate in candidates], data, "test", cluster)
+    scores: list[Score | None] = [None] * len(candidates)
+    if DATASETS[data.dataset].reports(data.protocol):
+        scores = [*measure([candidate.weights for candidate in candidates], data, "test", cluster)]
     for place, (candidate, score) in enumerate(zip(candidates, scores, strict=True)):
         _, card = load_from(candidate.weights)
         version = Version(
@@ -56,13 +65,24 @@ def register_best(
             aliases=(CHAMPION,) if place == 0 else (),
         )
         register(tracker.client, version, storage.read_bytes(candidate.weights))
-        tracker.note(candidate.run, "test_miou", score.miou)
+        if score:
+            tracker.note(candidate.run, "test_miou", score.miou)
+            iou = {name: None if math.isnan(value) else value for name, value in score.iou.items()}
+            tracker.attach(candidate.run, TEST_IOU, json.dumps(iou, indent=1).encode())
     return scores
 
 
+def no_report(protocol: str) -> str:
+    return (
+        f"protocol {protocol}: val selects and no labelled split is left to report; "
+        "use protocol dev"
+    )
+
+
 def save_pictures(folder: str, data: DataConfig, count: int = 6) -> None:
-    """A few test images as PNG files, for a first look at what a student predicts."""
-    rows = open_split(data.location, data.dataset, data.protocol, "test")
+    """A few images as PNG files, of the test split if there is one, for a first look at a student."""
+    role = "test" if DATASETS[data.dataset].reports(data.protocol) else "val"
+    rows = open_split(data.location, data.dataset, data.protocol, role)
     for index in range(0, len(rows), -(-len(rows) // count)):
         key, image, _ = rows[index]
         picture = io.BytesIO()
@@ -71,14 +91,14 @@ def save_pictures(folder: str, data: DataConfig, count: int = 6) -> None:
 
 
 def _tags(
-    study: str, candidate: Candidate, card: NetworkCard, score: Score, commit: str
+    study: str, candidate: Candidate, card: NetworkCard, score: Score | None, commit: str
 ) -> dict[str, str]:
     return {
         "pair": candidate.config.pair.label,
         "method": candidate.config.distiller.method,
         "dataset": f"{candidate.config.data.dataset}/{candidate.config.data.protocol}",
         "miou": f"{candidate.trial.value:.4f}",
-        "test_miou": f"{score.miou:.4f}",
+        **({"test_miou": f"{score.miou:.4f}"} if score else {}),
         "parameters": str(card.parameters),
         "gflops": f"{2 * (card.gmacs or 0):.3f}",
         "study": study,
@@ -87,18 +107,17 @@ def _tags(
     }
 
 
-def _description(candidate: Candidate, card: NetworkCard, score: Score) -> str:
+def _description(candidate: Candidate, card: NetworkCard, score: Score | None) -> str:
     config = candidate.config
     height, width = config.data.crop
     settings = ", ".join(f"{name} = {value}" for name, value in candidate.trial.params.items())
     teacher = f"{percent(candidate.teacher.miou)}" if candidate.teacher else "none"
-    classes = "\n".join(f"| {name} | {percent(value)} |" for name, value in score.iou.items())
-    return f"""**{config.pair.label}**, method `{config.distiller.method}`, trial {candidate.trial.number}
+    test = f"\n| mIoU on test (never used to select) | {percent(score.miou)} |" if score else ""
+    text = f"""**{config.pair.label}**, method `{config.distiller.method}`, trial {candidate.trial.number}
 
 | | |
 |---|---|
-| mIoU on {card.split} (selected by) | {percent(candidate.trial.value)} |
-| mIoU on test (never used to select) | {percent(score.miou)} |
+| mIoU on {card.split} (selected by) | {percent(candidate.trial.value)} |{test}
 | teacher's mIoU on {card.split} | {teacher} |
 | parameters | {card.parameters:,} |
 | GFLOPs at {height}x{width} (2 per multiply-add) | {2 * (card.gmacs or 0):.2f} |
@@ -106,7 +125,20 @@ def _description(candidate: Candidate, card: NetworkCard, score: Score) -> str:
 
 Searched settings: {settings or "none"}
 
-| class | test IoU |
-|---|---|
-{classes}
+{_class_table(score) if score else no_report(config.data.protocol)}
 """
+    return text[:DESCRIPTION]
+
+
+def _class_table(score: Score) -> str:
+    """IoU of every class, or of the worst and the best where they are many."""
+    names = list(score.iou)
+    if len(names) > CLASSES:
+        ranked = sorted(
+            (n for n in names if not math.isnan(score.iou[n])), key=score.iou.__getitem__
+        )
+        names = list(dict.fromkeys([*ranked[: CLASSES // 2], *ranked[-CLASSES // 2 :]]))
+    lines = [f"| {name} | {percent(score.iou[name])} |" for name in names]
+    if hidden := len(score.iou) - len(names):
+        lines.insert(CLASSES // 2, f"| {hidden} more in {TEST_IOU} of the run | |")
+    return "\n".join(["| class | test IoU |", "|---|---|", *lines])

@@ -3,6 +3,8 @@
 Rows are labels, columns are predictions; pixels labelled IGNORE are counted nowhere.
 """
 
+from collections.abc import Collection
+
 import torch
 from jaxtyping import Float, Int, Integer
 from torch import Tensor
@@ -15,10 +17,17 @@ class ConfusionMatrix:
 
     Matrices of disjoint images add up: sum `counts` over ranks before reading a score.
 
+    Args:
+        absent: classes that the data set never labels. Predicting one is wrong wherever it happens,
+            but it has no IoU of its own.
+
     The float32 totals of OSVAI/Af-DCD@5b086a7 are exact up to 2^24 pixels: eight Cityscapes images.
     """
 
-    def __init__(self, classes: int, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self, classes: int, device: torch.device | str = "cpu", absent: Collection[int] = ()
+    ) -> None:
+        self.absent = sorted(absent)
         self.counts: Int[Tensor, "k k"] = torch.zeros(
             classes, classes, dtype=torch.int64, device=device
         )
@@ -47,22 +56,32 @@ class ConfusionMatrix:
     def iou(self) -> Float[Tensor, " k"]:
         """Intersection over union per class, float64 on the CPU.
 
-        NaN for a class that occurs neither in the labels nor in the predictions; a class that
-        is predicted somewhere and labelled nowhere scores 0.
+        NaN for a class that occurs neither in the labels nor in the predictions, and for `absent`
+        ones; any other class that is predicted somewhere and labelled nowhere scores 0.
         """
         counts = self.counts.cpu().double()
         hits = counts.diagonal()
-        return hits / (counts.sum(0) + counts.sum(1) - hits)
+        iou = hits / (counts.sum(0) + counts.sum(1) - hits)
+        iou[self.absent] = torch.nan
+        return iou
 
     @property
     def miou(self) -> float:
         """Mean IoU over the classes that occur in labels or predictions; NaN if none does.
 
         The rule of mcordts/cityscapesScripts@02a0f28 `evalPixelLevelSemanticLabeling.py`.
-        OSVAI/Af-DCD@5b086a7 counts an absent class as 0 instead, which lowers its COCO-Stuff
-        numbers (11 of 182 classes never occur) by a factor of up to 171/182.
         """
         return float(self.iou().nanmean())
+
+    @property
+    def miou_absent_as_0(self) -> float:
+        """Mean IoU over all k classes, 0 for each that has none; NaN if nothing was counted.
+
+        The rule of OSVAI/Af-DCD@5b086a7 `utils/score.py`. It lowers its COCO-Stuff numbers, where
+        11 of 182 classes never occur, by a factor of up to 171/182.
+        """
+        iou = self.iou()
+        return float(iou.nansum() / len(iou)) if self.counts.any() else float("nan")
 
     @property
     def pixel_accuracy(self) -> float:

@@ -1,6 +1,6 @@
 """Label maps as pictures for people: palette masks, overlays, comparison panels.
 
-Axes: H W rows and columns. Images are RGB uint8, label maps hold train ids or IGNORE (black).
+Axes: H W rows and columns. Images are RGB uint8, label maps hold train ids or IGNORE.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from jaxtyping import Float, Integer, UInt8
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from afdcd.data.catalog import IGNORE, RGB
+from afdcd.data.catalog import IGNORE, RGB, ignored_colour
 from afdcd.data.transforms import Normalisation, normalise
 
 Picture: TypeAlias = UInt8[np.ndarray, "H W 3"]
@@ -22,6 +22,7 @@ TITLES = ("image", "truth", "teacher", "student")
 MARGIN, GAP, CELL = 24, 12, 384
 TITLE_SIZE, TITLE_HEIGHT = 20, 34
 LEGEND_SIZE, LEGEND_LINE, SWATCH = 16, 28, 18
+LEGEND_NAMES = 24
 PAPER, INK, FRAME = (255, 255, 255), (40, 40, 40), (160, 160, 160)
 
 
@@ -56,8 +57,8 @@ def overlay(
 def panel(rows: Sequence[PanelRow], palette: Sequence[RGB], classes: Sequence[str]) -> Image.Image:
     """Rows of (image, truth, teacher or None, student) side by side, titled, with a legend.
 
-    Cells are `CELL` pixels wide; the legend names the classes that occur. The teacher's column
-    is left out where no row has one.
+    Cells are `CELL` pixels wide; the legend names the classes that cover most of the label maps,
+    `LEGEND_NAMES` at most. The teacher's column is left out where no row has one.
 
     Raises:
         ValueError: there are no rows.
@@ -87,8 +88,8 @@ def panel(rows: Sequence[PanelRow], palette: Sequence[RGB], classes: Sequence[st
 
 
 def _colours(palette: Sequence[RGB]) -> list[RGB]:
-    """One colour for each of the 256 values a label can have; what is no class is black."""
-    return [*palette, *[(0, 0, 0)] * (256 - len(palette))]
+    """One colour for each of the 256 values a label can have."""
+    return [*palette, *[ignored_colour(palette)] * (256 - len(palette))]
 
 
 def _left(column: int) -> int:
@@ -107,17 +108,21 @@ def _cell(
 def _legend(
     rows: Sequence[PanelRow], palette: Sequence[RGB], classes: Sequence[str], width: int
 ) -> Image.Image:
-    seen = np.unique(np.concatenate([m.ravel() for row in rows for m in row[1:] if m is not None]))
-    names = {int(i): "ignored" if i == IGNORE else classes[i] for i in seen}
+    maps = [content.ravel() for row in rows for content in row[1:] if content is not None]
+    seen, pixels = np.unique(np.concatenate(maps), return_counts=True)
+    kept = sorted(seen[np.argsort(-pixels, kind="stable")[:LEGEND_NAMES]].tolist())
+    names = ["ignored" if index == IGNORE else classes[index] for index in kept]
+    more = [f"and {len(seen) - len(kept)} more"] if len(seen) > len(kept) else []
     font = ImageFont.load_default(LEGEND_SIZE)
-    step = SWATCH + 8 + max(round(font.getlength(name)) for name in names.values()) + MARGIN
+    step = SWATCH + 8 + max(round(font.getlength(name)) for name in names + more) + MARGIN
     columns = max(1, width // step)
-    lines = -(-len(names) // columns)
+    lines = -(-len(names + more) // columns)
     picture = Image.new("RGB", (width, GAP + lines * LEGEND_LINE), PAPER)
     draw = ImageDraw.Draw(picture)
-    for position, (index, name) in enumerate(names.items()):
+    for position, name in enumerate(names + more):
         left, top = position % columns * step, GAP + position // columns * LEGEND_LINE
-        swatch = (left, top, left + SWATCH, top + SWATCH)
-        draw.rectangle(swatch, fill=_colours(palette)[index], outline=FRAME)
+        if position < len(names):
+            swatch = (left, top, left + SWATCH, top + SWATCH)
+            draw.rectangle(swatch, fill=_colours(palette)[kept[position]], outline=FRAME)
         draw.text((left + SWATCH + 8, top + SWATCH / 2), name, INK, font, anchor="lm")
     return picture

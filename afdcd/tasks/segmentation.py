@@ -1,24 +1,22 @@
-"""Semantic segmentation as a task: its loss, its predictions, its evaluation.
+"""Semantic segmentation as a task: its loss and its evaluation.
 
 Axes: b images, k classes, h w rows and columns of the logits, H W of the label map.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int, Integer
 from torch import Tensor, nn
 
 from afdcd.data.catalog import IGNORE
 from afdcd.losses.cross_entropy import upsampled_cross_entropy
 from afdcd.models.outputs import SegOutput
+from afdcd.tasks.inference import SINGLE_PASS, InferenceConfig, most_likely
 from afdcd.tasks.metric import ConfusionMatrix
 
 AUX_WEIGHT = 0.4
-# Classes upsampled at a time: 150 classes at 1024x2048 would need 1.3 GB for one image.
-CLASS_CHUNK = 32
 
 
 def task_terms(
@@ -44,36 +42,15 @@ def task_terms(
     return terms
 
 
-def predict_labels(
-    network: nn.Module, images: Float[Tensor, "b 3 H W"], size: tuple[int, int]
-) -> Int[Tensor, "b {size[0]} {size[1]}"]:
-    """Most likely class of each pixel at `size` (rows, columns): one pass, one scale, no flip."""
-    return _upsampled_argmax(network(images).logits, size)
-
-
-def _upsampled_argmax(
-    logits: Float[Tensor, "b k h w"], size: Sequence[int]
-) -> Int[Tensor, "b H W"]:
-    # Upsampled in half precision, neighbouring classes would tie.
-    logits = logits.float()
-    score, labels = _upsample(logits[:, :CLASS_CHUNK], size).max(dim=1)
-    for first in range(CLASS_CHUNK, logits.shape[1], CLASS_CHUNK):
-        chunk_score, chunk_labels = _upsample(logits[:, first : first + CLASS_CHUNK], size).max(1)
-        labels = torch.where(chunk_score > score, chunk_labels + first, labels)
-        score = torch.maximum(score, chunk_score)
-    return labels
-
-
-def _upsample(logits: Float[Tensor, "b k h w"], size: Sequence[int]) -> Float[Tensor, "b k H W"]:
-    return F.interpolate(logits, size=tuple(size), mode="bilinear", align_corners=True)
-
-
 def evaluate(
     network: nn.Module,
     images: Iterable[tuple[str, Tensor, Tensor]],
     classes: int,
     device: torch.device,
     *,
+    absent: Collection[int] = (),
+    inference: InferenceConfig = SINGLE_PASS,
+    sink: Callable[[str, Int[Tensor, "H W"]], None] | None = None,
     autocast: torch.dtype | None = None,
     channels_last: bool = False,
 ) -> ConfusionMatrix:
@@ -81,23 +58,34 @@ def evaluate(
 
     The network is left in the mode it came in. Adding up the ranks' `counts` is the caller's.
 
+    Args:
+        absent: classes that no label holds (`ConfusionMatrix`).
+        sink: is given the key and the predicted classes of each image.
+
     Raises:
         ValueError: the network does not predict `classes` classes.
     """
-    matrix = ConfusionMatrix(classes, device)
+    matrix = ConfusionMatrix(classes, device, absent)
     layout = torch.channels_last if channels_last else torch.contiguous_format
     mixed = torch.autocast(device.type, dtype=autocast, enabled=autocast is not None)
+
+    def forward(shown: Tensor) -> Tensor:
+        with mixed:
+            logits: Tensor = network(shown.contiguous(memory_format=layout)).logits
+        if logits.shape[1] != classes:
+            raise ValueError(
+                f"the network predicts {logits.shape[1]} classes, the data have {classes}"
+            )
+        return logits
+
     with _evaluating(network), _any_size(), torch.inference_mode():
-        for _, image, label in images:
+        for key, image, label in images:
             image = image.to(device, memory_format=layout, non_blocking=True)
-            with mixed:
-                logits = network(image).logits
-            if logits.shape[1] != classes:
-                raise ValueError(
-                    f"the network predicts {logits.shape[1]} classes, the data have {classes}"
-                )
-            predicted = _upsampled_argmax(logits, label.shape[1:])
+            size = (label.shape[1], label.shape[2])
+            predicted = most_likely(forward, image, size, inference)
             matrix.update(predicted, label.to(device, non_blocking=True))
+            if sink:
+                sink(key, predicted[0])
     return matrix
 
 

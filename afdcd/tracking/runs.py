@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import DatasetInput, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
 from afdcd import storage
@@ -38,6 +38,7 @@ class Tracker:
         self._logged: dict[str, int] = {}  # job name -> last iteration in MLflow
         self._waiting: deque[Callable[[], Any]] = deque()
         self.parent: str | None = None
+        self.data: DatasetInput | None = None  # what every run of this driver learns from
 
     def open_study(self, name: str, tags: dict[str, str], outcomes: dict[str, str]) -> None:
         """Start or continue the parent run of a study; jobs started later become its children.
@@ -49,6 +50,7 @@ class Tracker:
         with refusals():
             run = self._find(f"tags.`{JOB}` = 'study/{name}'")
             self.parent = run or self._create(f"study/{name}", name, tags)
+            self._note_data(self.parent)
             self.client.update_run(self.parent, status="RUNNING")
             query = f"tags.`{PARENT}` = '{self.parent}' and attributes.status = 'RUNNING'"
             for left in self._search(query):
@@ -115,6 +117,7 @@ class Tracker:
         if not known.params:  # also where the server fell silent after creating the run
             params = [Param(key, str(value)[:6000]) for key, value in _flat(job.config.plain())]
             self.client.log_batch(run, params=params)
+        self._note_data(run)
         self.client.update_run(run, status="RUNNING")
         self._runs[job.name] = run
         self._logged[job.name] = int(known.metrics.get("iteration", 0))
@@ -147,6 +150,11 @@ class Tracker:
             path = Path(place) / name
             path.write_bytes(data)
             self.client.log_artifact(run, str(path), folder)
+
+    def _note_data(self, run: str) -> None:
+        """List the data set among the run's inputs; MLflow does not list it a second time."""
+        if self.data:
+            self.client.log_inputs(run, [self.data])
 
     def _create(self, key: str, title: str, tags: dict[str, str], parent: str | None = None) -> str:
         tags = {JOB: key, "git_commit": self.commit, **tags, **({PARENT: parent} if parent else {})}

@@ -19,8 +19,8 @@ from afdcd.data.rows import open_split
 from afdcd.models.complexity import gmacs, parameters
 from afdcd.models.weights import NetworkCard, load_network, save_network
 from afdcd.models.zoo import SegmentationNetwork
+from afdcd.tasks.inference import predict_labels
 from afdcd.tasks.pictures import PanelRow, denormalise, panel
-from afdcd.tasks.segmentation import predict_labels
 from afdcd.training.job import Job
 
 STUDENT_FILE = "student.safetensors"

@@ -134,6 +134,7 @@ def _validate(run: _Run) -> dict[str, Any]:
         images,
         len(DATASETS[data.dataset].classes),
         learner.device,
+        absent=DATASETS[data.dataset].absent,
         autocast=learner.autocast,
         channels_last=learner.device.type == "cuda",
     )

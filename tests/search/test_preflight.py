@@ -1,10 +1,13 @@
 """What a person is told of a valid search space before it runs."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from afdcd import tune
+from afdcd.search import preflight
+from afdcd.search.file import load_space
 
 SPACE = """data: {dataset: synthetic, root: shards, crop: [130, 200]}
 pair:
@@ -47,3 +50,36 @@ def test_nothing_is_said_where_nothing_is_cut(
     file.write_text(SPACE)
     assert tune.main([str(file), "data.crop=[160, 160]", "--check"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+def test_a_protocol_that_leaves_nothing_to_report_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "s.yaml"
+    file.write_text(SPACE)
+    arguments = [str(file), "data.dataset=voc", "data.crop=[160, 160]", "--check"]
+    assert tune.main([*arguments, "data.protocol=official"]) == 0
+    first, _ = capsys.readouterr().out.splitlines()
+    assert first == (
+        "note: protocol official: val selects and no labelled split is left to report; "
+        "use protocol dev"
+    )
+    assert tune.main(arguments) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("protocol", "opened"), [("official", ["train", "val"]), ("dev", ["train", "val", "test"])]
+)
+def test_only_splits_that_are_used_must_have_rows(
+    protocol: str, opened: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(preflight, "check_sizes", lambda root, manifest: None)
+    monkeypatch.setattr(preflight, "open_split", lambda *place: asked.append(place[-1]))
+    file = tmp_path / "s.yaml"
+    file.write_text(SPACE)
+    space = load_space(str(file), ["data.dataset=cityscapes", f"data.protocol={protocol}"])
+    manifest: Any = None
+    preflight.check_data(space, "shards", manifest)
+    assert asked == opened

@@ -37,6 +37,25 @@ def test_absent_class_is_left_out_of_the_mean_instead_of_counting_as_0() -> None
     assert [math.isnan(value) for value in matrix.iou().tolist()] == [False, True, True]
 
 
+def test_both_conventions_for_classes_that_no_label_holds() -> None:
+    """By hand: class 2 never occurs; predicted once, it spoils class 1 and has no IoU of its own."""
+    labels, predicted = [0, 0, 1, 1], [0, 0, 1, 2]
+    matrix = ConfusionMatrix(3, absent={2})
+    matrix.update(torch.tensor(predicted), torch.tensor(labels))
+    assert matrix.iou()[:2].tolist() == [1.0, 0.5]
+    assert matrix.iou()[2].isnan()
+    assert matrix.miou == 0.75
+    assert matrix.miou_absent_as_0 == 0.5
+    assert matrix.pixel_accuracy == 0.75
+    assert matrix.mean_accuracy == 0.75
+
+
+def test_official_convention_counts_what_happens_not_to_occur_as_0_too() -> None:
+    matrix = _matrix(predicted=[0, 0], labels=[0, 0], classes=4)
+    assert matrix.miou_absent_as_0 == 0.25
+    assert math.isnan(ConfusionMatrix(4).miou_absent_as_0)
+
+
 def test_class_that_is_only_predicted_scores_0() -> None:
     matrix = _matrix(predicted=[0, 1], labels=[0, 0], classes=2)
     assert matrix.iou().tolist() == [0.5, 0.0]

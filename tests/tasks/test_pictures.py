@@ -1,12 +1,13 @@
 """Pictures say what the arrays say: exact indices, exact colours, the right columns."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from afdcd.data.catalog import IGNORE
+from afdcd.data.catalog import COCO_STUFF, IGNORE, VOC
 from afdcd.data.transforms import NORMALISATIONS, Normalisation, normalise
 from afdcd.tasks.pictures import CELL, GAP, MARGIN, PanelRow, denormalise, mask, overlay, panel
 
@@ -64,6 +65,30 @@ def test_legend_names_the_classes_that_occur() -> None:
     legend = _legend_colours(panel([row], PALETTE, CLASSES))
     assert {PALETTE[2], (0, 0, 0)} <= legend
     assert not {PALETTE[0], PALETTE[1]} & legend
+
+
+def test_ignored_pixels_are_not_black_where_a_class_is(tmp_path: Path) -> None:
+    """VOC's background and COCO-Stuff's handbag are black."""
+    labels = np.array([[0, IGNORE]])
+    colours = np.asarray(mask(labels, VOC.palette).convert("RGB"))
+    assert colours[0, 0].tolist() == [0, 0, 0]
+    assert tuple(colours[0, 1]) == VOC.ignored_colour == (224, 224, 192)
+    row = _row(truth=IGNORE, teacher=None, student=2)
+    assert panel([row], VOC.palette, VOC.classes).getpixel((_centre(1), 100)) == (224, 224, 192)
+
+
+def test_legend_of_many_classes_names_those_that_cover_most() -> None:
+    truth = np.repeat(np.arange(171), np.arange(171) + 1)[None]  # class i on i + 1 pixels
+    picture = np.full((*truth.shape, 3), 90, dtype=np.uint8)
+    row: PanelRow = (picture, truth, None, truth)
+    page = panel([row], COCO_STUFF.palette, COCO_STUFF.classes)
+    grid_bottom = MARGIN + 34 + 1 + GAP  # the cells are one pixel high
+    pixels = np.asarray(page.crop((0, grid_bottom, *page.size))).reshape(-1, 3)
+    counts = Counter(map(tuple, pixels.tolist()))
+    legend = {colour for colour, count in counts.items() if count > 200}  # swatches, not letters
+    shown = [index for index, colour in enumerate(COCO_STUFF.palette) if colour in legend]
+    assert shown == list(range(171 - 24, 171))
+    assert page.height < grid_bottom + 400
 
 
 def test_label_colours_never_blend_at_borders() -> None:

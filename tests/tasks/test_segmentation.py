@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from afdcd.data.catalog import IGNORE
 from afdcd.models.outputs import SegOutput
-from afdcd.tasks.segmentation import evaluate, predict_labels, task_terms
+from afdcd.tasks.inference import InferenceConfig, predict_labels
+from afdcd.tasks.segmentation import evaluate, task_terms
 
 CPU = torch.device("cpu")
 
@@ -101,13 +102,6 @@ def test_loss_of_half_precision_logits_is_computed_in_float32() -> None:
     torch.testing.assert_close(terms, exact, rtol=0, atol=0)
 
 
-def test_many_classes_upsampled_in_chunks_give_the_plain_argmax() -> None:
-    logits = torch.randn(2, 70, 3, 4, generator=torch.Generator().manual_seed(0))
-    plain = nn.functional.interpolate(logits, (7, 9), mode="bilinear", align_corners=True)
-    predicted = predict_labels(Fixed(logits), torch.zeros(2, 3, 7, 9), (7, 9))
-    assert torch.equal(predicted, plain.argmax(dim=1))
-
-
 def test_evaluate_counts_images_of_different_sizes() -> None:
     images = []
     for rows, columns in ((2, 3), (4, 5)):
@@ -144,6 +138,39 @@ def test_evaluate_agrees_under_other_layouts_and_precision(options: dict[str, ob
     plain, other = (evaluate(network, _images(), 3, CPU, **o) for o in ({}, options))
     assert other.counts.sum() == plain.counts.sum()
     assert (other.counts - plain.counts).abs().sum() <= 0.05 * plain.counts.sum()
+
+
+def test_evaluate_shows_each_prediction_as_it_counts_it() -> None:
+    torch.manual_seed(0)
+    seen = []
+    matrix = evaluate(Tiny(), _images(), 3, CPU, sink=lambda *shown: seen.append(shown))
+    ((key, predicted),) = seen
+    assert key == "one"
+    assert (
+        torch.bincount(predicted.flatten(), minlength=3).tolist() == matrix.counts.sum(0).tolist()
+    )
+
+
+def test_evaluate_shows_images_as_it_is_told() -> None:
+    sides = []
+
+    class Looking(Echo):
+        def forward(self, images: Tensor) -> SegOutput:
+            sides.append(tuple(images.shape[2:]))
+            return super().forward(images)
+
+    evaluate(
+        Looking(), _images(), 3, CPU, inference=InferenceConfig(window=(16, 16), scales=(0.5,))
+    )
+    assert sides == [(16, 16)]
+
+
+def test_a_predicted_class_that_the_data_never_label_counts_against_the_labelled_one() -> None:
+    matrix = evaluate(Echo(), _images(), 3, CPU, absent={2})
+    plain = evaluate(Echo(), _images(), 3, CPU)
+    assert torch.equal(matrix.counts, plain.counts)
+    assert torch.equal(matrix.iou()[:2], plain.iou()[:2])
+    assert matrix.iou()[2].isnan()
 
 
 def test_evaluate_rejects_network_with_other_classes() -> None:

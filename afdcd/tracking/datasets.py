@@ -1,0 +1,41 @@
+"""The prepared data set as MLflow lists it under a run's inputs ("Datasets used")."""
+
+import json
+
+from mlflow.entities import Dataset, DatasetInput, InputTag
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
+
+from afdcd.data.catalog import SPLITS
+from afdcd.data.manifest import Manifest
+from afdcd.tracking.server import shown
+
+DIGEST_LENGTH = 36  # characters, of the digest's column
+_COLUMNS = (("key", "string"), ("image", "binary"), ("label", "binary"))
+
+
+def dataset_input(root: str, manifest: Manifest, protocol: str) -> DatasetInput:
+    """What a run learns from.
+
+    MLflow keeps one record per name and digest, as the first run gave it. So the record holds what
+    the digest stands for; what the runs on it may differ in is in the tags of each input.
+    """
+    scheme, separator, _ = root.partition("://")
+    source = {"uri": shown(root)}
+    rows = {split: manifest.rows(split) for split in SPLITS}
+    profile = {"num_rows": sum(rows.values()), **{f"rows_{s}": n for s, n in rows.items()}}
+    schema = [{"name": name, "type": kind, "required": True} for name, kind in _COLUMNS]
+    dataset = Dataset(
+        name=manifest.dataset,
+        digest=manifest.digest[:DIGEST_LENGTH],
+        source_type=scheme if separator else "local",
+        source=json.dumps(source),
+        schema=json.dumps({"mlflow_colspec": schema}),
+        profile=json.dumps({**profile, "classes": len(manifest.classes)}),
+    )
+    tags = {
+        MLFLOW_DATASET_CONTEXT: "training",
+        "protocol": protocol,
+        "split": "train",
+        "digest": manifest.digest,
+    }
+    return DatasetInput(dataset, [InputTag(key, value) for key, value in tags.items()])

@@ -1,0 +1,49 @@
+"""The summary of a finished study."""
+
+from pathlib import Path
+
+import optuna
+import pytest
+
+from afdcd import tune
+from afdcd.search.conduct import Report
+from afdcd.search.file import load_space
+from afdcd.search.measure import Score
+from afdcd.search.winners import Candidate
+from tests.examples import trial
+
+SPACE = """
+data: {dataset: voc, root: shards, protocol: PROTOCOL, crop: [64, 64]}
+pair:
+  student: {head: pspnet, encoder: "timm:lcnet_050"}
+training: {iterations: 4, validate_every: 2, batch: 4}
+"""
+
+
+def summary(folder: Path, protocol: str, score: Score | None) -> None:
+    file = folder / "street.yaml"
+    file.write_text(SPACE.replace("PROTOCOL", protocol))
+    frozen = optuna.trial.create_trial(value=0.5)
+    frozen.number = 3
+    winner = Candidate(frozen, trial(), "folder", "run", None)
+    report = Report(True, [frozen], [], [winner], [score])
+    tune._summarise(load_space(str(file), []), report)
+
+
+def test_a_winner_shows_what_it_scored_on_test(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    summary(tmp_path, "dev", Score(0.41, 0.8, {}))
+    out = capsys.readouterr().out
+    assert "models:/street@champion  3      afdcd   50.00 %   41.00 %" in out
+    assert "no test mIoU" not in out
+
+
+def test_where_no_split_reports_there_is_a_dash_and_a_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    summary(tmp_path, "official", None)
+    out = capsys.readouterr().out
+    assert "models:/street@champion  3      afdcd   50.00 %   -\n" in out
+    assert "no test mIoU: protocol official: val selects" in out
+    assert "nan" not in out

@@ -1,0 +1,106 @@
+"""The data set among the inputs of every run, once, in a real MLflow database."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow.entities import DatasetInput
+
+from afdcd.data.catalog import SYNTHETIC
+from afdcd.data.manifest import Manifest, read_manifest
+from afdcd.data.synthetic import SyntheticConfig, prepare_synthetic
+from afdcd.tracking.datasets import dataset_input
+from afdcd.tracking.runs import Tracker
+from afdcd.training.job import End
+from tests.examples import job
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = str(tmp_path_factory.mktemp("data") / "shards")
+    prepare_synthetic(folder, SyntheticConfig(height=64, width=80, train=3, val=2, test=1))
+    return folder
+
+
+@pytest.fixture
+def manifest(root: str) -> Manifest:
+    return read_manifest(root)
+
+
+def inputs(tracker: Tracker, run: str) -> list[DatasetInput]:
+    return list(tracker.client.get_run(run).inputs.dataset_inputs)
+
+
+def tags(given: DatasetInput) -> dict[str, str]:
+    return {tag.key: tag.value for tag in given.tags}
+
+
+def test_study_and_trial_name_their_data_set(
+    tracker: Tracker, root: str, manifest: Manifest
+) -> None:
+    tracker.data = dataset_input(root, manifest, "dev")
+    tracker.open_study("street", {}, {})
+    tracker.started(job())
+    for run in (tracker.parent, tracker.run_of("trial-0000")):
+        (given,) = inputs(tracker, str(run))
+        assert given.dataset.name == "synthetic"
+        assert given.dataset.digest == manifest.digest[:36]
+        assert json.loads(given.dataset.source) == {"uri": root}
+        profile = json.loads(given.dataset.profile)
+        assert (profile["rows_train"], profile["rows_val"], profile["rows_test"]) == (3, 2, 1)
+        assert profile["classes"] == len(SYNTHETIC.classes)
+        assert [c["name"] for c in json.loads(given.dataset.schema)["mlflow_colspec"]] == [
+            "key",
+            "image",
+            "label",
+        ]
+        expected = {"protocol": "dev", "split": "train", "digest": manifest.digest}
+        assert tags(given) == {"mlflow.data.context": "training", **expected}
+
+
+def test_a_run_that_goes_on_does_not_list_it_twice(
+    tracker: Tracker, mlflow_storage: Path, root: str, manifest: Manifest
+) -> None:
+    for driver in (tracker, Tracker()):
+        driver.data = dataset_input(root, manifest, "dev")
+        driver.open_study("street", {}, {})
+        driver.started(job())
+        driver.ended(job(), End("killed", {}))
+    assert len(inputs(driver, str(driver.parent))) == 1
+    assert len(inputs(driver, driver.run_of("trial-0000"))) == 1
+
+
+def test_another_protocol_on_the_same_data_is_told_apart(
+    tracker: Tracker, root: str, manifest: Manifest
+) -> None:
+    """One record of the data set, one tag per run: MLflow would keep the first run's words."""
+    for protocol in ("dev", "official"):
+        tracker.data = dataset_input(root, manifest, protocol)
+        tracker.started(job(protocol))
+    found = [inputs(tracker, tracker.run_of(name))[0] for name in ("dev", "official")]
+    assert [tags(given)["protocol"] for given in found] == ["dev", "official"]
+    assert len({given.dataset.digest for given in found}) == 1
+
+
+def test_runs_can_be_searched_by_data_set(tracker: Tracker, root: str, manifest: Manifest) -> None:
+    tracker.started(job("before"))
+    tracker.data = dataset_input(root, manifest, "dev")
+    tracker.started(job("after"))
+    query = f"dataset.name = 'synthetic' and dataset.digest = '{manifest.digest[:36]}'"
+    (found,) = tracker.client.search_runs([tracker.experiment], query)
+    assert found.info.run_id == tracker.run_of("after")
+
+
+@pytest.mark.parametrize(
+    ("place", "kind", "uri"),
+    [
+        ("/data/camvid", "local", "/data/camvid"),
+        ("s3://key:secret@bucket/camvid", "s3", "s3://bucket/camvid"),
+    ],
+)
+def test_source_says_where_without_secrets(
+    place: str, kind: str, uri: str, manifest: Manifest
+) -> None:
+    dataset: Any = dataset_input(place, manifest, "dev").dataset
+    assert (dataset.source_type, json.loads(dataset.source)) == (kind, {"uri": uri})
