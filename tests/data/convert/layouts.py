@@ -26,7 +26,7 @@ CAMVID = {
 CITYSCAPES = {
     "train": ["aachen_000000_000019", "hamburg_000000_104857", "ulm_000001_000020"],
     "val": ["frankfurt_000000_000294", "munster_000173_000029"],
-    "test": ["berlin_000000_000019"],
+    "test": ["berlin_000000_000019", "munich_000000_000019"],
 }
 VOC = {"train": ["2007_000032", "2008_000003"], "val": ["2007_000033", "2011_003256"]}
 VOC_ADDED = ["2008_000008", "2011_003246"]  # of SBD alone
@@ -435,6 +435,9 @@ LAYOUTS: dict[str, Callable[[Path], Raw]] = {
     "voc aug.txt": _voc_mmseg,
     "voc seed": partial(
         _voc, home="VOCAug/", lists="list/voc/", augmented="train_aug", names=("val",)
+    ),
+    "voc seed, lists beside": partial(
+        _voc, home="VOCAug/", lists="../list/voc/", augmented="train_aug", names=("val",)
     ),
     "voc official": partial(_voc, aug=None),
     "voc colours": partial(_voc, aug=None, official=_VOC_RGB, home="VOC2012/"),

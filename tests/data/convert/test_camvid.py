@@ -26,7 +26,7 @@ def test_only_the_last_two_parts_of_a_listed_path_count(raw: Path) -> None:
 
 def test_lists_under_their_other_name(raw: Path) -> None:
     (raw / "train.txt").unlink()
-    line = "train/0001TP_006720.png trainannot/0001TP_006720.png\r\n\r\n"
+    line = "train\\0001TP_006720.png trainannot\\0001TP_006720.png\r\n\r\n"  # written on Windows
     (raw / "camvid_train_list.txt").write_text(line)
     layout = find_camvid(raw, CAMVID)
     assert [pair.key for pair in layout.pairs if pair.split == "train"] == ["0001TP_006720"]
@@ -126,6 +126,15 @@ def test_palette_of_class_colours_counts_more_than_its_order(tmp_path: Path) -> 
     layout = find_camvid(source, CAMVID)
     data = (source / str(layout.pairs[0].label)).read_bytes()
     assert layout.encoding.train_ids(data).tolist() == [[10, 5]]
+
+
+def test_black_palette_tells_nothing(tmp_path: Path) -> None:
+    source = LAYOUTS["camvid segnet, palette"](tmp_path).source
+    first = find_camvid(source, CAMVID).pairs[0]
+    label = Image.fromarray(np.zeros((2, 2), np.uint8))
+    label.putpalette([0, 0, 0])
+    label.save(source / str(first.label))
+    assert "numbers" in find_camvid(source, CAMVID).encoding.name
 
 
 def test_published_frames() -> None:

@@ -29,12 +29,13 @@ def test_one_raw_label_that_is_missing_is_no_reason_to_read_train_ids(tmp_path: 
 
 @pytest.mark.parametrize("other", ["", "annotations/"])
 def test_stuff_only_pixelmaps_are_refused(other: str, tmp_path: Path) -> None:
-    LAYOUTS["coco_stuff"](tmp_path)
-    maps = tmp_path / other / "stuff_train2017_pixelmaps"
+    source = tmp_path / "coco"  # the name of the folder is looked at, too
+    LAYOUTS["coco_stuff"](source)
+    maps = source / other / "stuff_train2017_pixelmaps"
     maps.parent.mkdir(exist_ok=True)
-    (tmp_path / "stuffthingmaps").rename(maps)
+    (source / "stuffthingmaps").rename(maps)
     with pytest.raises(UserError, match=r"stuffthingmaps/train2017/ \(missing\).*hold stuff only"):
-        find_coco_stuff(tmp_path, COCO_STUFF)
+        find_coco_stuff(source, COCO_STUFF)
 
 
 def test_ten_thousand_edition_is_refused(tmp_path: Path) -> None:
