@@ -84,6 +84,7 @@ def write_set(root: str, dataset: str, shards: Iterator[list[Row]], count: int) 
         classes=known.classes,
         source="rendered",
         encoding="train ids",
+        label_table={},
         tool="afdcd.bench data",
         options={},
         skipped=(),
