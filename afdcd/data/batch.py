@@ -15,10 +15,13 @@ from afdcd.data.transforms import Normalisation, normalised
 
 
 class Batch(NamedTuple):
-    """Attributes:
-    images: RGB, in channels_last order as pictures are decoded; 0 in the padding.
-    labels: train ids; IGNORE in the padding.
-    shown: per image the end of its rows, the first of its columns and their end; all else is padding.
+    """Crops side by side, padded where an image is smaller.
+
+    Attributes:
+        images: RGB, in channels_last order as pictures are decoded; 0 in the padding.
+        labels: train ids; IGNORE in the padding.
+        shown: per image the end of its rows, the first of its columns and their end; all else is
+            padding.
     """
 
     images: UInt8[Tensor, "b 3 h w"]

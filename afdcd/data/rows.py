@@ -133,9 +133,11 @@ class Rows:
 
     def _unreadable(self, index: int, error: Exception) -> UserError:
         file = self._shards[int(self._places["shard"][index])]
+        away = isinstance(error, OSError) and not isinstance(error, FileNotFoundError)
+        remedy = "see to the disk or the store, then run" if away else "prepare the data set"
         return UserError(
             f"{storage.join(self._root, file)}: row {self.key(index)!r} cannot be read: "
-            f"{str(error).splitlines()[0]}; prepare the data set again"
+            f"{str(error).splitlines()[0]}; {remedy} again"
         )
 
 

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -6,6 +8,7 @@ from torchvision.transforms.v2 import functional as torchvision
 
 from afdcd.data import jitter as module
 from afdcd.data.jitter import Jitter, jitter
+from afdcd.search.file import load_space
 
 IMAGE = cv2.resize(np.random.default_rng(0).integers(0, 256, (9, 12, 3), dtype=np.uint8), (60, 40))
 ALL = Jitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1)
@@ -72,3 +75,20 @@ def test_changes_come_in_any_order(monkeypatch: pytest.MonkeyPatch) -> None:
         jitter(IMAGE, np.random.default_rng(seed), ALL)
         orders.add(tuple(order))
     assert len(orders) == 24
+
+
+def test_a_search_may_vary_each_strength(tmp_path: Path) -> None:
+    file = tmp_path / "space.yaml"
+    file.write_text(
+        "data: {dataset: synthetic, root: shards, crop: [64, 64],"
+        " jitter: {brightness: {uniform: [0, 0.5]}, hue: {choice: [0, 0.1]}}}\n"
+        'pair: {student: {head: pspnet, encoder: "timm:lcnet_050"}}\n'
+        "distiller: {method: none}\n"
+        "training: {iterations: 4, validate_every: 2, batch: 4}\n"
+        "study: {trials: 3}\n"
+    )
+    found = {example.data.jitter for example in load_space(str(file), []).examples}
+    assert {j.brightness for j in found} >= {0.0, 0.5}
+    assert {j.hue for j in found} == {0.0, 0.1}
+    prints = {e.fingerprint("digest") for e in load_space(str(file), []).examples}
+    assert len(prints) == len(found)
