@@ -71,7 +71,7 @@ def most_likely(
     in one step, with align_corners=True, and that it pads at the bottom and right, as in training.
 
     Besides 4 x 64 MiB it holds the logits of all passes: at 1024x2048, output stride 8 and 171
-    classes 22 MB for a pass over the whole image, 380 MB for scales 0.5..1.75 with mirror images,
+    classes 22 MB for a pass over the whole image, 390 MB for scales 0.5..1.75 with mirror images,
     and 2.25 times that for windows at a stride of 2/3.
     """
     if inference.single_pass:
