@@ -155,6 +155,8 @@ class _Shown:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._bar is not None:
             self._bar.close()
+        if kind not in (None, KeyboardInterrupt):
+            return  # the error is what there is to say
         kept = f", {self._kept} kept from an earlier run" if self._kept else ""
         print(f"{self._done} images, {self._speed()}{kept}", file=sys.stderr)
         if kind is KeyboardInterrupt:

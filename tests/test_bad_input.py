@@ -272,15 +272,15 @@ def _halved(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
-def _of_version_2(path: Path) -> None:
-    path.write_text(path.read_text().replace('"version": 1', '"version": 2'))
+def _of_version_3(path: Path) -> None:
+    path.write_text(path.read_text().replace('"version": 2', '"version": 3'))
 
 
 DATA = {
     "unprepared": (lambda: shutil.rmtree("data"), "data: no prepared data set here (no manifest"),
     "manifest of another version": (
-        lambda: _of_version_2(Path("data/manifest.json")),
-        "manifest version 2, this afdcd reads 1; prepare the data set again",
+        lambda: _of_version_3(Path("data/manifest.json")),
+        "manifest version 3, this afdcd reads 2; prepare the data set again",
     ),
     "manifest cut short": (
         lambda: _halved(Path("data/manifest.json")),
@@ -406,7 +406,7 @@ USAGE = {
         "prepare synthetic: height: input should be less than or equal to 4096 (got 1000000)",
     ),
     "out": (["prepare", "synthetic", "--out", "p.png"], "p.png/train-00000-of-00001.parquet: c"),
-    "data set": (["prepare", "cityscapes", "--out", "q"], "choose from 'camvid', 'synthetic'"),
+    "data set": (["prepare", "imagenet", "--out", "q"], "invalid choice: 'imagenet' (choose from "),
 }
 
 

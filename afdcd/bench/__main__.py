@@ -15,14 +15,22 @@ EXAMPLE = """examples, from the repository's root:
   python -m afdcd.bench table4 --device cuda --crop 512 1024
   python -m afdcd.bench curve --iterations 60 --out curve.png
   python -m afdcd.bench data
+  python -m afdcd.bench prepare --large 16 --small 400
 """
 
 
 def main(argv: list[str] | None = None) -> int:
     # Here, so that a missing tests/reference is one line.
-    from afdcd.bench import curve, data, loss, step, table4
+    from afdcd.bench import curve, data, loss, prepare, step, table4
 
-    commands = {"loss": loss, "step": step, "table4": table4, "curve": curve, "data": data}
+    commands = {
+        "loss": loss,
+        "step": step,
+        "table4": table4,
+        "curve": curve,
+        "data": data,
+        "prepare": prepare,
+    }
     parser = argparse.ArgumentParser(
         prog="python -m afdcd.bench",
         description="Measure this project and the official formulation of Af-DCD side by side.",

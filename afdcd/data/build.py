@@ -9,6 +9,7 @@ from itertools import pairwise
 from math import ceil
 from pathlib import Path
 
+import cv2
 import numpy as np
 import PIL
 import pyarrow as pa
@@ -169,9 +170,9 @@ class _File:
 
 def _common(dataset: Dataset, layout: Layout, options: BuildOptions) -> list[str]:
     """What decides the bytes of every shard; the encoding with all its tables, not only its name."""
-    versions = f"afdcd {afdcd.__version__}, Pillow {PIL.__version__}, pyarrow {pa.__version__}"
+    versions = [f"{module.__name__} {module.__version__}" for module in (afdcd, PIL, pa, cv2)]
     return [
-        versions,
+        *versions,
         dataset.name,
         layout.name,
         repr(layout.encoding),

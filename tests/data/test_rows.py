@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from afdcd import storage
 from afdcd.config import UserError
 from afdcd.data import rows as rows_module
 from afdcd.data.ahead import fetch_ahead
@@ -17,7 +18,9 @@ from afdcd.data.loader import DataConfig, train_batches
 from afdcd.data.manifest import read_manifest
 from afdcd.data.rows import Rows, open_split
 from afdcd.data.shards import check_shards
-from tests.data.s3 import s3_server, upload
+from tests.stores import s3_server, store
+
+__all__ = ["s3_server", "store"]  # fixtures
 
 
 def test_rows_are_the_raw_pixels_in_listed_order(raw: Path, prepared: str) -> None:
@@ -210,17 +213,14 @@ def test_what_is_missing_or_changed_is_not_asked_for_again(
     assert waited == []
 
 
-def test_batches_from_an_object_store_are_those_from_a_folder(
-    prepared: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_batches_from_an_object_store_are_those_from_a_folder(prepared: str, store: str) -> None:
     place = {"seed": 1, "batch": 4, "rank": 0, "world": 1, "start": 0, "stop": 3}
     config = DataConfig(dataset="camvid", root=prepared, crop=(32, 40))
     expected = list(train_batches(config, prepared, **place))
-    with s3_server(monkeypatch):
-        upload(Path(prepared), "pictures")
-        for workers in (0, 2):
-            changed = config.updated(root="s3://pictures/set", loader_workers=workers)
-            found = list(train_batches(changed, "s3://pictures/set", **place))
-            assert len(found) == len(expected)
-            for ours, theirs in zip(found, expected, strict=True):
-                assert all(map(np.array_equal, ours, theirs))
+    for path in Path(prepared).iterdir():
+        storage.write_bytes(storage.join(store, path.name), path.read_bytes())
+    for workers in (0, 2):
+        found = list(train_batches(config.updated(loader_workers=workers), store, **place))
+        assert len(found) == len(expected)
+        for ours, theirs in zip(found, expected, strict=True):
+            assert all(map(np.array_equal, ours, theirs))
