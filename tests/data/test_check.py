@@ -155,20 +155,21 @@ def test_jpeg_keeps_full_colour_resolution(raw: Path) -> None:
 
 
 def test_max_side_averages_the_image_and_picks_from_the_label(raw: Path) -> None:
-    image = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
-    label = np.kron(np.arange(12).reshape(3, 4), np.ones((8, 8))).astype(np.uint8)
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (24, 33, 3), dtype=np.uint8)
+    label = rng.integers(0, 12, (24, 33), dtype=np.uint8)
     _save(raw, image, "PNG")
     Image.fromarray(label).save(raw / PAIR.label)
-    verdict = _judge(raw, max_side=8)
+    verdict = _judge(raw, max_side=11)
     assert verdict.row is not None
-    assert (verdict.row.height, verdict.row.width) == (6, 8)
+    assert (verdict.row.height, verdict.row.width) == (8, 11)
     stored = decode(verdict.row.image)
     assert stored.format == "PNG"
-    mean = image.reshape(6, 4, 8, 4, 3).mean((1, 3))
+    mean = image.reshape(8, 3, 11, 3, 3).mean((1, 3))
     assert np.abs(np.asarray(stored) - mean).max() <= 1
-    expected = np.where(label == 11, 255, label)[2::4, 2::4]
-    np.testing.assert_array_equal(np.asarray(decode(verdict.row.label)), expected)
-    assert verdict.pixels.sum() == 48
+    centres = np.where(label == 11, 255, label)[1::3, 1::3]
+    np.testing.assert_array_equal(np.asarray(decode(verdict.row.label)), centres)
+    assert verdict.pixels.sum() == 88
 
 
 @pytest.mark.parametrize(("kind", "stored"), [("PNG", "PNG"), ("JPEG", "JPEG"), ("BMP", "PNG")])
