@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,15 +17,14 @@ from PIL import Image
 from afdcd import prepare, storage
 from afdcd.cli import run
 from afdcd.data.catalog import CAMVID as CAMVID_SET
-from afdcd.data.catalog import DATASETS
-from afdcd.data.convert.camvid import find_camvid
-from afdcd.data.convert.pairs import Layout
-from afdcd.data.labels import Numbers
+from afdcd.data.catalog import SPLITS
+from afdcd.data.labels import IGNORE
 from afdcd.data.manifest import is_prepared, read_manifest
 from afdcd.data.rows import open_split
 from afdcd.prepare import main
+from tests.data.convert.layouts import LAYOUTS
 from tests.running import ROOT
-from tests.samples import CAMVID, SAMPLES, needs_samples
+from tests.samples import CAMVID, needs_samples
 from tests.stores import s3_server, store
 
 __all__ = ["s3_server", "store"]  # fixtures
@@ -60,7 +58,7 @@ def test_camvid_then_show(raw: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     for text in (
         f"train 1, val 1, test 1 images, 0.0 MB, digest {digest}",
         "shards    train 1, val 1, test 1",
-        "source    camvid, SegNet folders (no list, no list, no list)",
+        "source    CamVid, SegNet folders (no list, no list, no list), 1/1/1 images",
         "encoding  SegNet numbers, 11 = void",
         "options   jpeg_quality 90",
         "left out  0 unusable files",
@@ -129,26 +127,31 @@ def test_strict_is_status_2_without_traceback(
     assert not is_prepared(str(tmp_path / "out"))
 
 
-def test_coco_stuff_has_three_numbers_of_classes(
-    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each is a data set with a finder of its own, under one command."""
-    for name in ("coco_stuff", "coco_stuff_172", "coco_stuff_182"):
-        numbers = Numbers(name, DATASETS[name].raw_to_train)
-        finder = partial(_with_encoding, numbers)
-        monkeypatch.setitem(prepare.FINDERS, name, finder)
-    for classes, name in (([], ""), (["--classes", "172"], "_172"), (["--classes", "182"], "_182")):
-        root = str(tmp_path / f"out{name}")
-        arguments = ["coco_stuff", "--source", str(raw), "--out", root, "--workers", "1", *classes]
-        assert run(main, arguments) == 0
-        manifest = read_manifest(root, f"coco_stuff{name}")
-        assert manifest.encoding == f"coco_stuff{name}"
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_every_layout_from_the_folder_to_the_rows(name: str, tmp_path: Path) -> None:
+    raw = LAYOUTS[name](tmp_path / "raw")
+    verb, _, classes = raw.dataset.partition("_stuff_")
+    command = [f"{verb}_stuff", "--classes", classes] if classes else [raw.dataset]
+    root = str(tmp_path / "out")
+    arguments = [*command, "--source", str(raw.source), "--out", root, "--workers", "1"]
+    assert run(main, arguments) == 0
+    manifest = read_manifest(root, raw.dataset)
+    assert manifest.skipped == ()
+    for split in SPLITS:
+        expected = {key: ids for (s, key), ids in raw.truth.items() if s == split}
+        assert manifest.rows(split) == len(expected)
+        if not expected:
+            continue
+        for key, image, label in open_split(root, raw.dataset, "official", split):
+            assert image.shape[:2] == label.shape
+            truth = expected.pop(key)
+            np.testing.assert_array_equal(label, IGNORE if truth is None else truth)
+        assert not expected
+
+
+def test_classes_of_coco_stuff_are_an_option_not_commands_of_their_own() -> None:
     with pytest.raises(SystemExit):
-        main(["coco_stuff_172", "--source", str(raw), "--out", "x"])
-
-
-def _with_encoding(encoding: Numbers, source: Path) -> Layout:
-    return replace(find_camvid(source, CAMVID_SET), encoding=encoding)
+        main(["coco_stuff_172", "--source", "raw", "--out", "x"])
 
 
 def test_synthetic_of_a_chosen_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -188,16 +191,6 @@ def test_help_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])
     assert "python -m afdcd.prepare camvid --source" in capsys.readouterr().out
-
-
-@needs_samples
-def test_colour_labels_of_a_real_fixture_are_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    source = SAMPLES / "layout_fixtures_datumaro" / "camvid_dataset"
-    assert run(main, _prepare(source, tmp_path / "out")) == 2
-    lines = capsys.readouterr().err.splitlines()
-    assert sum("RGB label, one number per pixel expected" in line for line in lines) == 4
 
 
 @needs_samples
