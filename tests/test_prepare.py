@@ -17,7 +17,7 @@ from PIL import Image
 from afdcd import prepare, storage
 from afdcd.cli import run
 from afdcd.data.catalog import CAMVID as CAMVID_SET
-from afdcd.data.catalog import SPLITS
+from afdcd.data.catalog import DATASETS, SPLITS, prepare_command
 from afdcd.data.labels import IGNORE
 from afdcd.data.manifest import is_prepared, read_manifest
 from afdcd.data.rows import open_split
@@ -147,6 +147,16 @@ def test_every_layout_from_the_folder_to_the_rows(name: str, tmp_path: Path) -> 
             truth = expected.pop(key)
             np.testing.assert_array_equal(label, IGNORE if truth is None else truth)
         assert not expected
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_command_that_prepares_is_one_that_prepare_understands(name: str) -> None:
+    words = prepare_command(name, "OUT").split()
+    assert words[:3] == ["python", "-m", "afdcd.prepare"]
+    arguments = prepare._parser().parse_args(words[3:])
+    classes = getattr(arguments, "classes", None)
+    assert arguments.command == name.removesuffix(f"_{classes}")
+    assert classes in (None, len(DATASETS[name].classes))
 
 
 def test_classes_of_coco_stuff_are_an_option_not_commands_of_their_own() -> None:

@@ -105,6 +105,14 @@ def dataset_named(name: str) -> Dataset:
     return DATASETS[name]
 
 
+def prepare_command(name: str, out: str) -> str:
+    """What a person types to prepare the data set `name` at `out`."""
+    verb, variant, classes = name.partition("_stuff_")  # coco_stuff_182 is an option of coco_stuff
+    arguments = f"{verb}_stuff --classes {classes}" if variant else name
+    source = "" if name == "synthetic" else " --source RAW"
+    return f"python -m afdcd.prepare {arguments}{source} --out {out}"
+
+
 def _identity(classes: tuple[str, ...], ignored: tuple[int, ...]) -> dict[int, int]:
     return {**{i: i for i in range(len(classes))}, **dict.fromkeys(ignored, IGNORE)}
 

@@ -22,7 +22,7 @@ from afdcd import storage
 from afdcd.config import FrozenConfig, UserError
 from afdcd.data.ahead import fetch_ahead
 from afdcd.data.batch import Batch
-from afdcd.data.catalog import DatasetName, Protocol
+from afdcd.data.catalog import DatasetName, Protocol, prepare_command
 from afdcd.data.jitter import Jitter, jitter
 from afdcd.data.rows import Rows, open_split
 from afdcd.data.shards import Row
@@ -78,7 +78,7 @@ class DataConfig(FrozenConfig):
         if self.root is None and self.dataset != "synthetic":
             raise ValueError(
                 f"data set {self.dataset!r} needs `root`, the folder or URI that "
-                f"`python -m afdcd.prepare {self.dataset} --source RAW --out ROOT` wrote"
+                f"`{prepare_command(self.dataset, 'ROOT')}` wrote"
             )
         if min(self.crop) < 32:
             raise ValueError(

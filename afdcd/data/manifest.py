@@ -15,7 +15,7 @@ from pydantic import JsonValue
 
 from afdcd import storage
 from afdcd.config import FrozenConfig, Source, UserError, validate
-from afdcd.data.catalog import Split
+from afdcd.data.catalog import Split, prepare_command
 
 NAME = "manifest.json"
 INDEX = "index.parquet"
@@ -84,12 +84,8 @@ def read_manifest(root: str, dataset: str | None = None) -> Manifest:
         UserError: not prepared (names the command to run), damaged, or another data set.
     """
     if not is_prepared(root):
-        name = dataset or "DATASET"
-        source = "" if name == "synthetic" else " --source RAW"
-        raise UserError(
-            f"{root}: no prepared data set here (no {NAME}); "
-            f"run `python -m afdcd.prepare {name}{source} --out {root}`"
-        )
+        command = prepare_command(dataset or "DATASET", root)
+        raise UserError(f"{root}: no prepared data set here (no {NAME}); run `{command}`")
     uri = storage.join(root, NAME)
     values = _parse(uri)
     version = values.get("version") if isinstance(values, dict) else None
