@@ -12,7 +12,7 @@ import psutil
 from afdcd.bench.report import table
 from afdcd.bench.scenes import write_set
 from afdcd.data.catalog import DatasetName
-from afdcd.data.images import encode_png
+from afdcd.data.images import encode_label, encode_png
 from afdcd.data.loader import DataConfig, train_batches
 from afdcd.data.rows import open_split
 from afdcd.data.shards import Row
@@ -97,7 +97,7 @@ def _cells(memory: dict[str, int]) -> tuple[str, str]:
 
 def _shards(rows: int, shards: int) -> Iterator[list[Row]]:
     pixels = np.zeros((SIDE, SIDE, 3), dtype=np.uint8)
-    image, label = encode_png(pixels), encode_png(pixels[:, :, 0])
+    image, label = encode_png(pixels), encode_label(pixels[:, :, 0])
     for shard in range(shards):
         numbers = range(shard * rows // shards, (shard + 1) * rows // shards)
         yield [Row(f"{number:012d}", image, label, SIDE, SIDE) for number in numbers]

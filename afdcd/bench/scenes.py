@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from afdcd.data.catalog import DATASETS, DatasetName
-from afdcd.data.images import encode_png
+from afdcd.data.images import encode_label, encode_png
 from afdcd.data.labels import IGNORE
 from afdcd.data.manifest import Manifest, write_index, write_manifest
 from afdcd.data.shards import Row, join_index, write_shard
@@ -64,7 +64,7 @@ def write_pictures(folder: Path, kind: Kind, count: int) -> Pictures:
     values[255] = 255 if 255 in known.raw_to_train else 0  # "unlabeled" of Cityscapes
     rows, files = [], []
     for number, (image, label) in enumerate(_scenes(kind, count)):
-        row = Row(f"a_{number:06d}", _encoded(image, kind), encode_png(label), *kind.size)
+        row = Row(f"a_{number:06d}", _encoded(image, kind), encode_label(label), *kind.size)
         paths = folder / f"{number}.{'jpg' if kind.jpeg else 'png'}", folder / f"{number}_label.png"
         paths[0].write_bytes(row.image)
         paths[1].write_bytes(encode_png(values[label]))

@@ -56,10 +56,10 @@ def to_rgb(image: Image.Image) -> UInt8[np.ndarray, "H W 3"]:
     return np.asarray(image.convert("RGB"))
 
 
-def encode_png(pixels: np.ndarray, level: int = 6) -> bytes:
-    """Lossless; `level` trades time for size."""
+def encode_png(pixels: np.ndarray) -> bytes:
+    """Lossless."""
     stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "PNG", compress_level=level)
+    Image.fromarray(pixels).save(stream, "PNG")
     return stream.getvalue()
 
 

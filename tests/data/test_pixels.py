@@ -76,7 +76,7 @@ def test_pictures_of_any_size_are_those_of_pillow() -> None:
     for size in ((1, 1), (3, 5), (2100, 2050)):
         pixels = np.zeros((*size, 3), dtype=np.uint8)
         pixels[-1, -1] = 1, 2, 3
-        np.testing.assert_array_equal(image_pixels(encode_png(pixels, level=1)), pixels)
+        np.testing.assert_array_equal(image_pixels(encode_png(pixels)), pixels)
 
 
 def test_what_is_no_picture_is_refused() -> None:
