@@ -64,12 +64,12 @@ def encode_png(pixels: np.ndarray) -> bytes:
 
 
 def encode_label(ids: UInt8[np.ndarray, "H W"]) -> bytes:
-    """8-bit PNG without filters at zlib's level 9: labels are runs of one number, which filters only
-    disturb. Decoded in a third of the time of a PNG as Pillow writes it, and a quarter smaller
-    (CamVid); encoding takes twice as long, once.
+    """8-bit PNG without filters: labels are runs of one number, which filters only disturb.
+
+    Beyond zlib's level 7 the last tenth of the size costs five times the time (docs/performance.md).
     """
     parameters = [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE]
-    _, data = cv2.imencode(".png", ids, [*parameters, cv2.IMWRITE_PNG_COMPRESSION, 9])
+    _, data = cv2.imencode(".png", ids, [*parameters, cv2.IMWRITE_PNG_COMPRESSION, 7])
     return data.tobytes()
 
 
