@@ -22,7 +22,7 @@ from tqdm import tqdm
 from afdcd.cli import run
 from afdcd.config import Source, UserError, validate
 from afdcd.data.build import BuildOptions, build
-from afdcd.data.catalog import dataset_named
+from afdcd.data.catalog import DATASETS, dataset_named
 from afdcd.data.convert import FINDERS
 from afdcd.data.manifest import is_prepared
 from afdcd.data.part import Mapper, Part, Progress, Receipt, in_turn
@@ -31,7 +31,7 @@ from afdcd.data.show import show, summary
 from afdcd.data.synthetic import SyntheticConfig, prepare_synthetic
 
 _COCO = "coco_stuff"
-_COCO_CLASSES = {171: _COCO, 172: f"{_COCO}_172", 182: f"{_COCO}_182"}
+_COCO_CLASSES = {len(DATASETS[n].classes): n for n in FINDERS if n.startswith(_COCO)}
 _SECONDS_BETWEEN_LINES = 20.0
 
 

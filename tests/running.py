@@ -90,6 +90,13 @@ def iterations_of(printed: str) -> dict[int, set[int]]:
     return found
 
 
+def assert_each_went_on(before: str, after: str) -> None:
+    """What a trial reported has a checkpoint: a later driver goes on from there."""
+    again = iterations_of(after)
+    for trial, reached in iterations_of(before).items():
+        assert not again.get(trial) or min(again[trial]) > max(reached)
+
+
 def finish(process: subprocess.Popen[str]) -> str:
     """What the process printed to its end, which must be a good one."""
     assert process.stdout is not None

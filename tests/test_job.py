@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from afdcd.data.synthetic import SyntheticConfig, prepare_synthetic
-from tests.running import ROOT, Study, finish, iterations_of, until
+from tests.running import ROOT, Study, assert_each_went_on, finish, until
 
 pytestmark = pytest.mark.timeout(600)
 RAY = str(Path(sys.executable).parent / "ray")
@@ -49,7 +49,7 @@ def test_a_stopped_job_is_killed_in_mlflow_and_goes_on(study: Study, tmp_path: P
     shutil.copytree(ROOT / "afdcd", folder / "afdcd", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(study.space, folder)
     process = _submit(study, folder, "first")
-    before = iterations_of(until(process, "iteration 6/30"))
+    before = until(process, "iteration 6/30")
     subprocess.run([RAY, "job", "stop", "first"], env=study.environment, check=True, timeout=60)
     process.wait(60)
     runs = study.runs()
@@ -57,12 +57,7 @@ def test_a_stopped_job_is_killed_in_mlflow_and_goes_on(study: Study, tmp_path: P
     assert len(states) >= 2  # the study and at least one trial
     assert set(states.values()) == {"KILLED"}
     printed = finish(_submit(study, folder, "second"))
-    again = iterations_of(printed)
-    for (
-        trial,
-        reached,
-    ) in before.items():  # what was reported has a checkpoint: it went on from there
-        assert min(again.get(trial, {31})) > max(reached)
+    assert_each_went_on(before, printed)
     assert {run.info.status for run in study.runs().values()} == {"FINISHED"}
     assert study.client.get_model_version_by_alias("tiny", "champion")
 

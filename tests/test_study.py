@@ -12,7 +12,7 @@ import pytest
 
 from afdcd.data.synthetic import SyntheticConfig, prepare_synthetic
 from afdcd.models.weights import load_network
-from tests.running import Study, finish, iterations_of, kill_tree, until, workers_of
+from tests.running import Study, assert_each_went_on, finish, kill_tree, until, workers_of
 
 pytestmark = pytest.mark.timeout(420)
 
@@ -73,7 +73,7 @@ def _assert_champion_is_the_best(study: Study) -> None:
 def test_a_killed_driver_goes_on_by_the_same_command(study: Study) -> None:
     process = study.start("training.iterations=20")
     try:
-        before = iterations_of(until(process, "iteration 6/20"))
+        before = until(process, "iteration 6/20")
         cluster = psutil.Process(process.pid).children(recursive=True)
         process.kill()
         process.wait()
@@ -85,12 +85,7 @@ def test_a_killed_driver_goes_on_by_the_same_command(study: Study) -> None:
     finally:
         kill_tree(process)
     assert "teacher pspnet-mobilenetv3_small_050 starts" not in printed  # found in the registry
-    again = iterations_of(printed)
-    for (
-        trial,
-        reached,
-    ) in before.items():  # what was reported has a checkpoint: it went on from there
-        assert min(again.get(trial, {21})) > max(reached)
+    assert_each_went_on(before, printed)
     after = {t.number: t for t in _trials(study)}
     assert set(after) == {0, 1}
     assert all(after[n].params == t.params for n, t in trials.items())

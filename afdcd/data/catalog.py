@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from afdcd.config import UserError
-from afdcd.data.labels import IGNORE, RGB
+from afdcd.data.labels import IGNORE, RGB, identity
 from afdcd.data.tables import classes_of, raw_to_train, read_table
 from afdcd.seeds import derive
 
@@ -113,10 +113,6 @@ def prepare_command(name: str, out: str) -> str:
     return f"python -m afdcd.prepare {arguments}{source} --out {out}"
 
 
-def _identity(classes: tuple[str, ...], ignored: tuple[int, ...]) -> dict[int, int]:
-    return {**{i: i for i in range(len(classes))}, **dict.fromkeys(ignored, IGNORE)}
-
-
 def _camvid_held_out(key: str) -> bool:
     """0006R0: 101 of the 367 train frames, all 11 classes, a drive of its own.
 
@@ -140,6 +136,35 @@ def _cityscapes_held_out(key: str) -> bool:
 def _one_in(share: int) -> Callable[[str], bool]:
     """Photographs without a common origin: each is held out or not by a hash of its name."""
     return lambda key: derive(0, "held out", key) % share == 0
+
+
+def _from_table(
+    name: str,
+    *,
+    counts: dict[Split, int],
+    held_out: Callable[[str], bool],
+    ignored: int | None = None,
+    image_size: tuple[int, int] | None = None,
+    unlabelled: tuple[Split, ...] = (),
+) -> Dataset:
+    """A data set whose classes stand in `tables/`; its val reports, as no test labels are public.
+
+    Args:
+        ignored: label value of no class that the table does not list.
+    """
+    table = read_table(name)
+    classes, palette = classes_of(table)
+    return Dataset(
+        name=name,
+        classes=classes,
+        palette=palette,
+        raw_to_train=raw_to_train(table) | ({} if ignored is None else {ignored: IGNORE}),
+        counts=counts,
+        image_size=image_size,
+        held_out=held_out,
+        report="val",
+        unlabelled=unlabelled,
+    )
 
 
 _CAMVID_CLASSES = (
@@ -174,7 +199,7 @@ CAMVID = Dataset(
         (64, 64, 0),
         (0, 128, 192),
     ),
-    raw_to_train=_identity(_CAMVID_CLASSES, ignored=(11, 255)),
+    raw_to_train=identity(len(_CAMVID_CLASSES), 11, 255),
     counts={"train": 367, "val": 101, "test": 233},
     image_size=(360, 480),
     held_out=_camvid_held_out,
@@ -193,66 +218,42 @@ SYNTHETIC = Dataset(
         (0, 0, 142),
         (220, 20, 60),
     ),
-    raw_to_train=_identity(_SYNTHETIC_CLASSES, ignored=(255,)),
+    raw_to_train=identity(len(_SYNTHETIC_CLASSES), 255),
     counts={},
     image_size=None,
     held_out=_synthetic_held_out,
 )
 
-_CITYSCAPES = read_table("cityscapes")
-_CITYSCAPES_CLASSES, _CITYSCAPES_PALETTE = classes_of(_CITYSCAPES)
-CITYSCAPES = Dataset(
-    name="cityscapes",
-    classes=_CITYSCAPES_CLASSES,
-    palette=_CITYSCAPES_PALETTE,
-    raw_to_train=raw_to_train(_CITYSCAPES),
+CITYSCAPES = _from_table(
+    "cityscapes",
     counts={"train": 2975, "val": 500, "test": 1525},
     image_size=(1024, 2048),
     held_out=_cityscapes_held_out,
-    report="val",
     unlabelled=("test",),
 )
 
-_VOC = read_table("voc")
-_VOC_CLASSES, _VOC_PALETTE = classes_of(_VOC)
 # The published test pictures (1456) come from a server that asks for a registration: optional.
-VOC = Dataset(
-    name="voc",
-    classes=_VOC_CLASSES,
-    palette=_VOC_PALETTE,
-    raw_to_train={**raw_to_train(_VOC), IGNORE: IGNORE},
+VOC = _from_table(
+    "voc",
     counts={"train": 10582, "val": 1449},
-    image_size=None,
+    ignored=255,
     held_out=_one_in(10),
-    report="val",
     unlabelled=("test",),
 )
 
-_ADE20K = read_table("ade20k")
-_ADE20K_CLASSES, _ADE20K_PALETTE = classes_of(_ADE20K)
-ADE20K = Dataset(
-    name="ade20k",
-    classes=_ADE20K_CLASSES,
-    palette=_ADE20K_PALETTE,
-    raw_to_train={**raw_to_train(_ADE20K), 0: IGNORE},
+ADE20K = _from_table(
+    "ade20k",
     counts={"train": 20210, "val": 2000},
-    image_size=None,
+    ignored=0,
     held_out=_one_in(10),
-    report="val",
     unlabelled=("test",),
 )
 
-_COCO_STUFF = read_table("coco_stuff")
-_COCO_STUFF_CLASSES, _COCO_STUFF_PALETTE = classes_of(_COCO_STUFF)
-COCO_STUFF = Dataset(
-    name="coco_stuff",
-    classes=_COCO_STUFF_CLASSES,
-    palette=_COCO_STUFF_PALETTE,
-    raw_to_train={**raw_to_train(_COCO_STUFF), 255: IGNORE},
+COCO_STUFF = _from_table(
+    "coco_stuff",
     counts={"train": 118287, "val": 5000},
-    image_size=None,
+    ignored=255,
     held_out=_one_in(24),
-    report="val",
 )
 
 COCO_STUFF_172 = replace(
@@ -263,13 +264,14 @@ COCO_STUFF_172 = replace(
     raw_to_train={**COCO_STUFF.raw_to_train, 255: 171},
 )
 
+_COCO_STUFF_VALUES = read_table("coco_stuff")
 # All 182 values as they are, of which 11 never occur: the convention of OSVAI/Af-DCD@5b086a7.
 COCO_STUFF_182 = replace(
     COCO_STUFF,
     name="coco_stuff_182",
-    classes=tuple(entry.name for entry in _COCO_STUFF),
-    palette=tuple(entry.colour for entry in _COCO_STUFF),
-    raw_to_train={**{value: value for value in range(182)}, 255: IGNORE},
+    classes=tuple(entry.name for entry in _COCO_STUFF_VALUES),
+    palette=tuple(entry.colour for entry in _COCO_STUFF_VALUES),
+    raw_to_train=identity(len(_COCO_STUFF_VALUES), 255),
     absent=frozenset(value for value, train in COCO_STUFF.raw_to_train.items() if train == IGNORE)
     - {255},
 )

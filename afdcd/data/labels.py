@@ -29,6 +29,11 @@ _NUMBERS = ("L", "P", "1", "I;16", "I;16B", "I")
 _STRAY_SHARE = 0.01
 
 
+def identity(classes: int, *ignored: int) -> dict[int, int]:
+    """The table of a file that holds train ids already; `ignored` are its values of no class."""
+    return {**{train: train for train in range(classes)}, **dict.fromkeys(ignored, IGNORE)}
+
+
 class Encoding(Protocol):
     """One edition's way to write labels; `name` is recorded in the manifest."""
 

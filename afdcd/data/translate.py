@@ -9,7 +9,7 @@ from torch import Tensor
 
 from afdcd.config import UserError
 from afdcd.data.catalog import Dataset
-from afdcd.data.labels import IGNORE
+from afdcd.data.labels import IGNORE, identity
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def translation(data: Dataset, known: Dataset) -> Translation:
         UserError: `data` has a class that `known` has not.
     """
     if data.classes == known.classes:
-        return Translation({train: train for train in range(len(data.classes))}, known.absent)
+        return Translation(identity(len(data.classes)), known.absent)
     table = {train: known.raw_to_train.get(raw, IGNORE) for train, raw in data.train_to_raw.items()}
     missing = [
         data.classes[train]

@@ -11,7 +11,7 @@ from afdcd.data.catalog import Dataset, Split
 from afdcd.data.convert.folders import by_key, files_in, first_below, pictures, refusal
 from afdcd.data.convert.pairs import Layout, Pair, counted, in_folder, pair_up, unlabelled
 from afdcd.data.editions import AdeFull
-from afdcd.data.labels import IGNORE, Numbers
+from afdcd.data.labels import IGNORE, Numbers, identity
 from afdcd.data.tables import ade20k_full_indices
 
 _FOLDERS: dict[Split, str] = {"train": "training", "val": "validation"}
@@ -63,7 +63,7 @@ def find_ade20k(source: Path, dataset: Dataset) -> Layout:
 
 
 def _has_splits(source: Path, folder: str) -> bool:
-    return any((source / folder / split).is_dir() for split in _FOLDERS.values())
+    return bool(first_below(source, [f"{folder}/{split}" for split in _FOLDERS.values()]))
 
 
 def _challenge(source: Path, dataset: Dataset, prefix: str, labels: str) -> Layout:
@@ -97,10 +97,11 @@ def _shifted(dataset: Dataset) -> Numbers:
     """Already 0..149 and 255: taking one off again would move every class."""
     classes = len(dataset.classes)
     reason = "classes from 1, the challenge's encoding: name the folder annotations"
-    table = {**{train: train for train in range(classes)}, IGNORE: IGNORE}
     full = "the 847 classes of ade20k_full: take the labels of the challenge edition"
     lookalikes = {classes: reason, **dict.fromkeys(range(classes + 1, 847), full)}
-    return Numbers("ADE20K detectron2, 0..149, 255 = ignored", table, lookalikes)
+    return Numbers(
+        "ADE20K detectron2, 0..149, 255 = ignored", identity(classes, IGNORE), lookalikes
+    )
 
 
 def _full(source: Path, top: str, edition: str) -> Layout | None:

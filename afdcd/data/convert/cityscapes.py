@@ -10,7 +10,7 @@ from afdcd.config import UserError
 from afdcd.data.catalog import SPLITS, Dataset, Split
 from afdcd.data.convert.folders import by_key, files_in, first_below, refusal
 from afdcd.data.convert.pairs import Layout, Pair, counted, pair_up, unlabelled
-from afdcd.data.labels import IGNORE, Numbers
+from afdcd.data.labels import IGNORE, Numbers, identity
 
 _IMAGES = {
     "": "leftImg8bit",
@@ -120,7 +120,7 @@ def _encoding(kind: str, dataset: Dataset) -> Numbers:
         reason = "a labelTrainIds file (labelIds have no 255): use the _labelIds.png"
         return Numbers("Cityscapes labelIds", ids, {**instances, IGNORE: reason})
     if kind == "labelTrainIds":
-        trains = {**{train: train for train in range(len(dataset.classes))}, IGNORE: IGNORE}
+        trains = identity(len(dataset.classes), IGNORE)
         reason = "a labelIds file in place of labelTrainIds: write it with csCreateTrainIdLabelImgs"
         lookalikes = {**instances, **dict.fromkeys(set(ids) - set(trains), reason)}
         return Numbers("Cityscapes labelTrainIds", trains, lookalikes)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from afdcd.config import UserError
 from afdcd.data.catalog import Dataset, Split
-from afdcd.data.convert.folders import folders_in, pictures, refusal
+from afdcd.data.convert.folders import first_below, folders_in, pictures, refusal
 from afdcd.data.convert.pairs import Layout, Pair, counted, in_folder, pair_up
-from afdcd.data.labels import IGNORE, Numbers
+from afdcd.data.labels import IGNORE, Numbers, identity
 
 _FOLDERS: dict[Split, str] = {"train": "train2017", "val": "val2017"}
 _TRAIN_IDS = "_labelTrainIds"
@@ -57,7 +57,7 @@ def find_coco_stuff(source: Path, dataset: Dataset) -> Layout:
 
 
 def _has_splits(source: Path, folder: str) -> bool:
-    return any((source / f"{folder}{split}").is_dir() for split in _FOLDERS.values())
+    return bool(first_below(source, [f"{folder}{split}" for split in _FOLDERS.values()]))
 
 
 def _layout(source: Path, dataset: Dataset, images: str, labels: str) -> Layout:
@@ -111,5 +111,5 @@ def _train_ids(folder: Path, dataset: Dataset) -> Numbers:
             f"{folder}: holds *{_TRAIN_IDS}.png only, 171 classes, and {dataset.name} counts all 182 "
             "raw values: put the PNG of stuffthingmaps_trainval2017.zip beside them"
         )
-    table = {**{train: train for train in range(171)}, IGNORE: dataset.raw_to_train[IGNORE]}
+    table = identity(171) | {IGNORE: dataset.raw_to_train[IGNORE]}
     return Numbers("COCO-Stuff labelTrainIds, 0..170, 255 = unlabeled", table)

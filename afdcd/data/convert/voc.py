@@ -14,7 +14,7 @@ from afdcd.data.convert.folders import first_readable, keys_in, refusal
 from afdcd.data.convert.pairs import Layout, Pair, counted
 from afdcd.data.convert.voc_tree import DEVKITS, LISTS, SBDS, Tree
 from afdcd.data.editions import OrMat
-from afdcd.data.labels import IGNORE, Colours, Encoding, Numbers
+from afdcd.data.labels import IGNORE, Colours, Encoding, Numbers, identity
 
 _AUGMENTED = ("train_aug", "trainaug")
 
@@ -117,7 +117,7 @@ def _encoding(source: Path, dataset: Dataset, pairs: Iterable[Pair]) -> Encoding
         pngs = Colours("VOC class colours", colours)
     if not any(label.endswith(".mat") for label in labels):
         return pngs
-    return OrMat(pngs, Numbers("SBD .mat", {i: i for i in range(len(dataset.classes))}))
+    return OrMat(pngs, Numbers("SBD .mat", identity(len(dataset.classes))))
 
 
 def _luminances(colours: Iterable[tuple[int, int, int]]) -> dict[int, str]:
