@@ -13,10 +13,10 @@ from torch import Tensor
 
 from afdcd.cli import run
 from afdcd.config import Source, UserError, validate
-from afdcd.data.catalog import DATASETS, PROTOCOLS, Dataset, dataset_named
-from afdcd.data.loader import DataConfig, evaluation_images
-from afdcd.data.manifest import read_manifest
-from afdcd.data.translate import Translation, brief, translation
+from afdcd.data.catalog.datasets import DATASETS, PROTOCOLS, Dataset, dataset_named
+from afdcd.data.catalog.translate import Translation, brief, translation
+from afdcd.data.shards.manifest import read_manifest
+from afdcd.data.train.loader import DataConfig, evaluation_images
 from afdcd.models.weights import NetworkCard, load_network
 from afdcd.models.zoo import SegmentationNetwork
 from afdcd.tasks.device import choose_device

@@ -14,7 +14,7 @@ from torch import nn
 from afdcd.cli import run
 from afdcd.config import UserError
 from afdcd.data.images import PictureError, decode, to_rgb
-from afdcd.data.transforms import NORMALISATIONS, Normalisation, normalise
+from afdcd.data.train.transforms import NORMALISATIONS, Normalisation, normalise
 from afdcd.models.weights import NetworkCard, load_network
 from afdcd.tasks.device import choose_device
 from afdcd.tasks.inference import InferenceConfig, predict_labels

@@ -21,14 +21,14 @@ from tqdm import tqdm
 
 from afdcd.cli import run
 from afdcd.config import Source, UserError, validate
-from afdcd.data.build import BuildOptions, build
-from afdcd.data.catalog import DATASETS, dataset_named
-from afdcd.data.convert import FINDERS
-from afdcd.data.manifest import is_prepared
-from afdcd.data.part import Mapper, Part, Progress, Receipt, in_turn
-from afdcd.data.report import Report
-from afdcd.data.show import show, summary
-from afdcd.data.synthetic import SyntheticConfig, prepare_synthetic
+from afdcd.data.catalog.datasets import DATASETS, dataset_named
+from afdcd.data.prepare.build import BuildOptions, build
+from afdcd.data.prepare.part import Mapper, Part, Progress, Receipt, in_turn
+from afdcd.data.prepare.report import Report
+from afdcd.data.raw import FINDERS
+from afdcd.data.shards.manifest import is_prepared
+from afdcd.data.show.summary import show, summary
+from afdcd.data.synthetic.dataset import SyntheticConfig, prepare_synthetic
 
 _COCO = "coco_stuff"
 _COCO_CLASSES = {len(DATASETS[n].classes): n for n in FINDERS if n.startswith(_COCO)}
@@ -177,7 +177,7 @@ def _mapper(workers: int | None) -> Mapper:
         if len(parts) < 2 or several < 2:
             return in_turn(root, parts, progress)
         # Here, so that one process needs no Ray, which takes seconds to import.
-        from afdcd.search.spread import on_ray
+        from afdcd.search.ray_prepare import on_ray
 
         return on_ray(workers)(root, parts, progress)
 

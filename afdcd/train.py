@@ -6,10 +6,10 @@ import sys
 from afdcd import storage
 from afdcd.cli import INTERRUPTED, run
 from afdcd.config import UserError
-from afdcd.search.conduct import run_single
-from afdcd.search.file import load_space
+from afdcd.search.load import load_space
 from afdcd.search.preflight import notes
 from afdcd.search.progress import percent
+from afdcd.search.run_study import run_single
 from afdcd.training.artifacts import STUDENT_FILE
 
 EXAMPLE = """examples:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from afdcd import storage
 from afdcd.cli import INTERRUPTED, run
-from afdcd.search.conduct import PICTURES, Report, run_study
-from afdcd.search.file import SearchSpace, load_space
+from afdcd.search.load import SearchSpace, load_space
 from afdcd.search.preflight import notes
 from afdcd.search.progress import aligned, percent, trials_table
+from afdcd.search.run_study import PICTURES, Report, run_study
 from afdcd.search.winners import no_report
 from afdcd.tracking.server import shown, storage_root, tracking_uri
 

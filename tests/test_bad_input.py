@@ -19,11 +19,11 @@ from safetensors.torch import save_file
 
 from afdcd import evaluate, predict, prepare, train, tune
 from afdcd.cli import run
-from afdcd.data.catalog import SYNTHETIC
-from afdcd.data.synthetic import SyntheticConfig, prepare_synthetic
+from afdcd.data.catalog.datasets import SYNTHETIC
+from afdcd.data.synthetic.dataset import SyntheticConfig, prepare_synthetic
 from afdcd.models.weights import NetworkCard, save_network
 from afdcd.models.zoo import ModelConfig
-from afdcd.search import cluster, conduct
+from afdcd.search import cluster, run_study
 from afdcd.tracking import server
 
 VERBS = {"tune": tune, "train": train, "prepare": prepare, "evaluate": evaluate, "predict": predict}
@@ -86,7 +86,7 @@ def verb(
     home = tmp_path / "home"
     shutil.copytree(workshop, home)
     monkeypatch.chdir(home)
-    monkeypatch.setattr(conduct, "connect", no_cluster)
+    monkeypatch.setattr(run_study, "connect", no_cluster)
     for name in ("MLFLOW_TRACKING_URI", "AFDCD_STUDY_DB", "RAY_ADDRESS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AFDCD_STORAGE", str(home / "runs"))
@@ -362,7 +362,7 @@ def test_a_web_server_that_is_no_mlflow(verb: Verb, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_ray_address_that_does_not_answer(verb: Verb, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conduct, "connect", cluster.connect)
+    monkeypatch.setattr(run_study, "connect", cluster.connect)
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:9")
     _said(verb("tune", "s.yaml"), "RAY_ADDRESS 127.0.0.1:9: no Ray cluster there")
 

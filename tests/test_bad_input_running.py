@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from afdcd.data.rows import open_split
-from afdcd.data.synthetic import SyntheticConfig, prepare_synthetic
+from afdcd.data.shards.rows import open_split
+from afdcd.data.synthetic.dataset import SyntheticConfig, prepare_synthetic
 from afdcd.seeds import derive
 
 SPACE = """

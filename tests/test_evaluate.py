@@ -15,11 +15,18 @@ from torch import Tensor, nn
 
 from afdcd import evaluate
 from afdcd.cli import run
-from afdcd.data.catalog import CAMVID, COCO_STUFF, COCO_STUFF_182, IGNORE, SYNTHETIC, Dataset
-from afdcd.data.loader import DataConfig
-from afdcd.data.rows import open_split
-from afdcd.data.synthetic import SyntheticConfig, prepare_synthetic
-from afdcd.data.transforms import normalise
+from afdcd.data.catalog.datasets import (
+    CAMVID,
+    COCO_STUFF,
+    COCO_STUFF_182,
+    IGNORE,
+    SYNTHETIC,
+    Dataset,
+)
+from afdcd.data.shards.rows import open_split
+from afdcd.data.synthetic.dataset import SyntheticConfig, prepare_synthetic
+from afdcd.data.train.loader import DataConfig
+from afdcd.data.train.transforms import normalise
 from afdcd.models.outputs import SegOutput
 from afdcd.models.weights import NetworkCard, save_network
 from afdcd.models.zoo import ModelConfig

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from afdcd import evaluate
 from afdcd.cli import run
-from afdcd.data.catalog import CITYSCAPES, IGNORE
+from afdcd.data.catalog.datasets import CITYSCAPES, IGNORE
 from afdcd.models.outputs import SegOutput
 from afdcd.models.weights import NetworkCard
 from afdcd.models.zoo import ModelConfig

@@ -16,13 +16,13 @@ from PIL import Image
 
 from afdcd import prepare, storage
 from afdcd.cli import run
-from afdcd.data.catalog import CAMVID as CAMVID_SET
-from afdcd.data.catalog import DATASETS, SPLITS, prepare_command
-from afdcd.data.labels import IGNORE
-from afdcd.data.manifest import is_prepared, read_manifest
-from afdcd.data.rows import open_split
+from afdcd.data.catalog.datasets import CAMVID as CAMVID_SET
+from afdcd.data.catalog.datasets import DATASETS, SPLITS, prepare_command
+from afdcd.data.catalog.labels import IGNORE
+from afdcd.data.shards.manifest import is_prepared, read_manifest
+from afdcd.data.shards.rows import open_split
 from afdcd.prepare import main
-from tests.data.convert.layouts import LAYOUTS
+from tests.data.raw.layouts import LAYOUTS
 from tests.running import ROOT
 from tests.samples import CAMVID, needs_samples
 from tests.stores import s3_server, store

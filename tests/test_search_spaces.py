@@ -6,10 +6,10 @@ import optuna
 import pytest
 
 from afdcd.config import load_yaml, validate
-from afdcd.data.catalog import DATASETS
+from afdcd.data.catalog.datasets import DATASETS
 from afdcd.distillers.afdcd import AfDCDConfig
 from afdcd.distillers.presets import PRESETS
-from afdcd.search.file import load_space
+from afdcd.search.load import load_space
 from afdcd.search.space import parameters_of, suggest
 from afdcd.training.trial import TrialConfig
 

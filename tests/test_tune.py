@@ -6,9 +6,9 @@ import optuna
 import pytest
 
 from afdcd import tune
-from afdcd.search.conduct import Report
-from afdcd.search.file import load_space
-from afdcd.search.measure import Score
+from afdcd.search.load import load_space
+from afdcd.search.run_study import Report
+from afdcd.search.score_networks import Score
 from afdcd.search.winners import Candidate
 from tests.examples import trial
 

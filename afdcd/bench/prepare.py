@@ -16,7 +16,7 @@ from afdcd.bench.preparing import label_of
 from afdcd.bench.report import Report, conditions, heading, table
 from afdcd.config import UserError
 from afdcd.data.images import encode_jpeg, encode_png
-from afdcd.data.synthetic import render
+from afdcd.data.synthetic.dataset import render
 
 _SCENES = 4  # rendering takes seconds at this size: files beyond are these again, by other names
 _TIMES = (1, 2, 4)  # memory must not follow the number of images

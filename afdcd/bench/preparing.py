@@ -13,11 +13,11 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from afdcd.data.build import BuildOptions, build
-from afdcd.data.catalog import SYNTHETIC
-from afdcd.data.convert.pairs import Layout, Pair
-from afdcd.data.labels import Numbers
-from afdcd.data.part import Part, Progress, Receipt, Silent, write_part
+from afdcd.data.catalog.datasets import SYNTHETIC
+from afdcd.data.catalog.labels import Numbers
+from afdcd.data.prepare.build import BuildOptions, build
+from afdcd.data.prepare.part import Part, Progress, Receipt, Silent, write_part
+from afdcd.data.raw.pairs import Layout, Pair
 
 
 def label_of(image: str) -> str:

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from afdcd.distillers.base import PairShapes
-from afdcd.distillers.kept import kept_conv3x3_relu, kept_positions
+from afdcd.distillers.masked_conv import kept_conv3x3_relu, kept_positions
 from afdcd.distillers.reconstruction import ReconstructionConfig
 from afdcd.distillers.winograd import winograd_conv3x3
 from afdcd.losses.reconstruction import centre_mask, keep_mask

@@ -5,12 +5,12 @@ from collections.abc import Iterable
 
 from afdcd import storage
 from afdcd.config import UserError
-from afdcd.data.catalog import DATASETS
-from afdcd.data.manifest import Manifest
-from afdcd.data.rows import open_split
-from afdcd.data.shards import check_sizes
+from afdcd.data.catalog.datasets import DATASETS
+from afdcd.data.shards.manifest import Manifest
+from afdcd.data.shards.parquet import check_sizes
+from afdcd.data.shards.rows import open_split
 from afdcd.models.zoo import ModelConfig
-from afdcd.search.file import SearchSpace, check_shapes, teacher_key
+from afdcd.search.load import SearchSpace, check_shapes, teacher_key
 from afdcd.search.teachers import given_teacher
 from afdcd.search.winners import no_report
 from afdcd.tracking.server import study_database, tracking_uri

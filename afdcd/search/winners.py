@@ -10,13 +10,13 @@ from optuna.trial import FrozenTrial
 from PIL import Image
 
 from afdcd import storage
-from afdcd.data.catalog import DATASETS
-from afdcd.data.loader import DataConfig
-from afdcd.data.rows import open_split
+from afdcd.data.catalog.datasets import DATASETS
+from afdcd.data.shards.rows import open_split
+from afdcd.data.train.loader import DataConfig
 from afdcd.models.weights import NetworkCard
 from afdcd.search.cluster import Cluster
-from afdcd.search.measure import Score, measure
 from afdcd.search.progress import percent
+from afdcd.search.score_networks import Score, measure
 from afdcd.search.teachers import Teacher
 from afdcd.tracking.registry import Version, register
 from afdcd.tracking.runs import Tracker

@@ -16,7 +16,7 @@ from PIL import Image
 
 from afdcd import storage
 from afdcd.config import UserError
-from afdcd.data.catalog import Dataset
+from afdcd.data.catalog.datasets import Dataset
 from afdcd.tasks.pictures import mask
 
 # Trained on more than VOC's own pictures: competition 6.

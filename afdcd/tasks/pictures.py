@@ -11,8 +11,8 @@ from jaxtyping import Float, Integer, UInt8
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from afdcd.data.catalog import IGNORE, RGB, ignored_colour
-from afdcd.data.transforms import Normalisation, normalise
+from afdcd.data.catalog.datasets import IGNORE, RGB, ignored_colour
+from afdcd.data.train.transforms import Normalisation, normalise
 
 Picture: TypeAlias = UInt8[np.ndarray, "H W 3"]
 LabelMap: TypeAlias = Integer[np.ndarray, "H W"]

@@ -5,8 +5,8 @@ import json
 from mlflow.entities import Dataset, DatasetInput, InputTag
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
-from afdcd.data.catalog import SPLITS
-from afdcd.data.manifest import Manifest
+from afdcd.data.catalog.datasets import SPLITS
+from afdcd.data.shards.manifest import Manifest
 from afdcd.tracking.server import shown
 
 DIGEST_LENGTH = 36  # characters, of the digest's column

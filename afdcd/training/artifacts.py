@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 from afdcd import storage
-from afdcd.data.catalog import DATASETS
-from afdcd.data.loader import evaluation_images
-from afdcd.data.manifest import read_manifest
-from afdcd.data.rows import open_split
+from afdcd.data.catalog.datasets import DATASETS
+from afdcd.data.shards.manifest import read_manifest
+from afdcd.data.shards.rows import open_split
+from afdcd.data.train.loader import evaluation_images
 from afdcd.models.complexity import gmacs, parameters
 from afdcd.models.weights import NetworkCard, load_network, save_network
 from afdcd.models.zoo import SegmentationNetwork

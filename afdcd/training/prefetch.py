@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor
 
-from afdcd.data.batch import Batch
-from afdcd.data.transforms import Normalisation
+from afdcd.data.train.batch import Batch
+from afdcd.data.train.transforms import Normalisation
 
 
 def prefetch(

@@ -12,7 +12,7 @@ import torch.distributed as dist
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from afdcd.data.catalog import IGNORE
+from afdcd.data.catalog.datasets import IGNORE
 from afdcd.models.outputs import SegOutput
 from afdcd.models.zoo import SegmentationNetwork
 from afdcd.seeds import derive

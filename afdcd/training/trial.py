@@ -9,7 +9,7 @@ import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from afdcd.config import FrozenConfig, UserError
-from afdcd.data.loader import DataConfig
+from afdcd.data.train.loader import DataConfig
 from afdcd.distillers import DistillerConfig, NoneConfig
 from afdcd.distillers.base import PairShapes
 from afdcd.models.outputs import Tap

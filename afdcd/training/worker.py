@@ -13,8 +13,8 @@ import torch
 import torch.distributed as dist
 
 from afdcd.config import validate
-from afdcd.data.catalog import DATASETS
-from afdcd.data.loader import evaluation_images, train_batches
+from afdcd.data.catalog.datasets import DATASETS
+from afdcd.data.train.loader import evaluation_images, train_batches
 from afdcd.tasks.segmentation import evaluate
 from afdcd.training.artifacts import load_from, save_panel, save_student
 from afdcd.training.checkpoint import Position, load_checkpoint, save_checkpoint

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from afdcd.bench import timing
-from afdcd.bench.curve import verdict
 from afdcd.bench.memory import peak_bytes
 from afdcd.bench.timing import interleaved
+from benchmarks.curve import verdict
 
 CPU = torch.device("cpu")
 FLOATS = 1000

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from afdcd.data.build import BuildOptions, build
-from afdcd.data.catalog import CAMVID
-from afdcd.data.convert.camvid import find_camvid
+from afdcd.data.catalog.datasets import CAMVID
+from afdcd.data.prepare.build import BuildOptions, build
+from afdcd.data.raw.camvid import find_camvid
 
 FRAMES = {
     "train": ["0001TP_006690", "0001TP_006720", "0006R0_f00930", "0006R0_f00960", "0016E5_00390"],

@@ -7,7 +7,7 @@ import pytest
 
 from afdcd import tune
 from afdcd.search import preflight
-from afdcd.search.file import load_space
+from afdcd.search.load import load_space
 
 SPACE = """data: {dataset: synthetic, root: shards, crop: [130, 200]}
 pair:

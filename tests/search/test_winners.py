@@ -12,14 +12,14 @@ import optuna
 import pytest
 
 from afdcd import storage
-from afdcd.data.catalog import COCO_STUFF, SYNTHETIC
-from afdcd.data.loader import DataConfig
-from afdcd.data.synthetic import SyntheticConfig, prepare_synthetic
+from afdcd.data.catalog.datasets import COCO_STUFF, SYNTHETIC
+from afdcd.data.synthetic.dataset import SyntheticConfig, prepare_synthetic
+from afdcd.data.train.loader import DataConfig
 from afdcd.models.weights import NetworkCard, save_network
 from afdcd.models.zoo import ModelConfig
 from afdcd.search import winners
 from afdcd.search.cluster import Cluster
-from afdcd.search.measure import Score
+from afdcd.search.score_networks import Score
 from afdcd.search.winners import Candidate, register_best, save_pictures
 from afdcd.tracking.registry import Version
 from tests.examples import trial

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from afdcd.config import UserError
-from afdcd.data.catalog import DATASETS, VOC
+from afdcd.data.catalog.datasets import DATASETS, VOC
 from afdcd.tasks.export import Exporter
 
 

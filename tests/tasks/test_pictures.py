@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from afdcd.data.catalog import COCO_STUFF, IGNORE, VOC
-from afdcd.data.transforms import NORMALISATIONS, Normalisation, normalise
+from afdcd.data.catalog.datasets import COCO_STUFF, IGNORE, VOC
+from afdcd.data.train.transforms import NORMALISATIONS, Normalisation, normalise
 from afdcd.tasks.pictures import CELL, GAP, MARGIN, PanelRow, denormalise, mask, overlay, panel
 
 PALETTE = ((200, 10, 10), (10, 200, 10), (10, 10, 200))

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from afdcd.data.catalog import IGNORE
+from afdcd.data.catalog.datasets import IGNORE
 from afdcd.models.outputs import SegOutput
 from afdcd.tasks.inference import InferenceConfig, predict_labels
 from afdcd.tasks.segmentation import evaluate, task_terms

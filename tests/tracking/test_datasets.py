@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from mlflow.entities import DatasetInput
 
-from afdcd.data.catalog import SYNTHETIC
-from afdcd.data.manifest import Manifest, read_manifest
-from afdcd.data.synthetic import SyntheticConfig, prepare_synthetic
+from afdcd.data.catalog.datasets import SYNTHETIC
+from afdcd.data.shards.manifest import Manifest, read_manifest
+from afdcd.data.synthetic.dataset import SyntheticConfig, prepare_synthetic
 from afdcd.tracking.datasets import dataset_input
 from afdcd.tracking.runs import Tracker
 from afdcd.training.job import End

@@ -7,7 +7,7 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from afdcd.config import UserError
-from afdcd.data.catalog import SYNTHETIC
+from afdcd.data.catalog.datasets import SYNTHETIC
 from afdcd.models.weights import NetworkCard, load_network, save_network
 from afdcd.models.zoo import ModelConfig
 from afdcd.tracking.registry import Version, fetch, find, register

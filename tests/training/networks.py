@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from afdcd.data.catalog import IGNORE
+from afdcd.data.catalog.datasets import IGNORE
 from afdcd.models.zoo import ModelConfig, SegmentationNetwork
 from afdcd.training.learner import Learner
 from afdcd.training.step import DistillationStep

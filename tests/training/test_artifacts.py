@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 
 from afdcd import storage
-from afdcd.data.catalog import SYNTHETIC
-from afdcd.data.manifest import read_manifest
-from afdcd.data.synthetic import SyntheticConfig, prepare_synthetic
+from afdcd.data.catalog.datasets import SYNTHETIC
+from afdcd.data.shards.manifest import read_manifest
+from afdcd.data.synthetic.dataset import SyntheticConfig, prepare_synthetic
 from afdcd.training.artifacts import PANEL_FILE, STUDENT_FILE, load_from, save_panel, save_student
 from tests.examples import job
 from tests.training.networks import CLASSES

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from afdcd.data.batch import Batch
-from afdcd.data.transforms import normalise
+from afdcd.data.train.batch import Batch
+from afdcd.data.train.transforms import normalise
 from afdcd.training.prefetch import prefetch
 
 CPU = torch.device("cpu")

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from afdcd.data.catalog import IGNORE
+from afdcd.data.catalog.datasets import IGNORE
 from afdcd.training.step import mask_noise, teacher_outputs, valid_pixels
 from tests.training.networks import CPU, batch, build_pair
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from afdcd import storage
-from afdcd.data.synthetic import SyntheticConfig, prepare_synthetic
+from afdcd.data.synthetic.dataset import SyntheticConfig, prepare_synthetic
 from afdcd.models.outputs import SegOutput
 from afdcd.models.weights import NetworkCard, save_network
 from afdcd.training import worker

@@ -1,0 +1,286 @@
+"""From a raw folder to a prepared data set: judge all files, write shards, then the manifest."""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import ceil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import PIL
+import pyarrow as pa
+from pydantic import Field, JsonValue
+
+import afdcd
+from afdcd import storage
+from afdcd.config import FrozenConfig, UserError
+from afdcd.data.catalog.datasets import SPLITS, Dataset, Split
+from afdcd.data.catalog.expected import count_warnings, share_warnings
+from afdcd.data.catalog.labels import Encoding
+from afdcd.data.prepare.part import (
+    RECEIPTS,
+    Mapper,
+    Part,
+    Progress,
+    Receipt,
+    Silent,
+    in_turn,
+    write_parts,
+)
+from afdcd.data.prepare.report import Report
+from afdcd.data.prepare.storing import Storing
+from afdcd.data.raw.pairs import Layout, Pair
+from afdcd.data.shards.manifest import (
+    Manifest,
+    is_prepared,
+    read_manifest,
+    write_index,
+    write_manifest,
+)
+from afdcd.data.shards.parquet import check_sizes, join_index
+
+_SHARD_BYTES = 64 * 2**20
+_LEFT_BEHIND = re.compile(r"(train|val|test)-\d{5}-of-\d{5}\.parquet|\..*\.[0-9a-f]{32}\.tmp")
+
+
+class BuildOptions(FrozenConfig):
+    """Choices of the person who prepares.
+
+    Attributes:
+        jpeg_quality: re-encode images as JPEG 4:4:4; None keeps the bytes as shipped.
+        max_side: longest side in pixels of image and label; larger ones are scaled down.
+        shards: per split; None aims at 64 MiB of raw images each.
+        strict: refuse where a file is unusable or the number of images is not the published one.
+    """
+
+    jpeg_quality: int | None = Field(default=None, ge=1, le=100)
+    max_side: int | None = Field(default=None, ge=16)
+    shards: int | None = Field(default=None, ge=1, le=99_999)
+    strict: bool = False
+
+    @property
+    def storing(self) -> Storing:
+        return Storing(self.jpeg_quality, self.max_side)
+
+    def recorded(self) -> dict[str, JsonValue]:
+        """What decides the shards: `strict` only decides whether there are any."""
+        return {name: value for name, value in self.plain().items() if name != "strict"}
+
+
+def build(
+    root: str,
+    dataset: Dataset,
+    layout: Layout,
+    options: BuildOptions,
+    progress: Progress | None = None,
+    mapper: Mapper = in_turn,
+) -> tuple[Manifest, Report]:
+    """Write `layout` to `root`, going on where an earlier run with equal arguments was stopped.
+
+    Equal files, options and versions give equal bytes, whatever the mapper and the interruptions.
+    Unusable pairs are left out and reported.
+
+    Raises:
+        UserError: `root` holds a data set; train or val has no pair, or a split loses all it has; a
+            key is listed twice; with `strict` any unusable file or a wrong count. No manifest is
+            written then, so nothing can be read as complete.
+    """
+    if is_prepared(root):
+        return _finished(root, dataset, layout, options)
+    counts = count_warnings(dataset, (pair.split for pair in layout.pairs))
+    faults = _repeated(layout.pairs) + _empty(layout) + (counts if options.strict else [])
+    if faults:
+        raise UserError("\n".join(f"{layout.folder}: {fault}" for fault in faults))
+    parts = plan(dataset, layout, options)
+    receipts = write_parts(root, parts, mapper, progress or Silent())
+    pixels = _pixels(dataset, receipts)
+    rows = {s: sum(r.shard.rows for r in receipts if r.shard.split == s) for s in SPLITS}
+    report = Report(
+        root=root,
+        folder=layout.folder,
+        images=len(layout.pairs),
+        offences=tuple(offence for receipt in receipts for offence in receipt.offences),
+        remarks=_remarks(receipts),
+        warnings=(*counts, *_unlisted(layout), *share_warnings(dataset, pixels, rows)),
+    )
+    report.write()
+    _refuse(report, layout, rows, options)
+    manifest = Manifest(
+        dataset=dataset.name,
+        classes=dataset.classes,
+        source=layout.name,
+        encoding=layout.encoding.name,
+        label_table=_table(layout.encoding),
+        tool=afdcd.__version__,
+        options=options.recorded(),
+        skipped=report.offences,
+        pixels=pixels,
+        shards=tuple(receipt.shard for receipt in receipts),
+        index_sha256=write_index(root, join_index([receipt.lines for receipt in receipts])),
+    )
+    check_sizes(root, manifest)  # shards written by another machine must be seen from here
+    write_manifest(root, manifest)
+    _sweep(root, manifest)
+    return manifest, report
+
+
+def plan(dataset: Dataset, layout: Layout, options: BuildOptions) -> list[Part]:
+    """The shards to write: contiguous runs of each split's pairs, in the layout's order."""
+    return [
+        part
+        for split in SPLITS
+        for part in _cut(
+            split, [p for p in layout.pairs if p.split == split], dataset, layout, options
+        )
+    ]
+
+
+def _cut(
+    split: Split, pairs: Sequence[Pair], dataset: Dataset, layout: Layout, options: BuildOptions
+) -> list[Part]:
+    """Parts whose numbers of pairs differ by one at most; none empty."""
+    if not pairs:
+        return []
+    files = [[_File.of(layout.folder, name) for name in (p.image, p.label)] for p in pairs]
+    wanted = options.shards or ceil(sum(image.size for image, _ in files) / _SHARD_BYTES)
+    count = max(1, min(wanted, len(pairs)))
+    bounds = [index * len(pairs) // count for index in range(count + 1)]
+    common = _common(dataset, layout, options)
+    return [
+        Part(
+            split=split,
+            index=index,
+            count=count,
+            folder=layout.folder.absolute(),
+            pairs=tuple(pairs[start:stop]),
+            sizes=tuple(image.size + label.size for image, label in files[start:stop]),
+            dataset=dataset,
+            encoding=layout.encoding,
+            storing=options.storing,
+            plan=_digest([common, pairs[start:stop], files[start:stop]]),
+        )
+        for index, (start, stop) in enumerate(pairwise(bounds))
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """What tells that a file changed, without reading it."""
+
+    size: int
+    time: int
+
+    @classmethod
+    def of(cls, folder: Path, name: str | None) -> "_File":
+        try:
+            found = (folder / name).stat() if name else None
+        except OSError:
+            found = None  # judging will say so
+        return cls(found.st_size, found.st_mtime_ns) if found else cls(0, 0)
+
+
+def _common(dataset: Dataset, layout: Layout, options: BuildOptions) -> list[str]:
+    """What decides the bytes of every shard; the encoding with all its tables, not only its name."""
+    versions = [f"{module.__name__} {module.__version__}" for module in (afdcd, PIL, pa, cv2)]
+    return [
+        *versions,
+        dataset.name,
+        layout.name,
+        repr(layout.encoding),
+        repr(options.storing),
+    ]
+
+
+def _digest(parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def _pixels(dataset: Dataset, receipts: Sequence[Receipt]) -> dict[Split, tuple[int, ...]]:
+    pixels = {split: np.zeros(len(dataset.classes) + 1, dtype=np.int64) for split in SPLITS}
+    for receipt in receipts:
+        pixels[receipt.shard.split] += np.array(receipt.pixels)
+    return {split: tuple(counts.tolist()) for split, counts in pixels.items()}
+
+
+def _remarks(receipts: Sequence[Receipt]) -> tuple[str, ...]:
+    found: dict[str, tuple[int, str]] = {}
+    for receipt in receipts:
+        for remark, (count, example) in receipt.remarks.items():
+            before, first = found.get(remark, (0, example))
+            found[remark] = (before + count, first)
+    return tuple(
+        f"{count} images: {remark}, e.g. {example}"
+        for remark, (count, example) in sorted(found.items())
+    )
+
+
+def _table(encoding: Encoding) -> dict[str, int]:
+    """Value or colour in a label file -> train id, of encodings that are one table."""
+    table = getattr(encoding, "table", {})
+    return {
+        " ".join(map(str, raw)) if isinstance(raw, tuple) else str(raw): train
+        for raw, train in table.items()
+    }
+
+
+def _unlisted(layout: Layout) -> list[str]:
+    count = len(layout.unlisted)
+    if not count:
+        return []
+    return [f"{count} files are on no list and were left out, e.g. {layout.unlisted[0]}"]
+
+
+def _repeated(pairs: Sequence[Pair]) -> list[str]:
+    """Keys must be unique over all splits: a frame in two of them would leak into the report."""
+    counts = Counter(pair.key for pair in pairs)
+    return [
+        f"{pair.image}: {pair.key} is listed {counts[pair.key]} times: keep one"
+        for pair in pairs
+        if counts[pair.key] > 1
+    ]
+
+
+def _empty(layout: Layout) -> list[str]:
+    present = {pair.split for pair in layout.pairs}
+    return [
+        f"no pair for {split}: nothing could be trained or selected on it; fetch the whole data set"
+        for split in SPLITS[:2]
+        if split not in present
+    ]
+
+
+def _refuse(report: Report, layout: Layout, rows: dict[Split, int], options: BuildOptions) -> None:
+    present = {pair.split for pair in layout.pairs}
+    lost = [split for split in SPLITS if split in present and not rows[split]]
+    if not lost and not (options.strict and report.offences):
+        return
+    faults = [f"{split} loses all its images" for split in lost]
+    summary = f"{len(report.offences)} unusable files, nothing prepared"
+    remedy = "mend them" if lost else "mend them, or leave --strict away to go on without them"
+    raise UserError("\n".join([*report.brief(), f"{'; '.join([*faults, summary])}: {remedy}"]))
+
+
+def _finished(
+    root: str, dataset: Dataset, layout: Layout, options: BuildOptions
+) -> tuple[Manifest, Report]:
+    """A run that was stopped between its manifest and its last tidying is done; tidy up."""
+    manifest = read_manifest(root)
+    made = (manifest.dataset, manifest.source, manifest.options)
+    asked = (dataset.name, layout.name, options.recorded())
+    if made != asked or not storage.names(storage.join(root, RECEIPTS)):
+        raise UserError(f"{root}: holds a prepared data set; remove it or choose another")
+    _sweep(root, manifest)
+    return manifest, Report(root, layout.folder, len(layout.pairs), manifest.skipped)
+
+
+def _sweep(root: str, manifest: Manifest) -> None:
+    """Remove what earlier runs left: shards of another cut, files cut short, at last the receipts."""
+    kept = {shard.file for shard in manifest.shards}
+    for name in storage.names(root):
+        if _LEFT_BEHIND.fullmatch(name) and name not in kept:
+            storage.remove(storage.join(root, name))
+    storage.remove_folder(storage.join(root, RECEIPTS))

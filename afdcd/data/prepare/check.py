@@ -1,0 +1,136 @@
+"""Judging a raw picture and its label: every file is decoded once, none is trusted."""
+
+import re
+import struct
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from PIL import Image
+
+from afdcd.data.catalog.datasets import Dataset
+from afdcd.data.catalog.labels import IGNORE, Encoding
+from afdcd.data.images import PictureError, decode, encode_label
+from afdcd.data.prepare.storing import Storing
+from afdcd.data.raw.pairs import Pair
+from afdcd.data.shards.manifest import class_pixels
+from afdcd.data.shards.parquet import Row
+
+T = TypeVar("T")
+
+_ORIENTATION = 274  # EXIF: 2..8 mirror and rotate, of which 5..8 swap the sides
+_AS_SHIPPED = Storing()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Either a row, or what is wrong: `file: reason: remedy`, one line per file.
+
+    `remarks` are oddities that the reader copes with and a person may want to know of.
+    """
+
+    row: Row | None
+    pixels: np.ndarray
+    offences: tuple[str, ...]
+    remarks: tuple[str, ...]
+
+
+def judge(
+    folder: Path, pair: Pair, dataset: Dataset, encoding: Encoding, storing: Storing = _AS_SHIPPED
+) -> Verdict:
+    """Decode both files, map the label to train ids, and encode the row.
+
+    The image keeps its bytes, whatever its mode, unless `storing` asks for others. Where labels are
+    withheld, all pixels are IGNORE.
+    """
+    with warnings.catch_warnings(record=True) as noise:
+        warnings.simplefilter("always")
+        verdict = _judge(folder, pair, dataset, encoding, storing)
+    said = {f"Pillow warns: {_gist(str(warning.message))}" for warning in noise}
+    return Verdict(verdict.row, verdict.pixels, verdict.offences, (*verdict.remarks, *sorted(said)))
+
+
+def _judge(
+    folder: Path, pair: Pair, dataset: Dataset, encoding: Encoding, storing: Storing
+) -> Verdict:
+    offences: list[str] = []
+    ids = None
+    data, image = _read(folder, pair.image, _picture, offences) or (b"", None)
+    if pair.label is not None:
+        ids = _read(folder, pair.label, encoding.train_ids, offences)
+    elif image:
+        ids = np.full((image.height, image.width), IGNORE, np.uint8)
+    turn = _orientation(image) if image else 1
+    if image and ids is not None and (image.height, image.width) != ids.shape:
+        offences.append(_mismatch(pair, image, ids, turn))
+    if offences or image is None or ids is None:
+        return Verdict(None, np.zeros(len(dataset.classes) + 1, np.int64), tuple(offences), ())
+    ids = storing.label(ids)
+    row = Row(pair.key, storing.image(data, image), encode_label(ids), *ids.shape)
+    remarks = _remarks(image, turn, dataset)
+    return Verdict(row, class_pixels(ids, len(dataset.classes)), (), remarks)
+
+
+def _picture(data: bytes) -> tuple[bytes, Image.Image]:
+    return data, decode(data)
+
+
+def _read(
+    folder: Path, name: str, understand: Callable[[bytes], T], offences: list[str]
+) -> T | None:
+    try:
+        return understand((folder / name).read_bytes())
+    except FileNotFoundError:
+        offences.append(f"{name}: missing file: fetch it, or take it off the list")
+    except OSError as error:
+        offences.append(f"{name}: cannot be opened ({error.strerror}): check its permissions")
+    except PictureError as reason:
+        offences.append(f"{name}: {reason}")
+    return None
+
+
+def _orientation(image: Image.Image) -> int:
+    """How a viewer would turn the picture; 1 is not at all."""
+    try:
+        turn = image.getexif().get(_ORIENTATION, 1)
+    except (OSError, SyntaxError, ValueError, struct.error):
+        return 1  # damaged metadata; the pixels are whole
+    return turn if turn in range(2, 9) else 1
+
+
+def _mismatch(pair: Pair, image: Image.Image, ids: np.ndarray, turn: int) -> str:
+    label = f"{ids.shape[1]}x{ids.shape[0]}"
+    if turn >= 5 and ids.shape == (image.width, image.height):
+        return (
+            f"{pair.image}: {_size(image)} pixels stored with EXIF orientation {turn}, its label "
+            f"{label} fits only the turned picture: turn its pixels for good (exiftran -ai), for "
+            "EXIF is never applied"
+        )
+    return (
+        f"{pair.label}: {label} pixels, its image {_size(image)}: "
+        "use labels and images of one edition"
+    )
+
+
+def _remarks(image: Image.Image, turn: int, dataset: Dataset) -> tuple[str, ...]:
+    remarks = [] if image.mode == "RGB" else [f"stored as {image.mode}, read as RGB"]
+    if dataset.image_size not in (None, (image.height, image.width)):
+        height, width = dataset.image_size or (0, 0)
+        remarks.append(f"{_size(image)} pixels, published {width}x{height}")
+    if turn != 1:
+        remarks.append(f"EXIF orientation {turn} not applied: labels follow the stored pixels")
+    if image.info.get("icc_profile"):
+        remarks.append("ICC profile not applied")
+    return tuple(remarks)
+
+
+def _gist(message: str) -> str:
+    """What messages of one kind have in common: their first sentence, without its numbers."""
+    return re.sub(r"\d+", "N", message.split(". ")[0].split("\n")[0])
+
+
+def _size(image: Image.Image) -> str:
+    return f"{image.width}x{image.height}"

@@ -1,0 +1,75 @@
+"""A prepared data set for a person: its figures as text, its labels and class shares as pictures."""
+
+import io
+from collections.abc import Sequence
+
+from afdcd import storage
+from afdcd.data.catalog.datasets import SPLITS, Dataset, dataset_named
+from afdcd.data.shards.manifest import Manifest, read_index, read_manifest
+from afdcd.data.shards.parquet import check_shards
+from afdcd.data.show.histogram import histogram
+from afdcd.data.show.sheet import contact_sheet
+
+_SHOWN = 20
+
+
+def show(root: str, folder: str) -> str:
+    """Compare all files with their sha256, write two pictures to `folder`, return the text.
+
+    Raises:
+        UserError: not prepared, damaged, or the pictures cannot be written.
+    """
+    manifest = read_manifest(root)
+    dataset = dataset_named(manifest.dataset)
+    check_shards(root, manifest)
+    read_index(root, manifest)
+    stream = io.BytesIO()
+    contact_sheet(root, manifest, dataset).save(stream, "PNG")
+    pictures = {"histogram": histogram(manifest, dataset), "sheet": stream.getvalue()}
+    uris = [storage.join(folder, f"{dataset.name}-{kind}.png") for kind in pictures]
+    for uri, data in zip(uris, pictures.values(), strict=True):
+        storage.write_bytes(uri, data)
+    verified = f"sha256    all {len(manifest.shards)} shards and the index are as written"
+    return "\n".join(
+        [describe(root, manifest), verified, "", *_table(manifest, dataset), "", *uris]
+    )
+
+
+def summary(root: str, manifest: Manifest) -> str:
+    """One line."""
+    size = sum(shard.size for shard in manifest.shards) / 1e6
+    counts = ", ".join(f"{split} {manifest.rows(split)}" for split in SPLITS)
+    return f"{root}: {manifest.dataset}, {counts} images, {size:.1f} MB, digest {manifest.digest}"
+
+
+def describe(root: str, manifest: Manifest) -> str:
+    """What was prepared, from what, and how."""
+    options = ", ".join(f"{k} {v}" for k, v in manifest.options.items() if v is not None)
+    shards = ", ".join(
+        f"{split} {sum(shard.split == split for shard in manifest.shards)}" for split in SPLITS
+    )
+    lines = [
+        summary(root, manifest),
+        f"shards    {shards}",
+        f"source    {manifest.source}",
+        f"encoding  {manifest.encoding}",
+        f"options   {options or 'none: images as shipped'}",
+        f"tool      afdcd {manifest.tool}",
+        f"left out  {len(manifest.skipped)} unusable files",
+    ]
+    more = len(manifest.skipped) - _SHOWN
+    lines += [f"          {offence}" for offence in manifest.skipped[:_SHOWN]]
+    return "\n".join([*lines, *([f"          and {more} more"] if more > 0 else [])])
+
+
+def _table(manifest: Manifest, dataset: Dataset) -> Sequence[str]:
+    """Share of pixels per class and split, in per cent of all pixels."""
+    splits = [split for split in SPLITS if manifest.rows(split)]
+    names = (*dataset.classes, "(ignored)")
+    width = max(map(len, names)) + 2
+    lines = [f"{'% of pixels':{width}}" + "".join(f"{split:>9}" for split in splits)]
+    for index, name in enumerate(names):
+        counts = (manifest.pixels[split] for split in splits)
+        shares = (100 * count[index] / max(1, sum(count)) for count in counts)
+        lines.append(f"{name:{width}}" + "".join(f"{share:9.3f}" for share in shares))
+    return lines

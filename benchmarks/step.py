@@ -1,0 +1,205 @@
+"""`step`: images per second and peak memory of a whole training step on random images."""
+
+import argparse
+import copy
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from afdcd.bench.command import main_of
+from afdcd.bench.report import (
+    OURS,
+    Report,
+    conditions,
+    heading,
+    megabytes,
+    ratio,
+    seconds,
+    table,
+    times,
+)
+from afdcd.bench.timing import Timing
+from afdcd.cli import run
+from afdcd.models.zoo import SegmentationNetwork
+from afdcd.training.step import mask_noise
+from afdcd.training.trial import TrialConfig
+from benchmarks.official import numerics, trainer_like
+from benchmarks.pairs import (
+    ITERATIONS,
+    PAPER_BATCH,
+    Contest,
+    Measured,
+    new_learner,
+    our_dtype,
+    random_batch,
+    random_teacher,
+    trial_of,
+)
+from benchmarks.pairs import add_arguments as add_pair_arguments
+from benchmarks.profile import kernels, phases
+
+SMALL_BATCH = 2  # what the authors gave each of eight GPUs
+HEADER = (
+    "side",
+    "step",
+    "dtype",
+    "ms/step: median (shortest-longest)",
+    "images/s",
+    f"hours for {ITERATIONS // 1000}k x {PAPER_BATCH}",
+    "peak MiB",
+    f"peak MiB, {SMALL_BATCH} images",
+)
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side's step: `timing` or a peak (bytes) is None where it does not fit in memory."""
+
+    name: str
+    shape: str
+    dtype: str
+    batch: int
+    timing: Timing | None
+    peak: int | None
+    small_peak: int | None
+
+    @property
+    def images_per_second(self) -> float | None:
+        return self.batch / self.timing.median if self.timing else None
+
+    @property
+    def hours(self) -> float | None:
+        rate = self.images_per_second
+        return ITERATIONS * PAPER_BATCH / rate / 3600 if rate else None
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        return (
+            self.name,
+            self.shape,
+            self.dtype,
+            seconds(self.timing),
+            _number(self.images_per_second),
+            _number(self.hours),
+            megabytes(self.peak),
+            megabytes(self.small_peak),
+        )
+
+    def plain(self) -> dict[str, Any]:
+        return {
+            "shape": self.shape,
+            "dtype": self.dtype,
+            "seconds": self.timing.plain() if self.timing else None,
+            "images_per_second": self.images_per_second,
+            "hours": self.hours,
+            "peak_bytes": self.peak,
+            "peak_bytes_2_images": self.small_peak,
+        }
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_pair_arguments(parser, crop="128 256, GPU 512 1024")
+    parser.add_argument(
+        "--profile", action="store_true", help="also the phases and the top kernels of our step"
+    )
+
+
+def measure(args: argparse.Namespace, device: torch.device) -> Report:
+    args.crop = args.crop or ([512, 1024] if device.type == "cuda" else [128, 256])
+    config = trial_of(args, device)
+    teacher = random_teacher(config, device)
+    contest = Contest(config, teacher, device)
+    measured = contest.run(args.repeats)
+    small = _small_peaks(contest, measured)
+    ours, official = (_side(side, contest, measured[side], small[side]) for side in measured)
+    agreement = _agreement(_eager(config), teacher, device)
+    found = conditions(device)
+    values = {
+        "command": "step",
+        "pair": config.pair.label,
+        "speedup": ratio(ours.images_per_second, official.images_per_second),
+        "peak_memory_ratio": ratio(ours.peak, official.peak),
+        "peak_memory_ratio_2_images": ratio(ours.small_peak, official.small_peak),
+        "sides": {side.name: side.plain() for side in (ours, official)},
+        "agreement": agreement,
+        "finite": contest.finite(),
+        **found,
+    }
+    text = [
+        heading(f"Training step of {config.pair.label}, ours and official", found),
+        table(HEADER, [ours.cells, official.cells]),
+        f"ours is {times(values['speedup'])} as fast with {times(values['peak_memory_ratio'])} "
+        f"the memory ({times(values['peak_memory_ratio_2_images'])} at {SMALL_BATCH} images)\n"
+        "relative difference of the terms of one step, dropout off: "
+        + ", ".join(f"{name} {error:.1e}" for name, error in agreement.items()),
+    ]
+    if not values["finite"]:
+        text.append("WARNING: a term was not finite; from there on our step updated nothing")
+    if args.profile and ours.timing:
+        values["phases"] = phases(contest)
+        text += [_phase_table(values["phases"]), kernels(contest)]
+    return Report("\n\n".join(text), values)
+
+
+def _small_peaks(contest: Contest, measured: dict[str, Measured]) -> dict[str, int | None]:
+    if contest.images == SMALL_BATCH:
+        return {side: result.peak for side, result in measured.items()}
+    eager = _eager(contest.config)
+    small = Contest(eager, contest.teacher, contest.device, images=SMALL_BATCH)
+    return {side: small.peak(side) for side in measured}
+
+
+def _eager(config: TrialConfig) -> TrialConfig:
+    """Compiling takes minutes, too long for one step of another size."""
+    return config.updated(training=config.training.updated(compile="off"))
+
+
+def _side(name: str, contest: Contest, measured: Measured, small_peak: int | None) -> Side:
+    height, width = contest.config.data.crop
+    return Side(
+        name,
+        f"{contest.images}x3x{height}x{width}",
+        our_dtype(contest.config, contest.device) if name == OURS else "float32",
+        contest.images,
+        measured.timing,
+        measured.peak,
+        small_peak,
+    )
+
+
+def _agreement(
+    config: TrialConfig, teacher: SegmentationNetwork, device: torch.device
+) -> dict[str, float]:
+    """Of each term of the first step from equal weights with equal masks, without dropout."""
+    images, labels = random_batch(config, SMALL_BATCH, device)
+    learner = new_learner(config, teacher, device)
+    trainer = trainer_like(learner, config, copy.deepcopy(teacher), device)
+    for module in (*learner.step.modules(), *trainer.student.modules()):
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    learner.iterate(0, images, labels)
+    ((_, ours),) = learner.drain()
+    with torch.no_grad():
+        height, width = trainer.teacher(images[:1]).logits.shape[-2:]
+    shape = (SMALL_BATCH, height, width)
+    uniform = mask_noise(shape, config.training.seed, 0, 0, 1, device)
+    with numerics(tf32=False):
+        official = trainer.iterate(0, images, labels, uniform)
+    return {name: abs(ours[name] / value - 1) for name, value in official.items()}
+
+
+def _phase_table(found: dict[str, float]) -> str:
+    total = sum(found.values())
+    rows = [(name, f"{s * 1e3:.1f}", f"{100 * s / total:.0f}") for name, s in found.items()]
+    return table(("phase of our step", "ms", "%"), rows)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
+
+
+if __name__ == "__main__":
+    sys.exit(run(main_of(sys.modules[__name__])))

@@ -1,0 +1,165 @@
+"""`python -m benchmarks.NAME`: each command on small sizes, what its JSON says, what it refuses."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from afdcd.config import UserError
+from afdcd.data.synthetic.dataset import SyntheticConfig, prepare_synthetic
+from benchmarks.table4 import DESIGNS, distance_flops
+from tests.benchmarks.running import main
+from tests.running import ROOT
+
+SMALL_LOSS = ["--channels", "16", "--student-channels", "8", "--map", "16", "32", "--groups", "4"]
+SMALL_PAIR = [
+    *["--teacher", "timm:mobilenetv3_small_050", "--student", "timm:lcnet_050"],
+    *["--head", "pspnet", "--groups", "2", "--crop", "128", "128", "--repeats", "1"],
+]
+SHORT_CURVE = ["--seeds", "2", "--iterations", "2", "--batch", "2", "--crop", "64", "64"]
+CONDITIONS = {"device", "device_name", "torch", "threads", "memory"}
+SIDES = ("ours", "official")
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> str:
+    root = str(tmp_path_factory.mktemp("scenes"))
+    prepare_synthetic(root, SyntheticConfig(height=64, width=80, train=30, val=1, test=1))
+    return root
+
+
+def test_loss_agrees_and_says_how_fast_and_large(capsys: pytest.CaptureFixture[str]) -> None:
+    text, values = _bench(capsys, "loss", *SMALL_LOSS, "--repeats", "2")
+    assert all(error < 1e-4 for error in values["agreement"]["float32"].values())
+    assert values["agreement"]["float32"].keys() == {"projector", "contrast 4*", "whole loss"}
+    for key in ("projector_speedup", "contrast_speedup", "loss_speedup", "peak_memory_ratio"):
+        assert values[key] > 0
+    for side in SIDES:
+        assert values["contrast_patch16"][side]["memory_over_4*"] > 1
+        assert values["contrast_patch16"][side]["time_over_4*"] > 0
+    measured = {(row["what"], row["side"], row["algorithm"]) for row in values["rows"]}
+    assert {("projector", "ours, kept", "kept"), ("whole loss", "official", None)} <= measured
+    for row in values["rows"]:
+        assert row.keys() >= CONDITIONS | {"shape", "dtype", "seconds", "peak_bytes"}
+        assert row["shape"] == "1x16x16x32"
+    assert "peak MiB" in text
+
+
+def test_loss_in_bf16_is_compared_in_fp32_too(capsys: pytest.CaptureFixture[str]) -> None:
+    _, values = _bench(capsys, "loss", *SMALL_LOSS, "--repeats", "1", "--dtype", "bf16")
+    exact, rounded = (values["agreement"][dtype] for dtype in ("float32", "bfloat16"))
+    assert exact["whole loss"] < 1e-4 < rounded["whole loss"] < 0.3
+    assert {row["dtype"] for row in values["rows"] if row["side"] == "ours"} == {"bfloat16"}
+
+
+def test_step_agrees_and_says_where_its_time_goes(capsys: pytest.CaptureFixture[str]) -> None:
+    text, values = _bench(capsys, "step", *SMALL_PAIR, "--batch", "3", "--profile")
+    assert values["agreement"].keys() == {"task", "aux", "kd", "fd", "contrast"}
+    assert all(error < 1e-4 for error in values["agreement"].values())
+    for side in SIDES:
+        found = values["sides"][side]
+        assert found["hours"] == pytest.approx(40_000 * 16 / found["images_per_second"] / 3600)
+        assert found["peak_bytes"] > found["peak_bytes_2_images"] > 0
+    assert set(values["phases"]) > {"teacher", "distiller forward", "optimizer"}
+    assert all(seconds > 0 for seconds in values["phases"].values())
+    assert values["finite"]
+    assert "aten::" in text
+
+
+def test_table4_goes_on_where_a_side_does_not_fit(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.table4.available_bytes", lambda: 4_000_000)
+    text, values = _bench(capsys, "table4", *SMALL_PAIR)
+    rows = {row["patch"]: row for row in values["rows"]}
+    assert list(rows) == ["no patch", "16", "4", "2", "4*"]
+    assert rows["no patch"]["sides"] == {}
+    assert rows["16"]["sides"]["official"]["peak_bytes"] is None
+    measured = [row["sides"][s] for row in values["rows"][1:] for s in SIDES]
+    assert [side["hours"] is not None for side in measured] == [True, False, *[True] * 6]
+    assert rows["4"]["gflop"] == pytest.approx(3 * 16 * 16 * 16 * 2 * 288 / 1e9)
+    assert "does not fit" in text
+    assert "65 times the printed 6.2e-3" in text
+
+
+def test_counts_are_the_papers_but_for_the_pooled_one() -> None:
+    gflop = {
+        d.name: distance_flops((64, 64), d.pool, d.patch, groups=16, channels=2048) / 1e9
+        for d in DESIGNS
+    }
+    for design in DESIGNS[:-1]:
+        assert gflop[design.name] == pytest.approx(design.paper, rel=0.035), design.name
+    assert gflop["4*"] == pytest.approx(0.4027, rel=1e-3)  # printed: 6.2e-3
+
+
+def test_curve_trains_both_sides_alike(
+    capsys: pytest.CaptureFixture[str], scenes: str, tmp_path: Path
+) -> None:
+    picture = tmp_path / "curve.png"
+    _, values = _bench(capsys, "curve", *SHORT_CURVE, "--data", scenes, "--out", str(picture))
+    runs = {(run["side"], run["seed"]): run for run in values["runs"]}
+    assert runs.keys() == {(side, seed) for side in SIDES for seed in range(2)}
+    for seed in range(2):
+        ours, official = (runs[side, seed]["terms"] for side in SIDES)
+        assert ours.keys() == official.keys() == {"task", "aux", "kd", "fd", "contrast"}
+        for term in ours:
+            assert ours[term] == pytest.approx(official[term], rel=1e-3), term
+    assert runs["ours", 0]["terms"] != runs["ours", 1]["terms"]
+    assert values["miou"]["spread"] >= 0
+    assert Image.open(picture).width > 500
+
+
+def test_runs_without_what_only_a_study_needs(scenes: str) -> None:
+    """A machine with a GPU, torch and timm is enough to measure on."""
+    program = (
+        "import sys; sys.modules.update(dict.fromkeys("
+        "['ray', 'mlflow', 'optuna', 'sqlalchemy', 'matplotlib']))\n"
+        "from tests.benchmarks.running import main\n"
+        f"main({['loss', *SMALL_LOSS, '--repeats', '1', '--device', 'cpu']})\n"
+        f"main({['curve', *SHORT_CURVE, '--data', scenes, '--device', 'cpu']})\n"
+    )
+    _run(program, status=0)
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["loss", "--map", "20", "32"], r"--map 20 32: .* multiples of 16"),
+        (["loss", "--groups", "3"], r"--groups: .*3 does not divide .* 512"),
+        (["loss", "--groups", "1"], r"--groups 1: .* 2 or more"),
+        (["loss", "--mask-ratio", "1"], r"--mask-ratio 1.0: .* below 1"),
+        (["step", "--student", "resnet81"], r"resnet81.*resnet18"),
+        (["step", "--crop", "64", "64"], r"patch 4x4 does not fit"),
+        (["table4", "--crop", "360", "360"], r"--crop 360 360: .* multiples of 128"),
+        (["curve", "--seeds", "1"], r"--seeds 1: .* at least 2"),
+    ],
+)
+def test_refuses_what_cannot_be_measured(argv: list[str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        main([*argv, "--device", "cpu"])
+
+
+def test_a_plot_without_matplotlib_is_refused_before_training(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("benchmarks.plot.find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"--out needs matplotlib"):
+        main(["curve", "--data", "nowhere", "--out", "curve.png"])
+
+
+def _bench(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[str, dict[str, Any]]:
+    assert main([*argv, "--device", "cpu", "--json"]) == 0
+    text, _, last = capsys.readouterr().out.rstrip().rpartition("\n")
+    return text, json.loads(last)
+
+
+def _run(program: str, *, status: int) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=110
+    )
+    assert done.returncode == status, done.stderr
+    return done.stderr

@@ -1,0 +1,58 @@
+"""Scores measured on the cluster, and while training: one rule for classes that no label holds."""
+
+import math
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from afdcd.data.catalog.datasets import COCO_STUFF_182
+from afdcd.data.train.loader import DataConfig
+from afdcd.models.outputs import SegOutput
+from afdcd.search import score_networks
+from afdcd.training import worker
+from tests.examples import trial
+
+DATA = DataConfig(dataset="coco_stuff_182", root="shards", crop=(64, 64))
+
+
+class Hat(nn.Module):
+    """Right but for the last pixel, which it calls hat: a class that never occurs."""
+
+    def forward(self, images: Tensor) -> SegOutput:
+        names = ["person", "person", "snowboard", "hat"]
+        predicted = torch.tensor([COCO_STUFF_182.classes.index(name) for name in names])
+        logits = nn.functional.one_hot(predicted, 182).T.float()
+        return SegOutput(logits[None, :, None], None, {})
+
+
+def images(*_: object, **__: object) -> Any:
+    person, snowboard = map(COCO_STUFF_182.classes.index, ("person", "snowboard"))
+    labels = torch.tensor([[[person, person, snowboard, snowboard]]])
+    yield "a", torch.zeros(1, 3, 1, 4), labels
+
+
+def test_a_registered_student_is_scored_over_the_classes_that_occur(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(score_networks, "load_from", lambda _: (Hat(), None))
+    monkeypatch.setattr(score_networks, "evaluation_images", images)
+    score = score_networks._measure("student.safetensors", DATA, "test")
+    assert score.miou == 0.75
+    assert math.isnan(score.iou["hat"])
+    assert len(score.iou) == 182
+
+
+def test_and_so_is_one_that_still_trains(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "evaluation_images", images)
+    learner = SimpleNamespace(
+        step=SimpleNamespace(student=Hat()),
+        rank=0,
+        world=1,
+        device=torch.device("cpu"),
+        autocast=None,
+    )
+    run: Any = SimpleNamespace(config=trial().updated(data=DATA), learner=learner)
+    assert worker._validate(run)["miou"] == 0.75
