@@ -29,6 +29,7 @@ from afdcd.data.raw import FINDERS
 from afdcd.data.shards.manifest import is_prepared
 from afdcd.data.show.summary import show, summary
 from afdcd.data.synthetic.dataset import SyntheticConfig, prepare_synthetic
+from afdcd.environment import ray_address
 
 _COCO = "coco_stuff"
 _COCO_CLASSES = {len(DATASETS[n].classes): n for n in FINDERS if n.startswith(_COCO)}
@@ -171,7 +172,7 @@ def _mapper(workers: int | None) -> Mapper:
     """In this process, or by Ray where there is more than one shard and CPU to share."""
     if workers is not None and workers < 1:
         raise UserError(f"--workers {workers}: must be at least 1")
-    several = workers or (os.environ.get("RAY_ADDRESS") and 2) or os.cpu_count() or 1
+    several = workers or (ray_address() and 2) or os.cpu_count() or 1
 
     def mapper(root: str, parts: Sequence[Part], progress: Progress) -> Iterable[Receipt]:
         if len(parts) < 2 or several < 2:

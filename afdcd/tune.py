@@ -1,19 +1,18 @@
 """`python -m afdcd.tune`: search for the best student that a search space file allows."""
 
 import argparse
-import os
 import shutil
 import sys
 from pathlib import Path
 
 from afdcd import storage
 from afdcd.cli import INTERRUPTED, run
+from afdcd.environment import shown, storage_is_given, storage_root, tracking_uri
 from afdcd.search.load import SearchSpace, load_space
 from afdcd.search.preflight import notes
 from afdcd.search.progress import aligned, percent, trials_table
 from afdcd.search.run_study import PICTURES, Report, run_study
 from afdcd.search.winners import no_report
-from afdcd.tracking.server import shown, storage_root, tracking_uri
 
 EXAMPLE = """examples:
   python -m afdcd.tune search_spaces/quickstart.yaml
@@ -84,8 +83,7 @@ def _next_commands(space: SearchSpace) -> str:
     else:  # a database's password stays in the variable
         uri = uri if shown(uri) == uri else '"$MLFLOW_TRACKING_URI"'
         look = f"  mlflow ui --backend-store-uri {uri}"
-    given = "AFDCD_STORAGE" in os.environ
-    prefix = f"AFDCD_STORAGE={storage_root()} " if given else ""
+    prefix = f"AFDCD_STORAGE={storage_root()} " if storage_is_given() else ""
     pictures = storage.join(storage_root(), "studies", space.name, PICTURES)
     activate = Path(sys.executable).with_name("activate")
     inactive = activate.exists() and shutil.which("python") != str(activate.with_name("python"))

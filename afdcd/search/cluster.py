@@ -13,6 +13,7 @@ from types import FrameType
 import ray
 
 from afdcd.config import UserError
+from afdcd.environment import ray_address, verbose
 from afdcd.training.resources import ResourcesConfig
 
 # A trial's own actor needs some resource that is never the workers': a thousandth of the head
@@ -61,14 +62,14 @@ class Cluster:
 def connect() -> Iterator[Cluster]:
     """Connect to the cluster in RAY_ADDRESS (a submitted job's own), else start a local one."""
     environment = {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5"}
-    address = os.environ.get("RAY_ADDRESS")
+    address = ray_address()
     if address:
         # Stopped trials give their workers back through the state API, which must find this
         # cluster even where several run on one host.
         environment["RAY_ADDRESS"] = address
         _answers(address)
         try:
-            context = ray.init(runtime_env={"env_vars": environment}, log_to_driver=_verbose())
+            context = ray.init(runtime_env={"env_vars": environment}, log_to_driver=verbose())
         except (OSError, RuntimeError, ValueError, AssertionError) as error:
             raise _no_cluster(address, error) from None
     else:
@@ -82,7 +83,7 @@ def connect() -> Iterator[Cluster]:
             dashboard_host="127.0.0.1",
             dashboard_port=port,
             runtime_env={"env_vars": environment},
-            log_to_driver=_verbose(),
+            log_to_driver=verbose(),
             logging_level="WARNING",
         )
     total = ray.cluster_resources()
@@ -120,11 +121,6 @@ def _no_cluster(address: str, error: Exception) -> UserError:
         f"RAY_ADDRESS {address}: no Ray cluster there ({reason}); start it, correct RAY_ADDRESS, or "
         "unset it to start a local cluster"
     )
-
-
-def _verbose() -> bool:
-    """Workers' own output is in Ray's logs; AFDCD_VERBOSE=1 also shows it here."""
-    return os.environ.get("AFDCD_VERBOSE") == "1"
 
 
 def _free_port() -> int:

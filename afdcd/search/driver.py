@@ -5,7 +5,6 @@ nothing that Tune saves is ever read back.
 """
 
 import logging
-import os
 import threading
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -15,6 +14,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
+from afdcd import environment
 from afdcd.config import validate
 from afdcd.search.cluster import TRIAL_RESOURCES, Cluster
 from afdcd.search.reclaim import Reclaimer
@@ -82,9 +82,7 @@ def run_jobs(
         False if the run was interrupted (Ctrl-C, `ray job stop`); unfinished jobs are then told
         to the listeners as killed, and stay unfinished in the source.
     """
-    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
-    os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "3600")
+    environment.set_defaults(environment.TUNE_DEFAULTS)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # every end is told by the relay
     relay = _Relay(listeners, cluster.stopping, Reclaimer(cluster.api).look)
     tune.run(

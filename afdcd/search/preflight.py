@@ -9,11 +9,11 @@ from afdcd.data.catalog.datasets import DATASETS
 from afdcd.data.shards.manifest import Manifest
 from afdcd.data.shards.parquet import check_sizes
 from afdcd.data.shards.rows import open_split
+from afdcd.environment import study_database, tracking_uri
 from afdcd.models.zoo import ModelConfig
 from afdcd.search.load import SearchSpace, check_shapes, teacher_key
 from afdcd.search.teachers import given_teacher
 from afdcd.search.winners import no_report
-from afdcd.tracking.server import study_database, tracking_uri
 from afdcd.training.trial import pair_shapes
 
 ROOM = 64 * 2**20  # databases, one teacher and one student of the smallest kind

@@ -12,6 +12,7 @@ from afdcd import storage
 from afdcd.config import UserError, validate
 from afdcd.data.shards.manifest import read_manifest
 from afdcd.data.train.loader import prepared_root
+from afdcd.environment import storage_root, study_database
 from afdcd.search.cluster import Cluster, connect
 from afdcd.search.driver import Listener, OneJob, run_jobs
 from afdcd.search.load import SearchSpace, check_shapes, teacher_key
@@ -23,7 +24,7 @@ from afdcd.search.teachers import Teacher, Teachers
 from afdcd.search.winners import Candidate, register_best, save_pictures
 from afdcd.tracking.datasets import dataset_input
 from afdcd.tracking.runs import Tracker
-from afdcd.tracking.server import check_database, storage_root, study_database
+from afdcd.tracking.server import check_database
 from afdcd.training.job import End, Job
 from afdcd.training.trial import TrialConfig
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from afdcd import storage
 from afdcd.config import UserError
 from afdcd.data.catalog.datasets import DATASETS
+from afdcd.environment import storage_root
 from afdcd.models.weights import NetworkCard, load_network, load_weights, save_network
 from afdcd.search.cluster import Cluster
 from afdcd.search.driver import Listener, OneJob, run_jobs
 from afdcd.search.score_networks import measure
 from afdcd.tracking.registry import FINGERPRINT, Version, fetch, find, register
 from afdcd.tracking.runs import Tracker
-from afdcd.tracking.server import storage_root
 from afdcd.training.artifacts import STUDENT_FILE
 from afdcd.training.job import Job
 from afdcd.training.trial import TrialConfig
