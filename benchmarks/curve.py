@@ -24,7 +24,8 @@ from afdcd.bench.report import OFFICIAL, OURS, Report, conditions, heading, tabl
 from afdcd.cli import run
 from afdcd.config import UserError
 from afdcd.data.catalog.datasets import SYNTHETIC
-from afdcd.data.synthetic.dataset import SyntheticConfig, prepare_synthetic
+from afdcd.data.synthetic.config import SyntheticConfig
+from afdcd.data.synthetic.dataset import prepare_synthetic
 from afdcd.data.train.loader import evaluation_images, train_batches
 from afdcd.distillers.projector import ALGORITHMS, Algorithm
 from afdcd.models.zoo import SegmentationNetwork

@@ -14,7 +14,8 @@ from afdcd.data.catalog.datasets import DatasetName
 from afdcd.data.images import encode_label, encode_png
 from afdcd.data.shards.parquet import Row
 from afdcd.data.shards.rows import open_split
-from afdcd.data.train.loader import DataConfig, train_batches
+from afdcd.data.train.config import DataConfig
+from afdcd.data.train.loader import train_batches
 from benchmarks.scenes import write_set
 
 DATASET: DatasetName = "coco_stuff"

@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from afdcd.data.shards.rows import open_split
-from afdcd.data.synthetic.dataset import SyntheticConfig, prepare_synthetic
+from afdcd.data.synthetic.config import SyntheticConfig
+from afdcd.data.synthetic.dataset import prepare_synthetic
 from afdcd.seeds import derive
 
 SPACE = """

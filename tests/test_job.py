@@ -12,7 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from afdcd.data.synthetic.dataset import SyntheticConfig, prepare_synthetic
+from afdcd.data.synthetic.config import SyntheticConfig
+from afdcd.data.synthetic.dataset import prepare_synthetic
 from tests.running import ROOT, Study, assert_each_went_on, finish, until
 
 pytestmark = pytest.mark.timeout(600)

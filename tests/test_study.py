@@ -10,7 +10,8 @@ import optuna
 import psutil
 import pytest
 
-from afdcd.data.synthetic.dataset import SyntheticConfig, prepare_synthetic
+from afdcd.data.synthetic.config import SyntheticConfig
+from afdcd.data.synthetic.dataset import prepare_synthetic
 from afdcd.models.weights import load_network
 from tests.running import Study, assert_each_went_on, finish, kill_tree, until, workers_of
 

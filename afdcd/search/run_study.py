@@ -15,7 +15,8 @@ from afdcd.data.train.loader import prepared_root
 from afdcd.environment import storage_root, study_database
 from afdcd.search.cluster import Cluster, connect
 from afdcd.search.driver import Listener, OneJob, run_jobs
-from afdcd.search.load import SearchSpace, check_shapes, teacher_key
+from afdcd.search.load import SearchSpace, teacher_key
+from afdcd.search.networks import check_shapes
 from afdcd.search.preflight import check_data, check_weights, check_writable
 from afdcd.search.progress import Progress
 from afdcd.search.score_networks import Score

@@ -6,7 +6,8 @@ import ray
 import torch
 
 from afdcd.data.catalog.datasets import DATASETS, Role
-from afdcd.data.train.loader import DataConfig, evaluation_images
+from afdcd.data.train.config import DataConfig
+from afdcd.data.train.loader import evaluation_images
 from afdcd.search.cluster import Cluster
 from afdcd.tasks.segmentation import evaluate
 from afdcd.training.artifacts import load_from

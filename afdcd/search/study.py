@@ -11,9 +11,9 @@ from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
-from pydantic import Field, NonNegativeInt, PositiveInt
 
-from afdcd.config import FrozenConfig, Source, UserError
+from afdcd.config import Source, UserError
+from afdcd.search.config import StudyConfig
 from afdcd.search.space import parameters_of, resolve, suggest
 from afdcd.seeds import derive
 
@@ -137,21 +137,6 @@ class Study:
 
     def _revive(self, number: int) -> optuna.Trial:
         return optuna.Trial(self.study, self.frozen(number)._trial_id)
-
-
-class StudyConfig(FrozenConfig):
-    """The `study:` section of a search space file."""
-
-    name: str | None = None  # default: the file's name
-    trials: PositiveInt = 50
-    seed: NonNegativeInt = 0
-    # Iterations before a trial may be stopped; default: one validation.
-    grace: PositiveInt | None = None
-    # Of the trials at a rung, one in `reduction` goes on.
-    reduction: int = Field(default=3, ge=2)
-    max_concurrent: PositiveInt | None = None  # default: as many as the cluster holds
-    keep: PositiveInt = 3  # how many of the best students become model versions
-    enqueue: tuple[dict[str, Any], ...] = ()  # settings to run first and at full length
 
 
 def open_study(

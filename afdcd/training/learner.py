@@ -19,6 +19,7 @@ from afdcd.models.outputs import SegOutput
 from afdcd.models.zoo import SegmentationNetwork
 from afdcd.seeds import derive
 from afdcd.training.optim import build_optimizer, learning_rate, set_learning_rate
+from afdcd.training.shapes import pair_shapes
 from afdcd.training.step import (
     DistillationStep,
     compiled_or_eager,
@@ -27,7 +28,7 @@ from afdcd.training.step import (
     teacher_outputs,
     valid_pixels,
 )
-from afdcd.training.trial import TrainingConfig, TrialConfig, pair_shapes
+from afdcd.training.trial import TrainingConfig, TrialConfig
 
 COMPILE_PAYS = 2000  # iterations; compiling takes as long as some hundred of them
 # Below the 151 MB of a projector's convolution at 2048 channels, whose gradient is thus reduced

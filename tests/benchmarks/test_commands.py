@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from afdcd.config import UserError
-from afdcd.data.synthetic.dataset import SyntheticConfig, prepare_synthetic
+from afdcd.data.synthetic.config import SyntheticConfig
+from afdcd.data.synthetic.dataset import prepare_synthetic
 from benchmarks.table4 import DESIGNS, distance_flops
 from tests.benchmarks.running import main
 from tests.running import ROOT

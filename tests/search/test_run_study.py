@@ -7,9 +7,10 @@ import pytest
 from optuna.trial import TrialState
 
 from afdcd.config import Source, UserError
+from afdcd.search.config import StudyConfig
 from afdcd.search.run_study import StudyJobs, _only_driver, job_name, job_number
 from afdcd.search.space import parse_ranges
-from afdcd.search.study import CAUSE, Proposal, Study, StudyConfig, open_study
+from afdcd.search.study import CAUSE, Proposal, Study, open_study
 from afdcd.training.job import End, Job
 from tests.examples import job
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from afdcd.data.catalog.datasets import COCO_STUFF_182
-from afdcd.data.train.loader import DataConfig
+from afdcd.data.train.config import DataConfig
 from afdcd.models.outputs import SegOutput
 from afdcd.search import score_networks
 from afdcd.training import worker

@@ -13,8 +13,8 @@ from safetensors.torch import save_file
 from afdcd import storage
 from afdcd.config import UserError
 from afdcd.data.catalog.datasets import CAMVID, SYNTHETIC
+from afdcd.models.config import ModelConfig
 from afdcd.models.weights import NetworkCard, load_network, save_network
-from afdcd.models.zoo import ModelConfig
 from afdcd.search import teachers
 from afdcd.search.cluster import Cluster
 from afdcd.search.teachers import Teachers

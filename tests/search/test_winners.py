@@ -13,10 +13,11 @@ import pytest
 
 from afdcd import storage
 from afdcd.data.catalog.datasets import COCO_STUFF, SYNTHETIC
-from afdcd.data.synthetic.dataset import SyntheticConfig, prepare_synthetic
-from afdcd.data.train.loader import DataConfig
+from afdcd.data.synthetic.config import SyntheticConfig
+from afdcd.data.synthetic.dataset import prepare_synthetic
+from afdcd.data.train.config import DataConfig
+from afdcd.models.config import ModelConfig
 from afdcd.models.weights import NetworkCard, save_network
-from afdcd.models.zoo import ModelConfig
 from afdcd.search import winners
 from afdcd.search.cluster import Cluster
 from afdcd.search.score_networks import Score

@@ -9,7 +9,8 @@ from mlflow.entities import DatasetInput
 
 from afdcd.data.catalog.datasets import SYNTHETIC
 from afdcd.data.shards.manifest import Manifest, read_manifest
-from afdcd.data.synthetic.dataset import SyntheticConfig, prepare_synthetic
+from afdcd.data.synthetic.config import SyntheticConfig
+from afdcd.data.synthetic.dataset import prepare_synthetic
 from afdcd.tracking.datasets import dataset_input
 from afdcd.tracking.runs import Tracker
 from afdcd.training.job import End

@@ -12,7 +12,8 @@ from PIL import Image
 from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
-from afdcd.data.catalog.labels import IGNORE, Colours, Numbers, TrainIds
+from afdcd.data.catalog.labels import Colours, Numbers, TrainIds
+from afdcd.data.catalog.train_ids import IGNORE
 from afdcd.data.images import PictureError, decode
 
 _MAT = b"MATLAB 5.0 MAT-file"

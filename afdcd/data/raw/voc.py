@@ -10,7 +10,8 @@ from pathlib import Path
 
 from afdcd.config import UserError
 from afdcd.data.catalog.datasets import Dataset
-from afdcd.data.catalog.labels import IGNORE, Colours, Encoding, Numbers, identity
+from afdcd.data.catalog.labels import Colours, Encoding, Numbers
+from afdcd.data.catalog.train_ids import IGNORE, identity
 from afdcd.data.raw.encodings import OrMat
 from afdcd.data.raw.folders import first_readable, keys_in, refusal
 from afdcd.data.raw.pairs import Layout, Pair, counted

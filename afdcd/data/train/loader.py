@@ -14,27 +14,19 @@ from multiprocessing.context import BaseContext
 import numpy as np
 import torch
 from jaxtyping import Float32, Int64
-from pydantic import NonNegativeInt, PositiveFloat, model_validator
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from afdcd import storage
-from afdcd.config import FrozenConfig, UserError
-from afdcd.data.catalog.datasets import DatasetName, Protocol, prepare_command
+from afdcd.config import UserError
 from afdcd.data.shards.parquet import Row
 from afdcd.data.shards.rows import Rows, open_split
 from afdcd.data.synthetic.dataset import ensure_synthetic
 from afdcd.data.train.batch import Batch
-from afdcd.data.train.jitter import Jitter, jitter
+from afdcd.data.train.config import DataConfig
+from afdcd.data.train.jitter import jitter
 from afdcd.data.train.prefetch import fetch_ahead
-from afdcd.data.train.transforms import (
-    Normalisation,
-    cut_image,
-    cut_label,
-    draw_window,
-    normalise,
-    scale_steps,
-)
+from afdcd.data.train.transforms import cut_image, cut_label, draw_window, normalise, scale_steps
 from afdcd.seeds import derive
 
 # Rows that each process fetches before their turn: with a round trip of 100 ms to a store, 80 images
@@ -42,51 +34,6 @@ from afdcd.seeds import derive
 READ_AHEAD = 8
 # How torch begins the errors by which it reports that a loader process is gone.
 _GONE = ("DataLoader worker", "Pin memory thread exited")
-
-
-class DataConfig(FrozenConfig):
-    """What a network is shown: which rows of which data set, and how they are augmented.
-
-    Attributes:
-        root: path or URI of the prepared data set; None renders the synthetic one.
-        crop: (height, width) in pixels.
-        scale: smallest and largest factor; drawn in steps of `scale_step`.
-        jitter: strengths of photometric jitter; off by default.
-        loader_workers: processes that decode; 0 decodes in the training process.
-    """
-
-    dataset: DatasetName
-    root: str | None = None
-    protocol: Protocol = "dev"
-    crop: tuple[int, int]
-    scale: tuple[PositiveFloat, PositiveFloat] = (0.5, 2.0)
-    scale_step: PositiveFloat = 0.1
-    flip: bool = True
-    normalisation: Normalisation = "imagenet"
-    jitter: Jitter = Jitter()
-    loader_workers: NonNegativeInt = 0
-
-    @property
-    def location(self) -> str:
-        """`root`, which is known once the data are prepared."""
-        if self.root is None:
-            raise ValueError("the data set is not prepared yet: data.root is None")
-        return self.root
-
-    @model_validator(mode="after")
-    def _consistent(self) -> "DataConfig":
-        if self.root is None and self.dataset != "synthetic":
-            raise ValueError(
-                f"data set {self.dataset!r} needs `root`, the folder or URI that "
-                f"`{prepare_command(self.dataset, 'ROOT')}` wrote"
-            )
-        if min(self.crop) < 32:
-            raise ValueError(
-                f"crop {list(self.crop)} is too small; both sides must be >= 32 pixels"
-            )
-        if self.scale[0] > self.scale[1]:
-            raise ValueError(f"scale {list(self.scale)} must be [smallest, largest]")
-        return self
 
 
 def prepared_root(config: DataConfig, folder: str) -> str:

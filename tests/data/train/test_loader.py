@@ -14,7 +14,8 @@ import torch
 from afdcd.config import UserError, validate
 from afdcd.data.shards.rows import open_split
 from afdcd.data.train.batch import Batch
-from afdcd.data.train.loader import DataConfig, evaluation_images, prepared_root, train_batches
+from afdcd.data.train.config import DataConfig
+from afdcd.data.train.loader import evaluation_images, prepared_root, train_batches
 
 CONFIG = DataConfig(dataset="camvid", root="unused", protocol="official", crop=(32, 40))
 PLAIN = CONFIG.updated(crop=(32, 32), scale=(1.0, 1.0), flip=False)
