@@ -62,6 +62,11 @@ def set_defaults(values: Mapping[str, str]) -> None:
         os.environ.setdefault(name, value)
 
 
+def inherited(**changes: str) -> dict[str, str]:
+    """The environment of a process that is started from here: this one's, with some changes."""
+    return {**os.environ, **changes}
+
+
 def storage_root() -> str:
     """Where runs, checkpoints and the default databases live: AFDCD_STORAGE, a path or URI."""
     root = _given("AFDCD_STORAGE") or str(Path.home() / "afdcd-runs")

@@ -6,13 +6,14 @@ What needs the official formulations beside it is in `benchmarks/` of the reposi
 import argparse
 import sys
 
-from afdcd.bench import prepare
+from afdcd.bench import prepare, service
 from afdcd.bench.command import add_arguments, describe, print_report
 from afdcd.cli import run
 
-COMMANDS = {"prepare": prepare}
+COMMANDS = {"prepare": prepare, "service": service}
 EXAMPLE = """examples:
   python -m afdcd.bench prepare --large 16 --small 400
+  python -m afdcd.bench service --against ../other-checkout
 
 Beside the official formulations, from the repository's root:
   python -m benchmarks.step

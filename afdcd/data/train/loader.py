@@ -21,7 +21,6 @@ from afdcd import storage
 from afdcd.config import UserError
 from afdcd.data.shards.parquet import Row
 from afdcd.data.shards.rows import Rows, open_split
-from afdcd.data.synthetic.dataset import ensure_synthetic
 from afdcd.data.train.batch import Batch
 from afdcd.data.train.config import DataConfig
 from afdcd.data.train.jitter import jitter
@@ -40,6 +39,8 @@ def prepared_root(config: DataConfig, folder: str) -> str:
     """`config.root`; where that is None, the synthetic set in `folder`, rendered on first use."""
     if config.root is not None:
         return config.root
+    from afdcd.data.synthetic.dataset import ensure_synthetic  # a renderer that no worker needs
+
     root = storage.join(folder, "synthetic")
     ensure_synthetic(root)
     return root
