@@ -3,8 +3,10 @@
 What is read by others (AWS's keys, Ray's tokens) is listed too, for a person who sets up a machine.
 """
 
+import getpass
 import os
 import re
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +36,7 @@ VARIABLES = (
     Variable("AFDCD_GIT_COMMIT", "the commit of the code, for images without git", "asked of git"),
     Variable("AFDCD_VERBOSE", "`1` shows the workers' own output", "off"),
     Variable("RAY_ADDRESS", "the Ray cluster; set in a submitted job", "a local cluster"),
+    Variable("RAY_TMPDIR", "where a local cluster keeps sockets and logs", "`TMPDIR` or `/tmp`"),
     Variable("RAY_AUTH_MODE", "`token` on head, workers and submitter", "Ray's own rules"),
     Variable("AWS_ACCESS_KEY_ID", "the key to `s3://...`", "AWS's own rules", secret=True),
     Variable("AWS_SECRET_ACCESS_KEY", "its secret", "AWS's own rules", secret=True),
@@ -56,6 +59,13 @@ TUNE_DEFAULTS = {
 }
 
 
+_STAND_IN = "afdcd-home-"
+# A socket's path has at most 107 characters on Linux; what Ray adds to the folder leaves this many.
+LONGEST_TEMPORARY = 107 - len(
+    "/ray/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
+)
+
+
 def set_defaults(values: Mapping[str, str]) -> None:
     """Set what is not set yet; what a person set stays."""
     for name, value in values.items():
@@ -68,8 +78,12 @@ def inherited(**changes: str) -> dict[str, str]:
 
 
 def storage_root() -> str:
-    """Where runs, checkpoints and the default databases live: AFDCD_STORAGE, a path or URI."""
-    root = _given("AFDCD_STORAGE") or str(Path.home() / "afdcd-runs")
+    """Where runs, checkpoints and the default databases live: AFDCD_STORAGE, a path or URI.
+
+    Raises:
+        UserError: it is not set, and there is no home folder to use instead.
+    """
+    root = _given("AFDCD_STORAGE") or str(_home() / "afdcd-runs")
     return root if "://" in root else str(Path(root).expanduser().absolute())
 
 
@@ -102,6 +116,45 @@ def ray_address() -> str | None:
     return _given("RAY_ADDRESS")
 
 
+def token_is_given() -> bool:
+    """Whether a person decided how Ray's ports are guarded."""
+    return any(_given(n) for n in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
+
+
+def short_temporary_folder() -> str | None:
+    """The temporary folder, or one of our own where its path is too long for sockets.
+
+    Ray and multiprocessing keep their sockets there, and SLURM makes long ones. All that this
+    process starts uses it too. None where no folder can be written.
+    """
+    usual = _given("RAY_TMPDIR") or _given("TMPDIR") or "/tmp"
+    if len(usual) <= LONGEST_TEMPORARY and os.access(usual, os.W_OK):
+        return usual
+    for place in ("/tmp", "/var/tmp", "/dev/shm"):
+        if os.access(place, os.W_OK):
+            own = tempfile.mkdtemp(prefix="afdcd-", dir=place)
+            os.environ |= {"TMPDIR": own, "RAY_TMPDIR": own}
+            tempfile.tempdir = None  # Python remembers the folder it found first
+            return own
+    return None
+
+
+def stand_in_for_user() -> None:
+    """Name and home of a user that this machine does not know, as in many containers.
+
+    Libraries ask for both while they are imported. What is worth keeping never goes to that home:
+    `storage_root` refuses it.
+    """
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):  # OSError: from Python 3.13 on
+        set_defaults({"USER": f"uid{os.getuid()}"})
+    try:
+        Path.home()
+    except RuntimeError:
+        set_defaults({"HOME": tempfile.mkdtemp(prefix=_STAND_IN)})
+
+
 def verbose() -> bool:
     """Workers' own output is in Ray's logs; AFDCD_VERBOSE=1 also shows it to the person."""
     return _given("AFDCD_VERBOSE") == "1"
@@ -124,6 +177,16 @@ def shown(text: str) -> str:
 def _given(name: str) -> str | None:
     """An empty variable counts as one that is not set, as in most shells' scripts."""
     return os.environ.get(name) or None
+
+
+def _home() -> Path:
+    home = Path.home()
+    if home.name.startswith(_STAND_IN):
+        raise UserError(
+            "AFDCD_STORAGE is not set, and there is no home folder to keep results in: set "
+            "AFDCD_STORAGE to a folder that may be written to"
+        )
+    return home
 
 
 def _sqlite(name: str, variable: str) -> str:

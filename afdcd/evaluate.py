@@ -12,16 +12,17 @@ EXAMPLE = """examples:
   python -m afdcd.evaluate student.safetensors --data /data/cityscapes --protocol official --split test
       --scales 0.5 0.75 1.0 1.25 1.5 1.75 --flip --export submission
 """
+PROG = "python -m afdcd.evaluate"
 
 
-def main(argv: list[str] | None = None) -> int:
-    args = parser().parse_args(argv)
+def main(argv: list[str] | None = None, prog: str = PROG) -> int:
+    args = parser(prog).parse_args(argv)
     from afdcd.commands.evaluate import execute
 
     return execute(args)
 
 
-def parser(prog: str = "python -m afdcd.evaluate") -> argparse.ArgumentParser:
+def parser(prog: str = PROG) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=prog,
         description="Score a network on a prepared data set, at the images' own size.",

@@ -10,16 +10,17 @@ from afdcd.tasks.options import SUFFIXES, add_inference_options
 EXAMPLE = """example:
   python -m afdcd.predict models:/camvid-student@champion photos/ street.jpg --out labelled/
 """
+PROG = "python -m afdcd.predict"
 
 
-def main(argv: list[str] | None = None) -> int:
-    args = parser().parse_args(argv)
+def main(argv: list[str] | None = None, prog: str = PROG) -> int:
+    args = parser(prog).parse_args(argv)
     from afdcd.commands.predict import execute
 
     return execute(args)
 
 
-def parser(prog: str = "python -m afdcd.predict") -> argparse.ArgumentParser:
+def parser(prog: str = PROG) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=prog,
         description="Label pictures: for each a palette mask (.png) and a tint (_overlay.jpg).",

@@ -22,16 +22,17 @@ _COCO = "coco_stuff"
 _RAW = sorted(
     DATASETS.keys() - {SYNTHETIC.name} - (set(COCO_STUFF_EDITIONS.values()) - {_COCO})
 )  # its editions are chosen by --classes
+PROG = "python -m afdcd.prepare"
 
 
-def main(argv: list[str] | None = None) -> int:
-    arguments = parser().parse_args(argv)
+def main(argv: list[str] | None = None, prog: str = PROG) -> int:
+    arguments = parser(prog).parse_args(argv)
     from afdcd.commands.prepare import execute
 
     return execute(arguments)
 
 
-def parser(prog: str = "python -m afdcd.prepare") -> argparse.ArgumentParser:
+def parser(prog: str = PROG) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=prog,
         description=__doc__,

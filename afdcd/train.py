@@ -14,10 +14,11 @@ EXAMPLE = """examples:
 one.yaml is a search space file without ranges (a `study:` section is ignored). The same command
 goes on where a stopped or killed one was.
 """
+PROG = "python -m afdcd.train"
 
 
-def main(argv: list[str] | None = None) -> int:
-    arguments = parser().parse_intermixed_args(argv)
+def main(argv: list[str] | None = None, prog: str = PROG) -> int:
+    arguments = parser(prog).parse_intermixed_args(argv)
     space = read_space(arguments.config, arguments.overrides)
     if len(space.examples) != 1:
         raise UserError(f"{arguments.config}: holds ranges; use afdcd.tune, or fix each to a value")
@@ -31,7 +32,7 @@ def main(argv: list[str] | None = None) -> int:
     return execute(space)
 
 
-def parser(prog: str = "python -m afdcd.train") -> argparse.ArgumentParser:
+def parser(prog: str = PROG) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=prog,
         description="One training run: a trial without the search.",

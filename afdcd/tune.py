@@ -15,10 +15,11 @@ EXAMPLE = """examples:
 The same command goes on where a stopped or killed one was. Environment: AFDCD_STORAGE (where
 everything is kept, default ~/afdcd-runs), MLFLOW_TRACKING_URI, AFDCD_STUDY_DB.
 """
+PROG = "python -m afdcd.tune"
 
 
-def main(argv: list[str] | None = None) -> int:
-    arguments = parser().parse_intermixed_args(argv)
+def main(argv: list[str] | None = None, prog: str = PROG) -> int:
+    arguments = parser(prog).parse_intermixed_args(argv)
     space = read_space(arguments.space, arguments.overrides)
     if not arguments.check:  # what follows takes seconds to import
         trials = f"{space.study.trials} trials"
@@ -36,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
     return execute(space)
 
 
-def parser(prog: str = "python -m afdcd.tune") -> argparse.ArgumentParser:
+def parser(prog: str = PROG) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=prog,
         description="Search for the best student that a search space file allows.",

@@ -9,9 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 import afdcd
 from afdcd.bench.processes import ACTORS, Started, start_a_run
@@ -20,6 +18,9 @@ from afdcd.config import UserError
 from afdcd.data.synthetic.config import SyntheticConfig
 from afdcd.data.synthetic.dataset import prepare_synthetic
 from afdcd.environment import inherited
+
+if TYPE_CHECKING:
+    import torch
 
 VERBS = ("prepare", "tune", "train", "evaluate", "predict")
 SPACE = "search_spaces/cityscapes.yaml"
@@ -41,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--verbs-only", action="store_true", help="do not start a training run")
 
 
-def measure(args: argparse.Namespace, device: torch.device) -> Report:
+def measure(args: argparse.Namespace, device: "torch.device") -> Report:
     """Raises UserError: no checkout there, or a run that fails."""
     sides = [Side("here", Path(afdcd.__file__).parents[1])]
     if args.against:

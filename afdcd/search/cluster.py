@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
+from typing import Any
 
 import ray
 
 from afdcd.config import UserError
 from afdcd.environment import ray_address, verbose
+from afdcd.search.local_cluster import session_folder, set_token
 from afdcd.training.resources import ResourcesConfig
 
 # A trial's own actor needs some resource that is never the workers': a thousandth of the head
@@ -73,19 +75,7 @@ def connect() -> Iterator[Cluster]:
         except (OSError, RuntimeError, ValueError, AssertionError) as error:
             raise _no_cluster(address, error) from None
     else:
-        # Ray warns that it protects the new cluster with a token, as it should.
-        logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
-        port = _free_port()
-        environment["RAY_API_SERVER_ADDRESS"] = f"http://127.0.0.1:{port}"
-        context = ray.init(
-            address="local",
-            include_dashboard=True,
-            dashboard_host="127.0.0.1",
-            dashboard_port=port,
-            runtime_env={"env_vars": environment},
-            log_to_driver=verbose(),
-            logging_level="WARNING",
-        )
+        context = _start(environment)
     total = ray.cluster_resources()
     api = f"http://{context.dashboard_url}"
     cluster = Cluster(total.get("CPU", 0.0), total.get("GPU", 0.0), len(ray.nodes()), api)
@@ -102,6 +92,37 @@ def connect() -> Iterator[Cluster]:
     finally:
         signal.signal(signal.SIGTERM, previous)
         ray.shutdown()
+
+
+def _start(environment: dict[str, str]) -> Any:
+    """A cluster on this machine, reached from here alone, that ends with this process.
+
+    Raises:
+        UserError: what of this machine keeps Ray from starting.
+    """
+    # Ray warns that it protects the new cluster with a token, as it should.
+    logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
+    set_token()
+    port = _free_port()
+    environment["RAY_API_SERVER_ADDRESS"] = f"http://127.0.0.1:{port}"
+    folder = session_folder()
+    try:
+        return ray.init(
+            address="local",
+            include_dashboard=True,
+            dashboard_host="127.0.0.1",
+            dashboard_port=port,
+            runtime_env={"env_vars": environment},
+            log_to_driver=verbose(),
+            logging_level="WARNING",
+            _temp_dir=folder,
+        )
+    except (OSError, RuntimeError, ValueError, AssertionError, KeyError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(
+            f"no Ray cluster can be started on this machine ({reason}); its logs are in {folder}; "
+            "`python -m afdcd doctor` says what this machine lacks"
+        ) from None
 
 
 def _answers(address: str) -> None:

@@ -18,9 +18,10 @@ from mlflow.exceptions import MlflowException
 
 from afdcd import storage
 from afdcd.config import UserError
-from afdcd.tracking.server import connect, git_commit, reason, refusals
+from afdcd.tracking.server import connect, reason, refusals
 from afdcd.training.artifacts import PANEL_FILE
 from afdcd.training.job import End, Job
+from afdcd.version import git_commit
 
 PARENT = "mlflow.parentRunId"
 JOB = "afdcd.job"

@@ -2,10 +2,8 @@
 
 import logging
 import socket
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import mlflow
@@ -14,7 +12,6 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy import create_engine, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from afdcd import environment
 from afdcd.config import UserError
 from afdcd.environment import experiment_name, shown, storage_root, tracking_uri
 
@@ -111,20 +108,3 @@ def refusals(*, patient: bool = False) -> Iterator[None]:
             raise
         what = "does not answer; run the same command again" if silent else "refused a request"
         raise UserError(f"MLflow {what}: {reason(error)}") from None
-
-
-def git_commit() -> str:
-    """The commit of the code that runs, `+changes` if it differs; AFDCD_GIT_COMMIT in an image."""
-    if given := environment.git_commit():
-        return given
-    here = Path(__file__).parent
-    try:
-        commit = _git(here, "rev-parse", "HEAD")
-        return commit + ("+changes" if _git(here, "status", "--porcelain", "-uno") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(folder), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

@@ -1,7 +1,6 @@
 """Where runs are recorded, and what a person reads when nobody answers there."""
 
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from afdcd.config import UserError
-from afdcd.tracking.server import connect, git_commit, reason
+from afdcd.tracking.server import connect, reason
 
 
 @pytest.fixture
@@ -81,11 +80,3 @@ def test_experiment_is_made_once_with_artifacts_in_storage(
     client, experiment = connect()
     assert connect()[1] == experiment
     assert client.get_experiment(experiment).artifact_location == f"{tmp_path}/artifacts"
-
-
-def test_commit_of_an_image_is_what_its_builder_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AFDCD_GIT_COMMIT", "abc123")
-    assert git_commit() == "abc123"
-    monkeypatch.delenv("AFDCD_GIT_COMMIT")
-    monkeypatch.setattr(subprocess, "run", lambda *a, **k: (_ for _ in ()).throw(OSError()))
-    assert git_commit() == "unknown"
