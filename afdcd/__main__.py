@@ -5,6 +5,8 @@ import difflib
 import sys
 from dataclasses import dataclass
 from importlib import import_module
+from types import ModuleType
+from typing import Any
 
 from afdcd.cli import run
 from afdcd.config import UserError
@@ -12,10 +14,14 @@ from afdcd.config import UserError
 
 @dataclass(frozen=True)
 class Verb:
-    """A verb is the module of its name: `parser(prog)` and `main(argv, prog)`."""
+    """A verb is the module of its name, which has `parser(prog)` and `main(argv, prog)`."""
 
     name: str
     help: str
+    module: str = ""
+
+    def load(self) -> ModuleType:
+        return import_module(self.module or f"afdcd.{self.name}")
 
 
 VERBS = (
@@ -24,7 +30,7 @@ VERBS = (
     Verb("train", "one training run, without a search"),
     Verb("evaluate", "score a student on a data set, or export its predictions"),
     Verb("predict", "label pictures with a student"),
-    Verb("bench", "measure afdcd on this machine"),
+    Verb("bench", "measure afdcd on this machine", "afdcd.bench.__main__"),
     Verb("spaces", "list the search spaces that come with afdcd, or copy one"),
     Verb("ui", "open the MLflow page with the studies of this storage"),
     Verb("doctor", "check this machine, and say what to mend"),
@@ -42,12 +48,12 @@ completion in this shell: source <(afdcd --completion bash)
 
 def main(argv: list[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else argv
-    names = [verb.name for verb in VERBS]
-    if words and words[0] in names:
-        return int(import_module(f"afdcd.{words[0]}").main(words[1:], f"afdcd {words[0]}"))
+    verbs = {verb.name: verb for verb in VERBS}
+    if words and words[0] in verbs:
+        return int(verbs[words[0]].load().main(words[1:], f"afdcd {words[0]}"))
     if words and not words[0].startswith("-"):
-        near = difflib.get_close_matches(words[0], names, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}"
+        near = difflib.get_close_matches(words[0], verbs, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(verbs)}"
         raise UserError(f"afdcd has no verb {words[0]!r}; {hint}")
     arguments = _parser().parse_args(words)
     if arguments.version:
@@ -83,9 +89,20 @@ def completion(shell: str) -> str:
     whole = argparse.ArgumentParser(prog="afdcd")
     verbs = whole.add_subparsers(dest="verb")
     for verb in VERBS:
-        words = import_module(f"afdcd.{verb.name}").parser(f"afdcd {verb.name}")
+        words = verb.load().parser(f"afdcd {verb.name}")
+        _complete_files(words, shtab.FILE)
         verbs.add_parser(verb.name, parents=[words], add_help=False, help=verb.help)
     return str(shtab.complete(whole, shell))
+
+
+def _complete_files(parser: argparse.ArgumentParser, files: Any) -> None:
+    """Whatever takes a word that is not one of a few is offered files."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for inner in action.choices.values():
+                _complete_files(inner, files)
+        elif action.nargs != 0 and not action.choices:
+            action.complete = files  # type: ignore[attr-defined]
 
 
 def entry() -> int:

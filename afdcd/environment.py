@@ -37,6 +37,7 @@ VARIABLES = (
     Variable("AFDCD_VERBOSE", "`1` shows the workers' own output", "off"),
     Variable("RAY_ADDRESS", "the Ray cluster; set in a submitted job", "a local cluster"),
     Variable("RAY_TMPDIR", "where a local cluster keeps sockets and logs", "`TMPDIR` or `/tmp`"),
+    Variable("TMPDIR", "temporary files; a path too long for sockets is replaced", "`/tmp`"),
     Variable("RAY_AUTH_MODE", "`token` on head, workers and submitter", "Ray's own rules"),
     Variable("AWS_ACCESS_KEY_ID", "the key to `s3://...`", "AWS's own rules", secret=True),
     Variable("AWS_SECRET_ACCESS_KEY", "its secret", "AWS's own rules", secret=True),
@@ -83,13 +84,13 @@ def storage_root() -> str:
     Raises:
         UserError: it is not set, and there is no home folder to use instead.
     """
-    root = _given("AFDCD_STORAGE") or str(_home() / "afdcd-runs")
+    root = given("AFDCD_STORAGE") or str(_home() / "afdcd-runs")
     return root if "://" in root else str(Path(root).expanduser().absolute())
 
 
 def storage_is_given() -> bool:
     """Whether a command that reads the same storage must be told where it is."""
-    return _given("AFDCD_STORAGE") is not None
+    return given("AFDCD_STORAGE") is not None
 
 
 def tracking_uri() -> str:
@@ -98,27 +99,27 @@ def tracking_uri() -> str:
     Raises:
         UserError: storage is remote and no server is named: a SQLite file cannot live there.
     """
-    return _given("MLFLOW_TRACKING_URI") or _sqlite("mlflow.db", "MLFLOW_TRACKING_URI")
+    return given("MLFLOW_TRACKING_URI") or _sqlite("mlflow.db", "MLFLOW_TRACKING_URI")
 
 
 def experiment_name() -> str:
     """The MLflow experiment that holds all studies."""
-    return _given("MLFLOW_EXPERIMENT_NAME") or "afdcd"
+    return given("MLFLOW_EXPERIMENT_NAME") or "afdcd"
 
 
 def study_database() -> str:
     """The SQLAlchemy URL of the study database: AFDCD_STUDY_DB, else a SQLite file."""
-    return _given("AFDCD_STUDY_DB") or _sqlite("study.db", "AFDCD_STUDY_DB")
+    return given("AFDCD_STUDY_DB") or _sqlite("study.db", "AFDCD_STUDY_DB")
 
 
 def ray_address() -> str | None:
     """The cluster to join; None where one is started on this machine."""
-    return _given("RAY_ADDRESS")
+    return given("RAY_ADDRESS")
 
 
 def token_is_given() -> bool:
     """Whether a person decided how Ray's ports are guarded."""
-    return any(_given(n) for n in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
+    return any(given(n) for n in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
 
 
 def short_temporary_folder() -> str | None:
@@ -127,7 +128,7 @@ def short_temporary_folder() -> str | None:
     Ray and multiprocessing keep their sockets there, and SLURM makes long ones. All that this
     process starts uses it too. None where no folder can be written.
     """
-    usual = _given("RAY_TMPDIR") or _given("TMPDIR") or "/tmp"
+    usual = given("RAY_TMPDIR") or given("TMPDIR") or "/tmp"
     if len(usual) <= LONGEST_TEMPORARY and os.access(usual, os.W_OK):
         return usual
     for place in ("/tmp", "/var/tmp", "/dev/shm"):
@@ -157,16 +158,16 @@ def stand_in_for_user() -> None:
 
 def verbose() -> bool:
     """Workers' own output is in Ray's logs; AFDCD_VERBOSE=1 also shows it to the person."""
-    return _given("AFDCD_VERBOSE") == "1"
+    return given("AFDCD_VERBOSE") == "1"
 
 
 def git_commit() -> str | None:
     """The commit of the code that runs, where an image without git says it."""
-    return _given("AFDCD_GIT_COMMIT")
+    return given("AFDCD_GIT_COMMIT")
 
 
 def c_compiler() -> str | None:
-    return _given("CC")
+    return given("CC")
 
 
 def shown(text: str) -> str:
@@ -174,7 +175,7 @@ def shown(text: str) -> str:
     return re.sub(r"(?<=://)[^/\s]*@", "", text)
 
 
-def _given(name: str) -> str | None:
+def given(name: str) -> str | None:
     """An empty variable counts as one that is not set, as in most shells' scripts."""
     return os.environ.get(name) or None
 
