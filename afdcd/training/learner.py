@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
+import torch.distributed as dist
 from jaxtyping import Float, Int
 from timm.layers import convert_sync_batchnorm
 from torch import Tensor, nn
@@ -137,6 +138,16 @@ class Learner:
             (iteration, dict(zip(names, row, strict=True)))
             for (iteration, names, _), row in zip(pending, rows, strict=True)
         ]
+
+    def share_buffers(self) -> None:
+        """Give every rank the running statistics of rank 0, whose network is saved.
+
+        DDP does so before each forward pass. After the last one the ranks have each seen other
+        images, and what they predict together would be the work of no single network.
+        """
+        if self.world > 1:
+            for buffer in self.step.buffers():
+                dist.broadcast(buffer, src=0)
 
     def _terms(self, iteration: int, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
         if self.device.type == "cuda":
