@@ -10,9 +10,10 @@ from afdcd import storage
 from afdcd.cli import INTERRUPTED, run
 from afdcd.search.load import SearchSpace, load_space
 from afdcd.search.preflight import notes
-from afdcd.search.progress import aligned, percent, trials_table
+from afdcd.search.progress import percent, trials_table
 from afdcd.search.run_study import PICTURES, Report, run_study
 from afdcd.search.winners import no_report
+from afdcd.text import table
 from afdcd.tracking.server import shown, storage_root, tracking_uri
 
 EXAMPLE = """examples:
@@ -64,13 +65,14 @@ def _summarise(space: SearchSpace, report: Report) -> None:
     if not report.winners:
         print("no trial reached its full length, so nothing was registered; see the causes above")
         return
-    rows = [("registered", "trial", "method", "val mIoU", "test mIoU")]
+    titles = ("registered", "trial", "method", "val mIoU", "test mIoU")
+    rows = []
     for place, (winner, score) in enumerate(zip(report.winners, report.scores, strict=True)):
         name = f"models:/{space.name}@champion" if place == 0 else ""
         number, value = str(winner.trial.number), percent(winner.trial.value)
         method = winner.config.distiller.method
         rows.append((name, number, method, value, percent(score.miou if score else None)))
-    print(aligned(rows))
+    print(table(titles, rows, rules=()))
     if None in report.scores:
         print(f"no test mIoU: {no_report(space.examples[0].data.protocol)}")
     print(f"\n{_next_commands(space)}")

@@ -20,13 +20,13 @@ from afdcd.bench.report import (
     heading,
     megabytes,
     seconds,
-    table,
 )
 from afdcd.cli import run
 from afdcd.config import UserError
 from afdcd.distillers import AfDCDConfig
 from afdcd.losses.contrast import shrunken
 from afdcd.models.zoo import SegmentationNetwork
+from afdcd.text import table
 from afdcd.training.trial import TrialConfig, pair_shapes
 from benchmarks.pairs import (
     CLASSES,

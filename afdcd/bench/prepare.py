@@ -13,10 +13,11 @@ from typing import Any
 import torch
 
 from afdcd.bench.preparing import label_of
-from afdcd.bench.report import Report, conditions, heading, table
+from afdcd.bench.report import Report, conditions, heading
 from afdcd.config import UserError
 from afdcd.data.images import encode_jpeg, encode_png
 from afdcd.data.synthetic.dataset import render
+from afdcd.text import table
 
 _SCENES = 4  # rendering takes seconds at this size: files beyond are these again, by other names
 _TIMES = (1, 2, 4)  # memory must not follow the number of images

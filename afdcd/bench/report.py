@@ -10,6 +10,7 @@ import torch
 
 from afdcd.bench.memory import memory_method
 from afdcd.bench.timing import Timing
+from afdcd.text import table
 
 OURS, OFFICIAL = "ours", "official"
 
@@ -117,13 +118,3 @@ def ratio(over: float | None, under: float | None) -> float | None:
 
 def times(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}x"
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as their widest cell; the first left-aligned, as every column of words."""
-    widths = [max(len(line[i]) for line in (header, *rows)) for i in range(len(header))]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in (header, *rows)
-    ]
-    return "\n".join([lines[0], "-" * (sum(widths) + 2 * len(widths) - 2), *lines[1:]])

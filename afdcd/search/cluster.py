@@ -13,6 +13,7 @@ from types import FrameType
 import ray
 
 from afdcd.config import UserError
+from afdcd.text import first_line
 from afdcd.training.resources import ResourcesConfig
 
 # A trial's own actor needs some resource that is never the workers': a thousandth of the head
@@ -115,10 +116,9 @@ def _answers(address: str) -> None:
 
 
 def _no_cluster(address: str, error: Exception) -> UserError:
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
     return UserError(
-        f"RAY_ADDRESS {address}: no Ray cluster there ({reason}); start it, correct RAY_ADDRESS, or "
-        "unset it to start a local cluster"
+        f"RAY_ADDRESS {address}: no Ray cluster there ({first_line(error)}); start it, correct "
+        "RAY_ADDRESS, or unset it to start a local cluster"
     )
 
 

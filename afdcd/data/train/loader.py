@@ -36,6 +36,7 @@ from afdcd.data.train.transforms import (
     scale_steps,
 )
 from afdcd.seeds import derive
+from afdcd.text import first_line
 
 # Rows that each process fetches before their turn: with a round trip of 100 ms to a store, 80 images
 # a second, which is more than a process decodes.
@@ -163,7 +164,7 @@ def _checked(loader: DataLoader[Batch | UserError]) -> Iterator[Batch]:
         if not str(error).startswith(_GONE):
             raise
         raise UserError(
-            f"a loader process is gone ({str(error).splitlines()[0]}): killed by hand, or for want "
+            f"a loader process is gone ({first_line(error)}): killed by hand, or for want "
             "of memory or of shared memory (/dev/shm); lower data.loader_workers, or give it more"
         ) from None
 
