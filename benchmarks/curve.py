@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from afdcd.bench.command import main_of
-from afdcd.bench.report import OFFICIAL, OURS, Report, conditions, heading, table
+from afdcd.bench.report import OFFICIAL, OURS, Report, conditions, heading
 from afdcd.cli import run
 from afdcd.config import UserError
 from afdcd.data.catalog.datasets import SYNTHETIC
@@ -31,6 +31,7 @@ from afdcd.distillers.projector import ALGORITHMS, Algorithm
 from afdcd.models.zoo import SegmentationNetwork
 from afdcd.seeds import derive
 from afdcd.tasks.segmentation import evaluate
+from afdcd.text import table
 from afdcd.training.learner import Learner
 from afdcd.training.prefetch import prefetch
 from afdcd.training.step import mask_noise

@@ -91,7 +91,8 @@ def test_table_shows_each_class_the_means_and_the_recorded_score(
 ) -> None:
     assert verb() == 0
     text = capsys.readouterr().out
-    scores = {line[:-8].strip(): line[-8:].strip() for line in text.splitlines()}
+    cells = (line.rpartition("  ") for line in text.splitlines())
+    scores = {name.strip(): value for name, _, value in cells}
     assert (scores["sky"], scores["road"], scores["car"]) == ("0.00", "50.00", "-")
     assert scores["mIoU"] == "25.00"
     assert scores["pixel accuracy"] == "50.00"

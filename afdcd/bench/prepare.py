@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from afdcd.bench.preparing import label_of
-from afdcd.bench.report import Report, conditions, heading, table
+from afdcd.bench.report import Report, conditions, heading
 from afdcd.config import UserError
 from afdcd.data.images import encode_jpeg, encode_png
 from afdcd.data.synthetic.dataset import render
+from afdcd.text import table
 
 if TYPE_CHECKING:
     import torch

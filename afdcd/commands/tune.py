@@ -9,8 +9,9 @@ from afdcd.cli import INTERRUPTED
 from afdcd.data.catalog.datasets import no_report
 from afdcd.environment import shown, storage_is_given, storage_root, tracking_uri
 from afdcd.search.load import SearchSpace
-from afdcd.search.progress import aligned, percent, trials_table
+from afdcd.search.progress import percent, trials_table
 from afdcd.search.run_study import PICTURES, Report, run_study
+from afdcd.text import table
 
 
 def execute(space: SearchSpace) -> int:
@@ -30,13 +31,14 @@ def _summarise(space: SearchSpace, report: Report) -> None:
     if not report.winners:
         print("no trial reached its full length, so nothing was registered; see the causes above")
         return
-    rows = [("registered", "trial", "method", "val mIoU", "test mIoU")]
+    titles = ("registered", "trial", "method", "val mIoU", "test mIoU")
+    rows = []
     for place, (winner, score) in enumerate(zip(report.winners, report.scores, strict=True)):
         name = f"models:/{space.name}@champion" if place == 0 else ""
         number, value = str(winner.trial.number), percent(winner.trial.value)
         method = winner.config.distiller.method
         rows.append((name, number, method, value, percent(score.miou if score else None)))
-    print(aligned(rows))
+    print(table(titles, rows, rules=()))
     if None in report.scores:
         print(f"no test mIoU: {no_report(space.examples[0].data.protocol)}")
     print(f"\n{_next_commands(space)}")
@@ -44,13 +46,9 @@ def _summarise(space: SearchSpace, report: Report) -> None:
 
 def _next_commands(space: SearchSpace) -> str:
     """What to do now, ready to be pasted into the same shell."""
-    uri = tracking_uri()
-    if uri.startswith("http"):
-        look = f"  open {shown(uri)}"
-    else:  # a database's password stays in the variable
-        uri = uri if shown(uri) == uri else '"$MLFLOW_TRACKING_URI"'
-        look = f"  mlflow ui --backend-store-uri {uri}"
     prefix = f"AFDCD_STORAGE={storage_root()} " if storage_is_given() else ""
+    uri = tracking_uri()
+    look = f"open {shown(uri)}" if uri.startswith("http") else f"{prefix}python -m afdcd ui"
     pictures = storage.join(storage_root(), "studies", space.name, PICTURES)
     activate = Path(sys.executable).with_name("activate")
     inactive = activate.exists() and shutil.which("python") != str(activate.with_name("python"))
@@ -58,7 +56,7 @@ def _next_commands(space: SearchSpace) -> str:
         [
             *([f"source {activate}"] if inactive else []),
             "look at the study and choose a student:",
-            look,
+            f"  {look}",
             "use the champion:",
             f"  {prefix}python -m afdcd.predict models:/{space.name}@champion {pictures} "
             "--out predictions",

@@ -16,6 +16,7 @@ import ray
 from afdcd.config import UserError
 from afdcd.environment import ray_address, verbose
 from afdcd.search.local_cluster import session_folder, set_token
+from afdcd.text import first_line
 from afdcd.training.resources import ResourcesConfig
 
 # A trial's own actor needs some resource that is never the workers': a thousandth of the head
@@ -118,9 +119,8 @@ def _start(environment: dict[str, str]) -> Any:
             _temp_dir=folder,
         )
     except (OSError, RuntimeError, ValueError, AssertionError, KeyError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(
-            f"no Ray cluster can be started on this machine ({reason}); its logs are in {folder}; "
+            f"no Ray cluster can be started on this machine ({first_line(error)}); its logs are in {folder}; "
             "`python -m afdcd doctor` says what this machine lacks"
         ) from None
 
@@ -137,10 +137,9 @@ def _answers(address: str) -> None:
 
 
 def _no_cluster(address: str, error: Exception) -> UserError:
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
     return UserError(
-        f"RAY_ADDRESS {address}: no Ray cluster there ({reason}); start it, correct RAY_ADDRESS, or "
-        "unset it to start a local cluster"
+        f"RAY_ADDRESS {address}: no Ray cluster there ({first_line(error)}); start it, correct "
+        "RAY_ADDRESS, or unset it to start a local cluster"
     )
 
 

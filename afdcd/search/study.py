@@ -16,6 +16,7 @@ from afdcd.config import Source, UserError
 from afdcd.search.config import StudyConfig
 from afdcd.search.space import parameters_of, resolve, suggest
 from afdcd.seeds import derive
+from afdcd.text import first_line
 
 REFERENCE = "reference"  # trial attribute: a setting given by a person; runs at full length
 CAUSE = "cause"
@@ -162,7 +163,7 @@ def open_study(
         )
     except Exception as error:  # the database drivers' errors share no base class
         raise UserError(
-            f"study database {_without_password(url)}: cannot be used ({_first_line(error)}); "
+            f"study database {_without_password(url)}: cannot be used ({first_line(error)}); "
             "check AFDCD_STUDY_DB"
         ) from None
     known = study.user_attrs.get("identity")
@@ -198,7 +199,3 @@ def _engine_options(url: str) -> dict[str, Any]:
 def _without_password(url: str) -> str:
     head, at, tail = url.rpartition("@")
     return f"{head.split('://')[0]}://...@{tail}" if at else url
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from afdcd.config import UserError
 from afdcd.environment import experiment_name, shown, storage_root, tracking_uri
+from afdcd.text import first_line
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)
 
@@ -70,7 +71,7 @@ def check_database(url: str, variable: str) -> None:
         ) from None
     except (SQLAlchemyError, OSError, ValueError) as error:
         raise UserError(
-            f"{variable}: {shown(url)!r} cannot be used: {str(error).splitlines()[0]}; give the "
+            f"{variable}: {shown(url)!r} cannot be used: {first_line(error)}; give the "
             "URL of a server or database that exists, e.g. sqlite:////folder/file.db"
         ) from None
 
@@ -83,13 +84,13 @@ def _reachable(uri: str, what: str, variable: str) -> None:
         socket.create_connection((parts.hostname or "", port), timeout=5).close()
     except (OSError, ValueError) as error:
         raise UserError(
-            f"{what} cannot be reached ({error}); start the server or change {variable}"
+            f"{what} cannot be reached ({first_line(error)}); start the server or change {variable}"
         ) from None
 
 
 def reason(error: Exception) -> str:
     """The first line of an MLflow error: it may go on for pages, and quotes the server's URI."""
-    return shown((str(error).splitlines() or [type(error).__name__])[0])[:300]
+    return shown(first_line(error))[:300]
 
 
 @contextmanager

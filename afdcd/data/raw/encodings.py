@@ -15,6 +15,7 @@ from scipy.io.matlab import MatReadError
 from afdcd.data.catalog.labels import Colours, Numbers, TrainIds
 from afdcd.data.catalog.train_ids import IGNORE
 from afdcd.data.images import PictureError, decode
+from afdcd.text import first_line
 
 _MAT = b"MATLAB 5.0 MAT-file"
 _MAT_FAULTS = (MatReadError, OSError, LookupError, TypeError, ValueError, zlib.error)
@@ -47,7 +48,9 @@ def _segmentation(data: bytes) -> Image.Image:
     try:
         content = loadmat(io.BytesIO(data), variable_names=["GTcls"])
     except _MAT_FAULTS as error:
-        raise PictureError(f"truncated or damaged .mat ({error}): fetch it again") from None
+        raise PictureError(
+            f"truncated or damaged .mat ({first_line(error)}): fetch it again"
+        ) from None
     if "GTcls" not in content:
         raise PictureError("no GTcls in this .mat: use the files of SBD's cls/")
     return Image.fromarray(content["GTcls"][0]["Segmentation"][0])
