@@ -4,13 +4,21 @@ PYTHON ?= python3
 BIN := .venv/bin
 export AFDCD_STORAGE ?= $(CURDIR)/runs
 
-.PHONY: demo test check format clean
+.PHONY: demo test test-slow test-all check format clean
 
 demo: .venv/installed
 	$(BIN)/python -m afdcd.tune search_spaces/quickstart.yaml
 
+# Two processes; which tests share one, and which come first: tests/conftest.py.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder --durations=15
+
 test: .venv/installed
-	$(BIN)/python -m pytest
+	$(PYTEST) -m "not slow"
+
+test-slow: .venv/installed
+	$(PYTEST) -m slow
+
+test-all: test test-slow
 
 check: .venv/installed
 	$(BIN)/ruff check .

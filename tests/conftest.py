@@ -1,7 +1,9 @@
 """What every test stands on: shapes are checked, and nothing is written outside temporary folders."""
 
 import os
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,9 +17,31 @@ if not torch.cuda.is_available():
 # Shapes in the signatures of losses and distillers are checked in tests, and only there.
 install_import_hook(["afdcd.losses", "afdcd.distillers"], "beartype.beartype")
 
+# One thread here and in every process that a test starts: more would wait for each other's cores.
 torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"
 
 SERVERS = ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "AFDCD_STUDY_DB", "RAY_ADDRESS")
+
+
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Which tests share a process when there are several (`make test`), and which come first there.
+
+    Tests marked xdist_group("ray") start a Ray cluster, and two of them on one host disturb each
+    other. They take the longest and mostly wait, so one process begins with them while another
+    does the rest. Tests that use the S3 server share one.
+    """
+    for item in items:
+        if "s3_server" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("s3"))
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: _group(item) != "ray")
+
+
+def _group(item: pytest.Item) -> str | None:
+    mark = item.get_closest_marker("xdist_group")
+    return mark.args[0] if mark else None
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -33,3 +57,25 @@ def _no_servers(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in SERVERS:
         monkeypatch.setenv(name, "")  # so that it is put back as it was
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def _empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow database without a run; making its tables takes seconds, copying them does not."""
+    from afdcd.tracking.server import connect  # loads MLflow, which few tests need
+
+    folder = tmp_path_factory.mktemp("mlflow")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AFDCD_STORAGE", str(folder))
+        patch.setenv("MLFLOW_EXPERIMENT_NAME", "warmup")
+        patch.setenv("MLFLOW_TRACKING_URI", "")  # MLflow sets it
+        connect()
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def mlflow_storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, _empty_database: Path) -> Path:
+    """The folder that AFDCD_STORAGE names in this test, with an MLflow database in it."""
+    shutil.copy(_empty_database, tmp_path / "mlflow.db")
+    monkeypatch.setenv("AFDCD_STORAGE", str(tmp_path))
+    return tmp_path

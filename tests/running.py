@@ -1,11 +1,10 @@
-"""What the tests of real studies share: a tiny search space, the command, its processes."""
+"""What the tests of real studies share: a tiny pair, the command, its processes."""
 
+import contextlib
 import os
 import re
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,33 +14,14 @@ from mlflow.entities import Run
 
 ROOT = Path(__file__).parent.parent
 
-TINY = """
-data: {dataset: synthetic, crop: [64, 64], root: ROOT}
-pair:
-  student: {head: pspnet, encoder: "timm:lcnet_050"}
-  teacher:
-    model: {head: pspnet, encoder: "timm:mobilenetv3_small_050"}
-    train: {iterations: 4, validate_every: 4, batch: 4}
-distiller:
-  choice:
-    - {method: none}
-    - {method: afdcd, tau: {log: [0.05, 1.0]}, groups: 8, patch: 2, pool: 0, fd_weight: 1e-5}
-training: {iterations: 8, validate_every: 2, batch: 4}
-study:
-  trials: 2
-  enqueue:
-    - distiller: {method: none}
-    - distiller: {method: afdcd, tau: 0.5}
-"""
-
 
 class Study:
-    """A study in a folder of its own, run by the real command."""
+    """The study "tiny" in a folder of its own, run by the real command."""
 
-    def __init__(self, folder: Path, data: str) -> None:
+    def __init__(self, folder: Path, space: str) -> None:
         self.folder = folder
         self.space = folder / "tiny.yaml"
-        self.space.write_text(TINY.replace("ROOT", data))
+        self.space.write_text(space)
         self.environment = {
             **os.environ,
             "AFDCD_STORAGE": str(folder / "runs"),
@@ -108,16 +88,50 @@ def finish(process: subprocess.Popen[str]) -> str:
 def workers_of(driver: int) -> Iterator[psutil.Process]:
     """The Ray Train workers below a driver that started its own cluster."""
     for process in psutil.Process(driver).children(recursive=True):
-        if any("RayTrainWorker" in part for part in process.cmdline()[:1]):
+        if "RayTrainWorker" in _title(process):
             yield process
 
 
-def kill_tree(process: subprocess.Popen[str]) -> None:
-    """End what a failed test left behind, by id."""
-    if process.poll() is None:
-        os.kill(process.pid, signal.SIGTERM)
-        deadline = time.monotonic() + 20
-        while process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.2)
-        if process.poll() is None:
+def kill(process: subprocess.Popen[str]) -> str:
+    """`kill -9` a driver; what it had printed, once its cluster has ended itself."""
+    cluster = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    _outlive(cluster)
+    assert process.stdout is not None
+    rest = process.stdout.read()
+    process.wait()
+    return rest
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """End what a test left, by id: the next one needs the host for a cluster of its own."""
+    if process.poll() is not None:
+        return
+    below = psutil.Process(process.pid).children(recursive=True)
+    process.terminate()
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    _outlive(below)
+
+
+def _outlive(cluster: list[psutil.Process]) -> None:
+    """Wait until a cluster without a driver is gone.
+
+    Ray's agents would take another minute, in which they ask for a server that is no more.
+    """
+    agents = [process for process in cluster if "Agent" in _title(process)]
+    _, left = psutil.wait_procs([p for p in cluster if p not in agents], timeout=60)
+    for process in (*agents, *left):
+        with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
+
+
+def _title(process: psutil.Process) -> str:
+    """How Ray names it; empty once it has ended."""
+    try:
+        return "".join(process.cmdline()[:1])
+    except psutil.NoSuchProcess:
+        return ""

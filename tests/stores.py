@@ -1,10 +1,8 @@
 """A real S3 server for tests: `store` is the URI of an empty bucket, reached by environment alone."""
 
 import os
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from uuid import uuid4
 
@@ -23,37 +21,36 @@ def _environment(port: int) -> dict[str, str]:
     }
 
 
+# The server takes a port that is free, and says which: one chosen here could be gone by then.
+_SERVER = """
+import signal
+from moto.server import ThreadedMotoServer
+server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+server.start()
+print(server.get_host_and_port()[1], flush=True)
+signal.pause()
+"""
+
+
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[int]:
     """The port of a server that lives as long as the tests."""
     pytest.importorskip("moto", reason="the S3 server is moto's")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
     process = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-        env={**os.environ, **_environment(port)},
-        stdout=subprocess.DEVNULL,
+        [sys.executable, "-c", _SERVER],
+        env={**os.environ, **_environment(0)},
+        stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        text=True,
     )
+    assert process.stdout is not None
     try:
-        _wait(process, port)
-        yield port
+        port = process.stdout.readline()
+        assert port, "the S3 server ended by itself"
+        yield int(port)
     finally:
         process.kill()
         process.wait()
-
-
-def _wait(process: "subprocess.Popen[bytes]", port: int) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        assert process.poll() is None, "the S3 server ended by itself"
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        except OSError:
-            time.sleep(0.1)
-    raise AssertionError("the S3 server does not answer")
 
 
 @pytest.fixture

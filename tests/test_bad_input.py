@@ -11,6 +11,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -25,7 +26,7 @@ from afdcd.data.synthetic.dataset import prepare_synthetic
 from afdcd.models.config import ModelConfig
 from afdcd.models.weights import NetworkCard, save_network
 from afdcd.search import cluster, run_study
-from afdcd.tracking import server
+from tests.search.test_bad_space import SPACE
 
 VERBS = {"tune": tune, "train": train, "prepare": prepare, "evaluate": evaluate, "predict": predict}
 MODEL = ModelConfig(head="pspnet", encoder="timm:lcnet_050")
@@ -36,45 +37,39 @@ CARD = NetworkCard(
     palette=SYNTHETIC.palette,
     normalisation="imagenet",
 )
-SPACE = """\
-data: {dataset: synthetic, root: data, crop: [64, 64]}
-pair:
-  student: {head: pspnet, encoder: "timm:lcnet_050"}
-  teacher: {weights: ok.safetensors}
-distiller:
-  choice:
-    - {method: none}
-    - {method: afdcd, tau: {log: [0.05, 1.0]}, groups: {choice: [4, 8]}, patch: 2, pool: 0}
-training: {iterations: 12, validate_every: 4, batch: 4, lr: {log: [1e-3, 1e-1]}}
-study: {trials: 4, reduction: 2}
-"""
 SHARD = "train-00000-of-00001.parquet"
 Verb = Callable[..., list[str]]
 
 
 @pytest.fixture(scope="module")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the cases spoil: a prepared data set, a network, a search space, a picture."""
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A prepared data set, networks good and spoiled, search spaces, a picture; nobody changes it."""
     folder = tmp_path_factory.mktemp("workshop")
     small = SyntheticConfig(height=64, width=64, train=36, val=1, test=1)
     prepare_synthetic(str(folder / "data"), small)
     save_network(folder / "ok.safetensors", MODEL.build(len(CARD.classes)), CARD)
+    _spoil_models(folder)
     (folder / "s.yaml").write_text(SPACE)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AFDCD_STORAGE", str(folder / "runs"))
-        server.connect()  # making MLflow's tables takes seconds, copying them does not
+    (folder / "my space's.yaml").write_text(SPACE)
+    (folder / "tab.yaml").write_text("a:\n\t- b\n")
     Image.new("RGB", (64, 48)).save(folder / "p.png")
-    return folder
+    before = _contents(folder)
+    yield folder
+    assert _contents(folder) == before
+
+
+def _contents(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
 
 
 @pytest.fixture
 def verb(
     workshop: Path,
-    tmp_path: Path,
+    mlflow_storage: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Verb:
-    """Runs a verb in a copy of the workshop; the lines on stderr after it ended with status 2.
+    """Runs a verb in the workshop; the lines on stderr after it ended with status 2.
 
     Reaching the cluster fails the test: all of these must be found before.
     """
@@ -84,13 +79,8 @@ def verb(
         raise AssertionError("the cluster was asked for")
         yield
 
-    home = tmp_path / "home"
-    shutil.copytree(workshop, home)
-    monkeypatch.chdir(home)
+    monkeypatch.chdir(workshop)
     monkeypatch.setattr(run_study, "connect", no_cluster)
-    for name in ("MLFLOW_TRACKING_URI", "AFDCD_STUDY_DB", "RAY_ADDRESS"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AFDCD_STORAGE", str(home / "runs"))
 
     def call(name: str, *arguments: str) -> list[str]:
         try:
@@ -111,88 +101,20 @@ def _said(lines: list[str], *fragments: str) -> None:
         assert any(fragment in line for line in lines), f"{fragment!r} not in {lines}"
 
 
-YAML = {
-    "empty": ("", "bad.yaml: holds no mapping; expected `key: value` lines"),
-    "a list": ("- a\n", "holds no mapping"),
-    "a tab": ("a:\n\t- b\n", "bad.yaml:2: not valid YAML"),
-    "a key twice": ("a: 1\na: 2\n", "bad.yaml:2: a: given twice; keep one"),
-    "a block as key": ("? [a, b]\n: 1\n", "bad.yaml:1: (top level): a key must be a word"),
-    "an endless alias": ("data: &a {x: *a}\n", "an alias inside its own anchor"),
-    "two documents": ("a: 1\n---\nb: 2\n", "bad.yaml:2: not valid YAML"),
-    "a Python object": ("a: !!python/object:os.system x\n", "could not determine a constructor"),
-    "bytes": ("data: !!binary aGVsbG//\n", "bad.yaml: a value is neither text nor number"),
-    "a zero byte": ("a: \x00\n", "bad.yaml: not valid YAML: unacceptable character"),
-    "5000 digits": (f"a: {'9' * 5000}\n", "bad.yaml: holds an impossible value"),
+# Every way to write a space wrong: tests/search/test_bad_space.py. Here that a person reads it.
+SPACES = {
+    "not YAML": (["tab.yaml"], "tab.yaml:2: not valid YAML"),
+    "no override": (["s.yaml", "foo"], "'foo' is no override; write key=value"),
+    "an unknown key": (["s.yaml", "study.trails=3"], "s.yaml:10: study.trails: unknown key;"),
+    "a range": (["s.yaml", "training.lr={log: [0.1, 0.01]}"], "s.yaml:9: training.lr: log [0.1, "),
+    "two mistakes": (["s.yaml", "data.crop=[16,16]", "training.lr=-1"], "both sides must be"),
 }
 
 
-@pytest.mark.parametrize("case", YAML)
-def test_yaml(case: str, verb: Verb) -> None:
-    text, message = YAML[case]
-    Path("bad.yaml").write_text(text)
-    _said(verb("tune", "bad.yaml", "--check"), message)
-
-
-# One override each; the line in the file is that of the nearest key that is still as written.
-OVERRIDES = {
-    "foo": "'foo' is no override; write key=value, e.g. study.trials=8",
-    "data.=3": "'data.=3' is no override",
-    "data.crop.x=1": "'crop' is no mapping",
-    "training.lr=[": "not valid YAML",
-    "traning.lr=3": "s.yaml:1: traning: unknown key; did you mean 'training'?",
-    "study.trails=3": "s.yaml:10: study.trails: unknown key; did you mean 'trials'?",
-    "data.dataset=imagenet": "s.yaml:1: data.dataset: 'imagenet' is not one of 'synthetic'",
-    "data.protocol=x": "data.protocol: 'x' is not one of 'official' or 'dev'",
-    "data.crop=[16,16]": "both sides must be >= 32 pixels",
-    "data.root={choice: [a, b]}": "data.root: all trials of a study must share it",
-    "resources.workers={choice: [1, 2]}": "resources.workers: all trials of a study must share it",
-    "resources.workers=3": "training.batch 4 must be divisible by resources.workers 3",
-    "resources.workers=4": "each worker needs at least 2 images",
-    "resources.device=tpu": "'tpu' is not one of 'auto', 'cpu' or 'gpu'",
-    "training.validate_every=5": "must be a multiple of validate_every 5",
-    "training.seed=-1": "training.seed: input should be greater than or equal to 0 (got -1)",
-    "training.lr=.inf": "training.lr: input should be a finite number",
-    "training.lr='1e-3'": "training.lr: input should be a valid number (got '1e-3')",
-    "training.lr={log: [0.1, 0.01]}": "log [0.1, 0.01] must rise from left to right",
-    "training.lr={log: [0, 1]}": "log [0, 1] needs ends above 0",
-    "training.lr={uniform: [-1, 1]}": "training.lr: input should be greater than 0 (got -1)",
-    "training.lr={uniform: [0.1, .inf]}": "uniform takes two numbers",
-    "training.lr={lgo: [1, 2]}": "training.lr: input should be a valid number (got the keys lgo)",
-    "training.lr={choice: []}": "choice takes a list of one or more values",
-    "distiller={method: afdc}": "'afdc' is not one of 'none', 'kd', 'fd', 'afdcd'",
-    "distiller={metod: kd}": "needs the key 'method'",
-    "distiller.method=kd": "s.yaml:5: distiller: a choice range takes no method",
-    "distiller={choice: [{method: kd}, {method: kd}]}": "choice holds the same option twice",
-    "pair.student.encoder=resnet19": "pair.student.encoder: unknown encoder 'resnet19'",
-    "pair.student.encoder=timm:resnt18": "nearest: timm:resnet18",
-    "pair.student.encoder=timm:vgg11": "s.yaml:2: pair: encoder timm:vgg11 cannot give features",
-    "pair.student.encoder=timm:vit_tiny_patch16_224": "choose a convolutional one",
-    "pair.student.encoder=timm:botnet26t_256": "does not take pictures of",
-    "pair.teacher.weights={choice: [a, b]}": "a teacher takes no ranges inside",
-    "pair.teacher=null": "method 'afdcd' needs pair.teacher",
-    "pair.teacher={weights: a, train: {}}": "give either weights (file or models:/ URI) or train",
-    "study=3": "study: input should be an object (got 3)",
-    "study.trials=0": "study.trials: input should be greater than 0 (got 0)",
-    "study.trials=-1": "study.trials",
-    "study.keep=0": "study.keep",
-    "study.max_concurrent=0": "study.max_concurrent",
-    "study.seed=-1": "study.seed: input should be greater than or equal to 0 (got -1)",
-    "study.reduction=1": "study.reduction: input should be greater than or equal to 2 (got 1)",
-    "study.grace=13": "s.yaml:10: study.grace: 13 is more than a trial's 12 iterations",
-    "study.name=a/b": "study.name: 'a/b' cannot name a study",
-    "study.name=..": "study.name: '..' cannot name a study",
-    "study.name=''": "study.name: '' cannot name a study",
-    "study.enqueue=[{training: {lr: 3}}]": "study.enqueue.0.training.lr: 3 is outside",
-    "study.enqueue=[{training: {momentum: 0}}]": "momentum: not in this search space; remove it",
-    "study.enqueue=[{training: {batch: 8}}]": "this space fixes training.batch to 4; remove it",
-    "study.enqueue=[{distiller: {method: kd}}]": "is not one of ['none', 'afdcd']",
-    "study.enqueue=[3]": "study.enqueue.0: input should be an object (got 3)",
-}
-
-
-@pytest.mark.parametrize("override", OVERRIDES)
-def test_override(override: str, verb: Verb) -> None:
-    _said(verb("tune", "s.yaml", "--check", override), OVERRIDES[override])
+@pytest.mark.parametrize("case", SPACES)
+def test_space(case: str, verb: Verb) -> None:
+    arguments, message = SPACES[case]
+    _said(verb("tune", "--check", *arguments), message)
 
 
 @pytest.mark.parametrize(
@@ -213,7 +135,6 @@ def test_contrast_that_does_not_fit_the_teacher(
 
 
 def test_a_file_name_that_cannot_name_a_study(verb: Verb) -> None:
-    Path("s.yaml").rename("my space's.yaml")
     _said(verb("tune", "my space's.yaml"), "cannot name a study", "study.name=...")
 
 
@@ -236,26 +157,28 @@ MODELS = {
 }
 
 
-def _spoil_models() -> None:
-    whole = Path("ok.safetensors").read_bytes()
-    Path("cut.safetensors").write_bytes(whole[: len(whole) // 2])
-    Path("text.safetensors").write_text("hello" * 100)
-    torch.save({}, "x.pth")
-    one = {"a": torch.ones(2)}
-    save_file(one, "bare.safetensors")
-    card = CARD.plain()
-    save_file(one, "other.safetensors", {"afdcd": json.dumps(card)})
-    vgg = {**card, "model": {**card["model"], "encoder": "timm:vgg11"}}
-    save_file(one, "vgg.safetensors", {"afdcd": json.dumps(vgg)})
-    colours = {**card, "palette": [[300, 0, 0]] * 8}
-    save_file(one, "colours.safetensors", {"afdcd": json.dumps(colours)})
-    save_file(MODEL.build(5).state_dict(), "shapes.safetensors", {"afdcd": json.dumps(card)})
+def _spoil_models(folder: Path) -> None:
+    """The files that `MODELS` names, beside a good one."""
+
+    def save(name: str, tensors: dict[str, torch.Tensor], card: dict[str, Any] | None) -> None:
+        metadata = {"afdcd": json.dumps(card)} if card else None
+        save_file(tensors, folder / f"{name}.safetensors", metadata)
+
+    whole = (folder / "ok.safetensors").read_bytes()
+    (folder / "cut.safetensors").write_bytes(whole[: len(whole) // 2])
+    (folder / "text.safetensors").write_text("hello" * 100)
+    torch.save({}, folder / "x.pth")
+    one, card = {"a": torch.ones(2)}, CARD.plain()
+    save("bare", one, None)
+    save("other", one, card)
+    save("vgg", one, {**card, "model": {**card["model"], "encoder": "timm:vgg11"}})
+    save("colours", one, {**card, "palette": [[300, 0, 0]] * 8})
+    save("shapes", MODEL.build(5).state_dict(), card)
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_model(model: str, verb: Verb) -> None:
     """The same words wherever a network is named."""
-    _spoil_models()
     for given in (
         ("predict", model, "p.png", "--out", "o"),
         ("evaluate", model, "--data", "data"),
@@ -296,8 +219,11 @@ DATA = {
 
 
 @pytest.mark.parametrize("case", DATA)
-def test_data(case: str, verb: Verb) -> None:
+def test_data(
+    case: str, verb: Verb, workshop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spoil, message = DATA[case]
+    monkeypatch.chdir(shutil.copytree(workshop, tmp_path / "spoiled"))
     spoil()
     _said(verb("tune", "s.yaml"), message)
 

@@ -1,103 +1,174 @@
-"""The main job for real: local Ray, two workers, SQLite, killed processes.
+"""The main job for real: local Ray, SQLite, and whatever can go wrong in one study.
 
-Each test runs whole studies and takes a minute or two; they share the rendered data.
+A worker is killed, then the driver; one trial meets a damaged row and one diverges. The study goes
+on by the same command, the others finish, and the better one is the champion. One test shows all of
+it, for each start of a driver, a trial or a worker takes many seconds.
 """
 
 import math
 from pathlib import Path
 
+import numpy as np
 import optuna
-import psutil
+import pyarrow.parquet as pq
 import pytest
 
+from afdcd.data.shards.rows import open_split
 from afdcd.data.synthetic.config import SyntheticConfig
 from afdcd.data.synthetic.dataset import prepare_synthetic
 from afdcd.models.weights import load_network
-from tests.running import Study, assert_each_went_on, finish, kill_tree, until, workers_of
+from afdcd.search.study import CAUSE
+from afdcd.seeds import derive
+from tests.running import (
+    Study,
+    assert_each_went_on,
+    end,
+    finish,
+    iterations_of,
+    kill,
+    until,
+    workers_of,
+)
 
-pytestmark = pytest.mark.timeout(420)
+pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.timeout(600)]
+
+# The third trial's large batches reach rows that the first 64 images of the others do not.
+SPACE = """
+data: {dataset: synthetic, crop: [64, 64], root: ROOT}
+pair:
+  student: {head: pspnet, encoder: "timm:lcnet_050"}
+  teacher:
+    model: {head: pspnet, encoder: "timm:mobilenetv3_small_050"}
+    train: {iterations: 4, validate_every: 4, batch: 4}
+distiller:
+  choice:
+    - {method: none}
+    - {method: afdcd, tau: {log: [0.05, 1.0]}, groups: 8, patch: 2, pool: 0, fd_weight: 1e-5}
+training:
+  iterations: 16
+  validate_every: 2
+  batch: {choice: [4, 40]}
+  lr: {choice: [0.01, 1e38]}
+resources: {workers: 2}
+study:
+  trials: 4
+  max_concurrent: 1
+  enqueue:
+    - {distiller: {method: none}, training: {batch: 4, lr: 0.01}}
+    - {distiller: {method: afdcd, tau: 0.5}, training: {batch: 4, lr: 0.01}}
+    - {distiller: {method: none}, training: {batch: 40, lr: 0.01}}
+    - {distiller: {method: none}, training: {batch: 4, lr: 1e38}}
+"""
+SEEN = 16 * 4  # images, by a trial of small batches
+GOOD = {"trial-0000": "none", "trial-0001": "afdcd"}
+BAD = ("trial-0002", "trial-0003")
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> str:
-    root = str(tmp_path_factory.mktemp("data") / "synthetic")
-    prepare_synthetic(root, SyntheticConfig(height=64, width=96, train=60, val=12, test=6))
-    return root
-
-
-@pytest.fixture
-def study(tmp_path: Path, data: str) -> Study:
-    return Study(tmp_path, data)
-
-
-def test_two_trials_on_two_workers_end_in_the_registry(study: Study) -> None:
-    process = study.start("resources.workers=2")
+def test_a_study_survives_what_can_go_wrong_and_ends_in_the_registry(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    prepare_synthetic(str(root), SyntheticConfig(height=64, width=64, train=120, val=6, test=6))
+    damaged = _damage_a_row_that_small_batches_do_not_see(root)
+    study = Study(tmp_path, SPACE.replace("ROOT", str(root)))
+    process = study.start()
     try:
-        until(process, "trial 0 none  iteration 2/8")
-        victim = next(workers_of(process.pid))
-        victim.kill()  # Ray Train restarts the group from its last checkpoint
+        before = until(process, "trial 0 none  iteration 2/16")
+        next(workers_of(process.pid)).kill()  # Ray Train restarts both from the last checkpoint
+        before += until(process, "trial 0 none  iteration 10/16")
+        before += kill(process)
+        running = [trial for trial in _trials(study) if trial.state.name == "RUNNING"]
+        process = study.start()
         printed = finish(process)
     finally:
-        kill_tree(process)
+        end(process)
+    assert "Traceback" not in before + printed
+    _assert_nothing_was_done_twice(study, before, printed)
+    _assert_trials_went_on(study, running)
+    _assert_bad_trials_told_their_causes(printed, damaged)
+    _assert_runs_show_it(study)
     assert "models:/tiny@champion" in printed
+    _assert_champion_is_the_best(study)
+
+
+def _damage_a_row_that_small_batches_do_not_see(root: Path) -> str:
+    """Its key. All trials share one seed, so one order of rows."""
+    rows = open_split(str(root), "synthetic", "dev", "train")
+    order = np.random.default_rng(derive(0, "order", 0)).permutation(len(rows)).tolist()
+    key = rows.key(order[SEEN])
+    (shard,) = root.glob("train-*.parquet")
+    stored = {row["key"]: row["image"] for row in pq.read_table(shard).to_pylist()}
+    content = shard.read_bytes()
+    middle = content.index(stored[key]) + len(stored[key]) // 2
+    shard.write_bytes(content[:middle] + bytes(64) + content[middle + 64 :])  # of the same size
+    return key
+
+
+def _assert_nothing_was_done_twice(study: Study, before: str, printed: str) -> None:
+    assert "teacher pspnet-mobilenetv3_small_050 starts" in before
+    assert "teacher pspnet-mobilenetv3_small_050 starts" not in printed  # found in the registry
+    assert_each_went_on(before, printed)
+    reached = max(iterations_of(before)[0])
+    assert iterations_of(before) == {0: set(range(2, reached + 1, 2))}  # in spite of the worker
+    for number, name in enumerate(GOOD):
+        steps = _steps(study, name)
+        assert steps == sorted(set(steps)), "a point was logged twice"
+        assert iterations_of(before + printed)[number] <= set(steps)
+        assert steps[-1] == 16
+    assert _steps(study, "trial-0001") == list(range(2, 17, 2))
+
+
+def _steps(study: Study, job: str) -> list[int]:
+    history = study.client.get_metric_history(study.runs()[job].info.run_id, "miou")
+    return [point.step for point in history]
+
+
+def _assert_trials_went_on(study: Study, running: list[optuna.trial.FrozenTrial]) -> None:
+    trials = {trial.number: trial for trial in _trials(study)}
+    assert [trial.number for trial in running] == [0]
+    assert trials[0].params == running[0].params
+    states = [trials[number].state.name for number in sorted(trials)]
+    assert states == ["COMPLETE", "COMPLETE", "FAIL", "FAIL"]
+    assert all(trials[number].user_attrs[CAUSE] for number in (2, 3))
+
+
+def _assert_bad_trials_told_their_causes(printed: str, damaged: str) -> None:
+    ends = [line.split("] ", 1)[1] for line in printed.splitlines() if " failed: " in line]
+    bad_row, diverged = sorted(ends)
+    assert bad_row.startswith("trial 2 none failed: ")
+    assert f"row '{damaged}' cannot be read" in bad_row
+    assert bad_row.endswith("prepare the data set again")
+    assert diverged == "trial 3 none failed: loss term task is not finite at iteration 2"
+
+
+def _assert_runs_show_it(study: Study) -> None:
     runs = study.runs()
-    assert set(runs) == {"study/tiny", "trial-0000", "trial-0001"} | {
-        name for name in runs if name.startswith("teacher-")
-    }
-    assert len(runs) == 4
-    assert {run.info.status for run in runs.values()} == {"FINISHED"}
+    teachers = {name for name in runs if name.startswith("teacher-")}
+    assert len(teachers) == 1
+    assert set(runs) == {"study/tiny", *GOOD, *BAD} | teachers
+    statuses = {name: run.info.status for name, run in runs.items()}
+    assert statuses == dict.fromkeys(runs, "FINISHED") | dict.fromkeys(BAD, "FAILED")
     parent = runs["study/tiny"].info.run_id
-    for name, method in (("trial-0000", "none"), ("trial-0001", "afdcd")):
+    for name in (*GOOD, *BAD):
+        assert runs[name].data.tags["mlflow.parentRunId"] == parent
+    for name, method in GOOD.items():
         run = runs[name]
-        assert run.data.tags["mlflow.parentRunId"] == parent
         assert run.data.params["distiller.method"] == method
-        history = study.client.get_metric_history(run.info.run_id, "miou")
-        assert [point.step for point in history] == [2, 4, 6, 8]  # once each, in spite of the kill
         assert any(key.startswith("iou/") for key in run.data.metrics)
         assert "panel.png" in [item.path for item in study.client.list_artifacts(run.info.run_id)]
-    _assert_champion_is_the_best(study)
 
 
 def _assert_champion_is_the_best(study: Study) -> None:
     version = study.client.get_model_version_by_alias("tiny", "champion")
-    trials = [run for name, run in study.runs().items() if name.startswith("trial-")]
-    best = max(trials, key=lambda run: run.data.metrics["miou"])
-    assert math.isclose(float(version.tags["miou"]), best.data.metrics["miou"], abs_tol=1e-4)
+    runs = study.runs()
+    best = max(GOOD, key=lambda name: runs[name].data.metrics["miou"])
+    assert int(version.tags["trial"]) == int(best.removeprefix("trial-"))
+    best_miou = runs[best].data.metrics["miou"]
+    assert math.isclose(float(version.tags["miou"]), best_miou, abs_tol=1e-4)
     for tag in ("pair", "dataset", "parameters", "gflops", "study", "trial", "git_commit"):
         assert version.tags[tag]
     folder = study.folder / "runs" / "studies" / "tiny" / "trials"
     network, card = load_network(folder / f"{int(version.tags['trial']):04d}/student.safetensors")
     assert card.classes[0] == "sky"
     assert int(version.tags["parameters"]) == sum(p.numel() for p in network.parameters())
-
-
-def test_a_killed_driver_goes_on_by_the_same_command(study: Study) -> None:
-    process = study.start("training.iterations=20")
-    try:
-        before = until(process, "iteration 6/20")
-        cluster = psutil.Process(process.pid).children(recursive=True)
-        process.kill()
-        process.wait()
-        psutil.wait_procs(cluster, timeout=60)  # a cluster ends itself when its driver is gone
-        trials = {t.number: t for t in _trials(study)}
-        assert [t.state.name for t in trials.values()].count("RUNNING") >= 1
-        process = study.start("training.iterations=20")
-        printed = finish(process)
-    finally:
-        kill_tree(process)
-    assert "teacher pspnet-mobilenetv3_small_050 starts" not in printed  # found in the registry
-    assert_each_went_on(before, printed)
-    after = {t.number: t for t in _trials(study)}
-    assert set(after) == {0, 1}
-    assert all(after[n].params == t.params for n, t in trials.items())
-    assert {t.state.name for t in after.values()} == {"COMPLETE"}
-    runs = study.runs()
-    assert {run.info.status for run in runs.values()} == {"FINISHED"}
-    for name in ("trial-0000", "trial-0001"):
-        history = study.client.get_metric_history(runs[name].info.run_id, "miou")
-        steps = [point.step for point in history]
-        assert steps == sorted(set(steps)), "a point was logged twice"
-        assert steps[-1] == 20
 
 
 def _trials(study: Study) -> list[optuna.trial.FrozenTrial]:

@@ -2,11 +2,12 @@
 
 import logging
 import os
+import random
 import signal
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
@@ -144,6 +145,15 @@ def _no_cluster(address: str, error: Exception) -> UserError:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port for the dashboard, which Ray opens seconds after it was chosen here.
+
+    The kernel may give a port above 32767 to another process meanwhile, Ray itself one from 10002
+    to 19999, so it is none of these.
+    """
+    for port in random.sample(range(20_000, 32_768), 100):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise UserError(
+        "no port between 20000 and 32767 is free for Ray's dashboard; close some programs"
+    )

@@ -10,6 +10,7 @@ from afdcd.distillers.configs import AfDCDConfig, FDConfig, PairShapes
 from afdcd.distillers.portable import official, portable
 from afdcd.models.outputs import SegOutput
 from tests.distillers.portability import (
+    CORNERS,
     PORTABLE,
     PUBLISHED,
     SMALL,
@@ -90,9 +91,17 @@ def test_weights_are_one_of_two() -> None:
         validate(FDConfig, {"weights": "paper"})
 
 
-@pytest.mark.timeout(300)
-def test_values_and_gradients_move_by_less_than_a_tenth_over_crops_groups_and_widths() -> None:
-    for term, found in over_the_corners(PORTABLE, STUDENTS["middle"]).items():
+@pytest.mark.parametrize(
+    "corners",
+    [
+        pytest.param(SMALL, id="small"),
+        pytest.param(CORNERS, id="up to those of real runs", marks=pytest.mark.slow),
+    ],
+)
+def test_values_and_gradients_move_by_less_than_a_tenth_over_crops_groups_and_widths(
+    corners: tuple[tuple[int, int, int], ...],
+) -> None:
+    for term, found in over_the_corners(PORTABLE, STUDENTS["middle"], corners).items():
         assert len(found) == 8
         _assert_steady([measured.value for measured in found], term)
         _assert_steady([measured.gradient for measured in found], term)
