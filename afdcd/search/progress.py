@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 from afdcd.search.study import CAUSE
 from afdcd.text import table
 from afdcd.tracking.runs import device_hours
-from afdcd.training.job import End, Job
+from afdcd.training.job import Job, RunResult
 
 
 class Progress:
@@ -38,7 +38,7 @@ class Progress:
             f"{percent(result['miou'])}  {best}{sum(self._hours.values()):.3f} {self._unit}-hours"
         )
 
-    def ended(self, job: Job, end: End) -> None:
+    def ended(self, job: Job, end: RunResult) -> None:
         if end.outcome != "completed":
             _say(f"{job.title} {end.outcome}{': ' + end.cause if end.cause else ''}")
 

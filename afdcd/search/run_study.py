@@ -26,7 +26,7 @@ from afdcd.search.winners import Candidate, register_best, save_pictures
 from afdcd.tracking.datasets import dataset_input
 from afdcd.tracking.runs import Tracker
 from afdcd.tracking.server import check_database
-from afdcd.training.job import End, Job
+from afdcd.training.job import Job, RunResult
 from afdcd.training.trial import TrialConfig
 
 OUTCOMES = {
@@ -61,7 +61,7 @@ def run_study(space: SearchSpace) -> Report:
         return conductor.run_study()
 
 
-def run_single(space: SearchSpace) -> tuple[Job, End] | None:
+def run_single(space: SearchSpace) -> tuple[Job, RunResult] | None:
     """Run the one configuration of a space without ranges; None if it was interrupted.
 
     Raises:
@@ -114,7 +114,7 @@ class _Conductor:
         finally:
             self.tracker.close_study(status)
 
-    def run_single(self) -> tuple[Job, End] | None:
+    def run_single(self) -> tuple[Job, RunResult] | None:
         config = self.space.examples[0]
         if not self._prepare_teachers():
             return None
@@ -231,7 +231,7 @@ class StudyJobs:
         last = iteration == job.config.training.iterations
         return self._study.report(job_number(job.name), iteration, miou, last=last)
 
-    def finish(self, job: Job, end: End) -> None:
+    def finish(self, job: Job, end: RunResult) -> None:
         number = job_number(job.name)
         if end.outcome == "completed":
             self._study.complete(number, end.result["miou"])

@@ -16,7 +16,7 @@ from afdcd.data.train.config import DataConfig
 from afdcd.models.weights import NetworkCard
 from afdcd.search.cluster import Cluster
 from afdcd.search.progress import percent
-from afdcd.search.score_networks import Score, measure
+from afdcd.search.score_networks import Score, score_networks
 from afdcd.search.teachers import Teacher
 from afdcd.tracking.registry import Version, register
 from afdcd.tracking.runs import Tracker
@@ -54,7 +54,7 @@ def register_best(
     """
     scores: list[Score | None] = [None] * len(candidates)
     if DATASETS[data.dataset].reports(data.protocol):
-        scores = [*measure([candidate.weights for candidate in candidates], data, "test", cluster)]
+        scores = [*score_networks([candidate.weights for candidate in candidates], data, "test", cluster)]
     for place, (candidate, score) in enumerate(zip(candidates, scores, strict=True)):
         _, card = load_from(candidate.weights)
         version = Version(

@@ -8,7 +8,7 @@ from optuna.trial import TrialState
 
 from afdcd.search.progress import Progress, percent, trials_table
 from afdcd.search.study import CAUSE
-from afdcd.training.job import End
+from afdcd.training.job import RunResult
 from tests.examples import job
 
 REPORT = {"iteration": 2, "miou": 0.25, "seconds": 1800.0, "devices": 2, "device": "cuda"}
@@ -39,9 +39,9 @@ def test_end_is_told_with_its_cause_unless_all_went_well(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     progress = Progress()
-    progress.ended(job("a"), End("completed", {}))
+    progress.ended(job("a"), RunResult("completed", {}))
     progress.reported(job("a"), {"failed": "x", "iteration": 0})
-    progress.ended(job("a"), End("failed", {}, "no memory"))
+    progress.ended(job("a"), RunResult("failed", {}, "no memory"))
     assert lines(capsys) == ["a afdcd failed: no memory"]
 
 

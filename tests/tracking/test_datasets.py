@@ -13,7 +13,7 @@ from afdcd.data.synthetic.config import SyntheticConfig
 from afdcd.data.synthetic.dataset import prepare_synthetic
 from afdcd.tracking.datasets import dataset_input
 from afdcd.tracking.runs import Tracker
-from afdcd.training.job import End
+from afdcd.training.job import RunResult
 from tests.examples import job
 
 
@@ -67,7 +67,7 @@ def test_a_run_that_goes_on_does_not_list_it_twice(
         driver.data = dataset_input(root, manifest, "dev")
         driver.open_study("street", {}, {})
         driver.started(job())
-        driver.ended(job(), End("killed", {}))
+        driver.ended(job(), RunResult("killed", {}))
     assert len(inputs(driver, str(driver.parent))) == 1
     assert len(inputs(driver, driver.run_of("trial-0000"))) == 1
 
