@@ -22,7 +22,9 @@ class Score:
     iou: dict[str, float]
 
 
-def score_networks(weights: list[str], data: DataConfig, role: Role, cluster: Cluster) -> list[Score]:
+def score_networks(
+    weights: list[str], data: DataConfig, role: Role, cluster: Cluster
+) -> list[Score]:
     """Evaluate .safetensors networks (path or URI) on a split: here, or where the GPUs are."""
     if cluster.gpus < 1 and cluster.nodes == 1:
         return [_measure(uri, data, role) for uri in weights]

@@ -54,7 +54,9 @@ def register_best(
     """
     scores: list[Score | None] = [None] * len(candidates)
     if DATASETS[data.dataset].reports(data.protocol):
-        scores = [*score_networks([candidate.weights for candidate in candidates], data, "test", cluster)]
+        scores = [
+            *score_networks([candidate.weights for candidate in candidates], data, "test", cluster)
+        ]
     for place, (candidate, score) in enumerate(zip(candidates, scores, strict=True)):
         _, card = load_from(candidate.weights)
         version = Version(

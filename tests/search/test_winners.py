@@ -58,7 +58,9 @@ def test_best_is_champion_and_each_version_carries_its_evidence(
     asked: list[Any] = []
     iou = {"sky": 0.9, "car": math.nan}
 
-    def score_networks(weights: list[str], data: DataConfig, role: str, cluster: Cluster) -> list[Score]:
+    def score_networks(
+        weights: list[str], data: DataConfig, role: str, cluster: Cluster
+    ) -> list[Score]:
         asked.append((weights, role))
         return [Score(0.41, 0.8, iou), Score(0.52, 0.8, iou)]
 
@@ -95,7 +97,7 @@ def test_without_a_labelled_split_nothing_is_scored_and_the_version_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registered: list[Version] = []
-    monkeypatch.setattr(winners, "measure", None)  # would fail if it were called
+    monkeypatch.setattr(winners, "score_networks", None)  # would fail if it were called
     monkeypatch.setattr(winners, "register", lambda client, version, _: registered.append(version))
     tracker: Any = SimpleNamespace(client=None, commit="abc")
     data = DataConfig(dataset="voc", root="shards", protocol="official", crop=(64, 64))
@@ -120,7 +122,7 @@ def test_description_of_171_classes_fits_the_registry(
     iou = {name: place / 171 for place, name in enumerate(COCO_STUFF.classes)}
     iou["person"] = math.nan
     registered: list[Version] = []
-    monkeypatch.setattr(winners, "measure", lambda *_: [Score(0.4, 0.8, iou)])
+    monkeypatch.setattr(winners, "score_networks", lambda *_: [Score(0.4, 0.8, iou)])
     monkeypatch.setattr(winners, "register", lambda client, version, _: registered.append(version))
     tracker: Any = SimpleNamespace(client=None, commit="", note=print, attach=print)
     best = candidate(tmp_path, 3, 0.5)

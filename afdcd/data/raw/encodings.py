@@ -9,8 +9,6 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
-from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
 
 from afdcd.data.catalog.labels import Colours, Numbers, TrainIds
 from afdcd.data.catalog.train_ids import IGNORE
@@ -18,7 +16,6 @@ from afdcd.data.images import PictureError, decode
 from afdcd.text import first_line
 
 _MAT = b"MATLAB 5.0 MAT-file"
-_MAT_FAULTS = (MatReadError, OSError, LookupError, TypeError, ValueError, zlib.error)
 
 _FULL_CLASSES = 3688  # of ADE20K_2021_17_01, the larger of the two editions
 
@@ -45,9 +42,13 @@ class OrMat:
 
 
 def _segmentation(data: bytes) -> Image.Image:
+    from scipy.io import loadmat  # an extra: nobody else needs it
+    from scipy.io.matlab import MatReadError
+
+    faults = (MatReadError, OSError, LookupError, TypeError, ValueError, zlib.error)
     try:
         content = loadmat(io.BytesIO(data), variable_names=["GTcls"])
-    except _MAT_FAULTS as error:
+    except faults as error:
         raise PictureError(
             f"truncated or damaged .mat ({first_line(error)}): fetch it again"
         ) from None

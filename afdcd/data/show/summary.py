@@ -8,6 +8,7 @@ from afdcd.data.shards.manifest import Manifest, read_index, read_manifest
 from afdcd.data.shards.parquet import check_shards
 from afdcd.data.show.histogram import histogram
 from afdcd.data.show.sheet import contact_sheet
+from afdcd.extras import need
 from afdcd.text import table
 
 _SHOWN = 20
@@ -17,8 +18,9 @@ def show(root: str, folder: str) -> str:
     """Compare all files with their sha256, write two pictures to `folder`, return the text.
 
     Raises:
-        UserError: not prepared, damaged, or the pictures cannot be written.
+        UserError: not prepared, damaged, no matplotlib, or the pictures cannot be written.
     """
+    need("matplotlib", "plot", "the histogram of classes")
     manifest = read_manifest(root)
     dataset = dataset_named(manifest.dataset)
     check_shards(root, manifest)
