@@ -16,6 +16,7 @@ import pytest
 from afdcd.data.shards.rows import open_split
 from afdcd.data.synthetic.config import SyntheticConfig
 from afdcd.data.synthetic.dataset import prepare_synthetic
+from afdcd.environment import LONGEST_TEMPORARY
 from afdcd.models.weights import load_network
 from afdcd.search.study import CAUSE
 from afdcd.seeds import derive
@@ -69,6 +70,7 @@ def test_a_study_survives_what_can_go_wrong_and_ends_in_the_registry(tmp_path: P
     prepare_synthetic(str(root), SyntheticConfig(height=64, width=64, train=120, val=6, test=6))
     damaged = _damage_a_row_that_small_batches_do_not_see(root)
     study = Study(tmp_path, SPACE.replace("ROOT", str(root)))
+    study.environment |= _of_a_compute_node(tmp_path)
     process = study.start()
     try:
         before = until(process, "trial 0 none  iteration 2/16")
@@ -87,6 +89,14 @@ def test_a_study_survives_what_can_go_wrong_and_ends_in_the_registry(tmp_path: P
     _assert_runs_show_it(study)
     assert "models:/tiny@champion" in printed
     _assert_champion_is_the_best(study)
+
+
+def _of_a_compute_node(tmp_path: Path) -> dict[str, str]:
+    """A home that cannot be written, and a temporary folder too long for Ray's sockets."""
+    folder = tmp_path / "as-long-as-slurm-makes-it"
+    folder.mkdir()
+    assert len(str(folder)) > LONGEST_TEMPORARY
+    return {"HOME": "/dev/null", "TMPDIR": str(folder)}
 
 
 def _damage_a_row_that_small_batches_do_not_see(root: Path) -> str:
