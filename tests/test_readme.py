@@ -1,0 +1,73 @@
+"""What the documents say stands in the code."""
+
+import re
+import shlex
+from importlib import import_module
+
+import pytest
+
+from afdcd.__main__ import VERBS
+from afdcd.environment import VARIABLES
+from tests.running import ROOT
+
+README = (ROOT / "README.md").read_text()
+TREE = README.partition("## What is where")[2]
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "SECURITY.md"])
+def test_no_line_is_wider_than_a_page(name: str) -> None:
+    wide = [line for line in (ROOT / name).read_text().splitlines() if len(line) > 120]
+    assert not wide
+
+
+def test_every_variable_stands_in_the_table_as_the_code_knows_it() -> None:
+    rows = [f"| `{v.name}` | {v.meaning} | {v.default} |" for v in VARIABLES]
+    table = README.partition("| variable | what it says | default |\n|---|---|---|\n")[2]
+    assert table.partition("\n\n")[0].splitlines() == rows
+
+
+def test_every_folder_and_file_of_the_tree_is_there() -> None:
+    folder, seen = ROOT, 0
+    for indent, name in re.findall(r"^( {4}| {6})(\S+)  ", TREE + "\n", flags=re.M):
+        if len(indent) == 4:
+            folder = ROOT
+        assert (folder / name).exists(), name
+        seen += 1
+    assert seen >= 10
+    for name in re.findall(r"^      (\S+)  ", TREE, flags=re.M):
+        assert (ROOT / "afdcd" / name).exists(), name
+    listed = set(re.findall(r"^      (\S+)/  ", TREE, flags=re.M))
+    packages = {path.parent.name for path in (ROOT / "afdcd").glob("*/__init__.py")}
+    assert listed == packages
+
+
+def test_every_command_is_one_that_its_verb_understands() -> None:
+    verbs = {verb.name: verb for verb in VERBS}
+    commands = re.findall(r"^    (?:python -m )?afdcd[ .](\w+) +(.*)$", README, flags=re.M)
+    assert len(commands) >= 6
+    for verb, rest in commands:
+        words = shlex.split(rest.partition("#")[0])
+        parser = verbs[verb].load().parser()
+        parse = parser.parse_intermixed_args if verb in ("tune", "train") else parser.parse_args
+        parse(words)
+
+
+def test_every_link_leads_to_a_file() -> None:
+    for name in ("README.md", "CONTRIBUTING.md"):
+        for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / name).read_text()):
+            assert (ROOT / target).exists(), target
+
+
+def test_every_module_that_a_document_names_exists() -> None:
+    texts = [README, *(path.read_text() for path in (ROOT / "docs").glob("*.md"))]
+    texts.append((ROOT / "CONTRIBUTING.md").read_text())
+    named = {
+        m for text in texts for m in re.findall(r"python -m ((?:afdcd|benchmarks)[.\w]*)", text)
+    }
+    named -= {"afdcd.VERB", "benchmarks.NAME"}
+    assert named >= {"benchmarks.step", "afdcd.bench"}
+    for module in named:
+        assert import_module(module)
+    for text in texts:
+        for file in re.findall(r"`((?:afdcd|tests|benchmarks)/[\w/]+\.(?:py|sh|csv))`", text):
+            assert (ROOT / file).exists() or "mine" in file, file
