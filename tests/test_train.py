@@ -11,9 +11,10 @@ from mlflow import MlflowClient
 
 from afdcd import train
 from afdcd.cli import INTERRUPTED, USER_ERROR, run
-from afdcd.data.synthetic.dataset import SyntheticConfig, prepare_synthetic
+from afdcd.data.synthetic.config import SyntheticConfig
+from afdcd.data.synthetic.dataset import prepare_synthetic
 from afdcd.models.weights import load_network
-from afdcd.training.job import End
+from afdcd.training.job import RunResult
 from tests.examples import job
 from tests.running import ROOT
 
@@ -66,13 +67,13 @@ def _assert_recorded(client: MlflowClient, miou: float) -> None:
 
 ENDS = {
     "completed": (
-        End("completed", {"miou": 0.25}),
+        RunResult("completed", {"miou": 0.25}),
         0,
         "mIoU 25.00 % on dev/val\nweights nowhere/student.safetensors\n",
         "",
     ),
     "failed": (
-        End("failed", {}, "loss term task is not finite at iteration 1"),
+        RunResult("failed", {}, "loss term task is not finite at iteration 1"),
         USER_ERROR,
         "",
         "error: trial-0000 afdcd: loss term task is not finite at iteration 1\n",
@@ -93,7 +94,7 @@ def test_each_end_has_its_words_and_its_status(
     def run_single(space: Any) -> Any:
         return end and (job(), end)
 
-    monkeypatch.setattr(train, "run_single", run_single)
+    monkeypatch.setattr("afdcd.commands.train.run_single", run_single)
     assert run(train.main, [_written(tmp_path, "unprepared")]) == status
     assert capsys.readouterr() == (out, err)
 

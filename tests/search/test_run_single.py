@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from afdcd.config import UserError
-from afdcd.data.synthetic.dataset import SyntheticConfig, prepare_synthetic
+from afdcd.data.synthetic.config import SyntheticConfig
+from afdcd.data.synthetic.dataset import prepare_synthetic
 from afdcd.search import run_study
 from afdcd.search.load import SearchSpace, load_space
 from afdcd.search.run_study import run_single
-from afdcd.training.job import End, Job
+from afdcd.training.job import RunResult, Job
 
 ONE = """
 data: {dataset: synthetic, root: ROOT, crop: [64, 64]}
@@ -39,7 +40,7 @@ class Recorder:
     def started(self, job: Job) -> None:
         self.heard.append(f"started {job.name}")
 
-    def ended(self, job: Job, end: End) -> None:
+    def ended(self, job: Job, end: RunResult) -> None:
         self.heard.append(f"{end.outcome} {job.name}")
 
 
@@ -55,11 +56,11 @@ def tracker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Recorder:
     monkeypatch.setenv("AFDCD_STORAGE", str(tmp_path / "storage"))
     monkeypatch.setattr(run_study, "Tracker", lambda: recorder)
     monkeypatch.setattr(run_study, "connect", connect)
-    _jobs_run(monkeypatch, lambda job: End("completed", {"iteration": 4, "miou": 0.25}))
+    _jobs_run(monkeypatch, lambda job: RunResult("completed", {"iteration": 4, "miou": 0.25}))
     return recorder
 
 
-def _jobs_run(monkeypatch: pytest.MonkeyPatch, run: Callable[[Job], End | None]) -> None:
+def _jobs_run(monkeypatch: pytest.MonkeyPatch, run: Callable[[Job], RunResult | None]) -> None:
     """Let each job end as `run` says; None interrupts."""
 
     def run_jobs(source: Any, listeners: list[Any], *_: Any, **__: Any) -> bool:
@@ -86,7 +87,7 @@ def test_the_one_configuration_is_run_and_recorded(
 ) -> None:
     space = _space(tmp_path, shards)
     job, end = run_single(space)
-    assert end == End("completed", {"iteration": 4, "miou": 0.25})
+    assert end == RunResult("completed", {"iteration": 4, "miou": 0.25})
     assert job.config == space.examples[0]
     assert job.title == "one"
     assert job.folder == str(tmp_path / "storage" / "runs" / "one" / job.name)
@@ -120,7 +121,7 @@ def test_an_interrupted_run_has_no_end(
 def test_a_failed_run_is_handed_back_with_its_cause(
     tracker: Recorder, shards: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    failed = End("failed", {}, "loss term task is not finite at iteration 1")
+    failed = RunResult("failed", {}, "loss term task is not finite at iteration 1")
     _jobs_run(monkeypatch, lambda job: failed)
     assert run_single(_space(tmp_path, shards))[1] == failed
 
@@ -130,10 +131,10 @@ def test_a_second_driver_is_refused_while_the_first_lives(
 ) -> None:
     space = _space(tmp_path, shards)
 
-    def again(job: Job) -> End:
+    def again(job: Job) -> RunResult:
         with pytest.raises(UserError, match="'one' is already being run by another process"):
             run_single(space)
-        return End("completed", {"iteration": 4, "miou": 0.25})
+        return RunResult("completed", {"iteration": 4, "miou": 0.25})
 
     _jobs_run(monkeypatch, again)
     assert run_single(space)[1].outcome == "completed"
