@@ -5,8 +5,9 @@ import torch
 
 from afdcd.bench import timing
 from afdcd.bench.memory import peak_bytes
-from afdcd.bench.timing import interleaved
+from afdcd.bench.timing import Timing, interleaved
 from benchmarks.curve import verdict
+from tests.bench.clock import FakeClock
 
 CPU = torch.device("cpu")
 FLOATS = 1000
@@ -19,7 +20,15 @@ def test_sides_take_turns() -> None:
     timings = interleaved(calls, CPU, repeats=3, inner=2)
     assert "".join(order) == "AABB" * 3
     assert timings["A"].turns == 3
-    assert timings["A"].low <= timings["A"].median <= timings["A"].high
+
+
+def test_a_turn_is_the_mean_of_its_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = FakeClock()
+    monkeypatch.setattr(timing.time, "perf_counter", clock)
+    calls = {"A": clock.takes(4.0, 6.0, 1.0, 1.0, 2.0, 2.0), "B": clock.takes(*[0.5] * 6)}
+    timings = interleaved(calls, CPU, repeats=3, inner=2)
+    assert timings["A"] == Timing(median=2.0, low=1.0, high=5.0, turns=3)
+    assert timings["B"] == Timing(median=0.5, low=0.5, high=0.5, turns=3)
 
 
 def test_slow_sides_take_one_turn_each(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,10 @@
 """`python -m benchmarks.data`: fair sides, what its JSON says, what it refuses."""
 
 import json
+from collections import Counter
 from itertools import islice
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -13,8 +15,10 @@ from afdcd.config import UserError
 from afdcd.data.shards.rows import open_split
 from afdcd.data.train.batch import Batch
 from afdcd.data.train.transforms import cut_image, cut_label, draw_window, scale_steps
+from benchmarks import data, loaders
 from benchmarks.loaders import official, ours, ours_normalised, torchvision
 from benchmarks.scenes import KINDS, Kind, Pictures, write_pictures
+from tests.bench.clock import FakeClock
 from tests.benchmarks.running import main
 from tests.reference.official_data import Draw, official_sample
 
@@ -79,6 +83,23 @@ def test_pictures_are_about_as_large_as_the_real_ones(tmp_path: Path) -> None:
     assert 120_000 < coco.image_bytes < 220_000
 
 
+def test_a_turn_counts_what_its_side_occupies_the_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = FakeClock()
+    monkeypatch.setattr(data.time, "process_time", clock)
+    calls = {"A": clock.takes(3.0, 1.0), "B": clock.takes(0.5, 0.25)}
+    assert data._in_turns(calls, repeats=2) == {"A": [3.0, 1.0], "B": [0.5, 0.25]}
+
+
+def test_a_phase_is_charged_with_all_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = FakeClock()
+    monkeypatch.setattr(loaders.time, "process_time", clock)
+    spent: Counter[str] = Counter()
+    for name, seconds in (("read", 2.0), ("augment", 1.0), ("augment", 0.5)):
+        with loaders._timed(spent, name):
+            clock.now += seconds
+    assert spent == {"read": 2.0, "augment": 1.5}
+
+
 def test_says_how_fast_each_side_is(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -92,12 +113,14 @@ def test_says_how_fast_each_side_is(
     for found in values["kinds"].values():
         rates = found["images_per_second_per_core"]
         assert rates.keys() == SIDES
+        for side, turns in found["seconds_per_image"].items():
+            assert len(turns) == 2
+            assert rates[side] == pytest.approx(1 / median(turns))
         assert found["speedup_official"] == pytest.approx(rates["ours"] / rates["official"])
         assert found["speedup_torchvision"] == pytest.approx(rates["ours"] / rates["torchvision"])
         assert found["cores_for_120_images_per_second"]["ours"] == pytest.approx(
             120 / rates["ours"]
         )
-        assert all(len(turns) == 2 for turns in found["seconds_per_image"].values())
         assert list(found["phases"]) == [
             "read",
             "decode image",
@@ -105,21 +128,25 @@ def test_says_how_fast_each_side_is(
             "augment",
             "collate",
         ]
-        assert all(seconds > 0 for seconds in found["phases"].values())
+        speedups = [found[f"speedup_{side}"] for side in ("official", "torchvision")]
+        assert "ours as fast as official {:.2f}x, as torchvision {:.2f}x".format(*speedups) in text
     assert values["threads"] == 1
-    assert "ours as fast as official" in text
 
 
 def test_says_what_a_large_set_takes(capsys: pytest.CaptureFixture[str]) -> None:
     text, values = _bench(capsys, "--memory", "--rows", "300", "--shards", "7", "--batches", "10")
+    words = " ".join(text.split())
     assert (values["rows"], values["shards"]) == (300, 7)
     assert values["loading"]["0"].keys() == {"main"}
     assert values["loading"]["2"].keys() == {"main", "loader"}
     for series in values["loading"].values():
         for points in series.values():
             assert [done for done, _ in points] == [2, 4, 6, 8, 10]
-            assert all(memory["rss"] >= memory["uss"] > 0 for _, memory in points)
-    assert "bytes a row" in text
+            for _, memory in points:
+                assert " ".join(f"{memory[of] / 2**20:.1f}" for of in ("rss", "uss")) in words
+    taken = values["opened"]["uss"] - values["before"]["uss"]
+    assert values["bytes_per_row"] == pytest.approx(taken / 300)
+    assert f"{taken / 300:.0f} bytes a row" in words
 
 
 @pytest.mark.parametrize(

@@ -11,19 +11,43 @@ from afdcd.distillers.configs import AfDCDConfig, DistillerConfig, NoneConfig, P
 from afdcd.models.outputs import SegOutput
 
 METHODS = get_args(get_args(DistillerConfig)[0])
-PAIR = PairShapes(student_channels=8, teacher_channels=16, classes=5, stride=8)
-FEATURE_HW = (16, 16)
-LABELS = torch.zeros(2, 128, 128, dtype=torch.int64)
+DISTILLING = [config for config in METHODS if config is not NoneConfig]
+PAIR = PairShapes(student_channels=8, teacher_channels=48, classes=5, stride=8)
+IMAGES, FEATURE_HW = 3, (16, 32)  # all axes differ, so that none can be taken for another
+LABELS = torch.zeros(IMAGES, *(side * PAIR.stride for side in FEATURE_HW), dtype=torch.int64)
 
-every_method = pytest.mark.parametrize("config", METHODS, ids=lambda c: c.__name__)
+
+def _names(config: type[FrozenConfig]) -> str:
+    return config.model_fields["method"].default
 
 
-@every_method
+every_method = pytest.mark.parametrize("config", METHODS, ids=_names)
+every_distilling_method = pytest.mark.parametrize("config", DISTILLING, ids=_names)
+
+
+def test_none_has_no_terms_and_nothing_to_learn() -> None:
+    distiller = NoneConfig().build(PAIR)
+    assert distiller(_student(), _teacher(), LABELS, None) == {}
+    assert list(distiller.parameters()) == []
+    assert distiller.state_dict() == {}
+    assert not distiller.needs_uniform
+    assert not distiller.needs_logits
+
+
+def test_what_follows_is_asked_of_methods_of_every_sort() -> None:
+    """With and without weights of their own, with and without a mask."""
+    built = {_names(config): _build(config) for config in DISTILLING}
+    assert {"kd", "fd", "afdcd"} <= built.keys()
+    assert {bool(distiller.state_dict()) for distiller in built.values()} == {True, False}
+    assert {distiller.needs_uniform for distiller in built.values()} == {True, False}
+
+
+@every_distilling_method
 def test_terms_are_finite_scalars_and_reach_the_student(config: type[FrozenConfig]) -> None:
     distiller = _build(config)
-    student, teacher = _output(8), _output(16)
-    terms = distiller(student, teacher, LABELS, _uniform(distiller))
-    assert bool(terms) == (config is not NoneConfig)
+    student = _student()
+    terms = distiller(student, _teacher(), LABELS, _uniform(distiller))
+    assert terms
     for name, term in terms.items():
         assert term.shape == (), name
         assert term.isfinite(), name
@@ -32,65 +56,69 @@ def test_terms_are_finite_scalars_and_reach_the_student(config: type[FrozenConfi
         assert any(grad is not None and grad.any() for grad in grads), name
 
 
-@every_method
+@every_distilling_method
 def test_logits_that_are_not_needed_may_be_missing(config: type[FrozenConfig]) -> None:
     """A teacher whose head nobody looks at does not run it."""
+    whole = _build(config)
+    every_term = whole(_student(), _teacher(), LABELS, _uniform(whole))
+    assert whole.needs_logits == ("kd" in every_term)
     weights = {"weight", "kd_weight"} & config.model_fields.keys()
+    torch.manual_seed(0)
     distiller: Any = config().updated(**dict.fromkeys(weights, 0.0)).build(PAIR)
     assert not distiller.needs_logits
-    teacher = _output(16)
+    teacher = _teacher()
     headless = SegOutput(teacher.logits[:, :0], None, teacher.features)
-    arguments = LABELS, _uniform(distiller)
-    with_logits = distiller(_output(8), teacher, *arguments)
-    assert distiller(_output(8), headless, *arguments) == with_logits
-    assert _build(config).needs_logits == (
-        "kd" in _build(config)(_output(8), teacher, LABELS, _uniform(_build(config)))
-    )
+    terms = distiller(_student(), headless, LABELS, _uniform(distiller))
+    assert terms == {name: term for name, term in every_term.items() if name != "kd"}
 
 
-@every_method
+@every_distilling_method
 def test_inputs_are_unchanged(config: type[FrozenConfig]) -> None:
     distiller = _build(config)
-    student, teacher = _output(8), _output(16)
+    student, teacher = _student(), _teacher()
     before = [tensor.detach().clone() for tensor in _tensors(student, teacher)]
     distiller(student, teacher, LABELS, _uniform(distiller))
     for tensor, copy in zip(_tensors(student, teacher), before, strict=True):
         assert tensor.equal(copy)
 
 
-@every_method
+@every_distilling_method
 def test_same_inputs_give_same_terms(config: type[FrozenConfig]) -> None:
     """All chance is in `uniform`: resuming a run repeats it."""
     distiller = _build(config)
     first, second = (
-        distiller(_output(8), _output(16), LABELS, _uniform(distiller)) for _ in range(2)
+        distiller(_student(), _teacher(), LABELS, _uniform(distiller)) for _ in range(2)
     )
+    assert first
     assert first == second
 
 
-@every_method
+@every_distilling_method
 def test_mean_over_workers_is_the_term_of_the_whole_batch(config: type[FrozenConfig]) -> None:
     distiller = _build(config)
-    student, teacher, uniform = _output(8), _output(16), _uniform(distiller)
+    student, teacher, uniform = _student(), _teacher(), _uniform(distiller)
     whole = distiller(student, teacher, LABELS, uniform)
     parts = [
         distiller(
             _slice(student, i), _slice(teacher, i), LABELS[i : i + 1],
             None if uniform is None else uniform[i : i + 1],
         )
-        for i in range(2)
+        for i in range(IMAGES)
     ]  # fmt: skip
+    assert whole
     for name, term in whole.items():
-        torch.testing.assert_close((parts[0][name] + parts[1][name]) / 2, term)
+        torch.testing.assert_close(torch.stack([part[name] for part in parts]).mean(), term)
 
 
-@every_method
-def test_state_dict_round_trip(config: type[FrozenConfig]) -> None:
-    torch.manual_seed(0)
-    distiller, other = _build(config), _build(config)
+@every_distilling_method
+def test_state_is_all_that_a_resumed_run_needs(config: type[FrozenConfig]) -> None:
+    distiller, other = _build(config), _build(config, seed=1)
+    arguments = _student(), _teacher(), LABELS, _uniform(distiller)
+    terms = distiller(*arguments)
+    learns = bool(list(distiller.parameters()))
+    assert (other(*arguments) != terms) == learns  # a method without weights has no other start
     other.load_state_dict(distiller.state_dict())
-    arguments = _output(8), _output(16), LABELS, _uniform(distiller)
-    assert distiller(*arguments) == other(*arguments)
+    assert other(*arguments) == terms
 
 
 @every_method
@@ -110,12 +138,12 @@ def test_unknown_method_lists_the_known_ones() -> None:
 
 def test_loss_arithmetic_survives_autocast() -> None:
     """bf16 features, as under autocast: the terms stay fp32, and near those of fp32 features."""
-    torch.manual_seed(0)
-    distiller = AfDCDConfig().build(PAIR)
+    distiller = _build(AfDCDConfig)
     uniform = _uniform(distiller)
-    exact = distiller(_output(8), _output(16), LABELS, uniform)
+    exact = distiller(_student(), _teacher(), LABELS, uniform)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        terms = distiller(_output(8), _output(16), LABELS, uniform)
+        terms = distiller(_student(), _teacher(), LABELS, uniform)
+    assert terms.keys() == exact.keys() == {"kd", "fd", "contrast"}
     for name, term in terms.items():
         assert term.dtype == torch.float32, name
         torch.testing.assert_close(term, exact[name], rtol=0.05, atol=0.0)
@@ -125,15 +153,24 @@ class Holder(FrozenConfig):
     distiller: DistillerConfig
 
 
-def _build(config: type[FrozenConfig]) -> nn.Module:
+def _build(config: type[FrozenConfig], seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
     built: Any = config().build(PAIR)
     return built
 
 
+def _student() -> SegOutput:
+    return _output(PAIR.student_channels)
+
+
+def _teacher() -> SegOutput:
+    return _output(PAIR.teacher_channels)
+
+
 def _output(channels: int) -> SegOutput:
     generator = torch.Generator().manual_seed(channels)
-    logits = torch.randn(2, 5, *FEATURE_HW, generator=generator)
-    feature = torch.randn(2, channels, *FEATURE_HW, generator=generator)
+    logits = torch.randn(IMAGES, PAIR.classes, *FEATURE_HW, generator=generator)
+    feature = torch.randn(IMAGES, channels, *FEATURE_HW, generator=generator)
     return SegOutput(logits.requires_grad_(), None, {"encoder": feature.requires_grad_()})
 
 
@@ -147,5 +184,6 @@ def _tensors(*outputs: SegOutput) -> list[Tensor]:
 
 
 def _uniform(distiller: nn.Module) -> Tensor | None:
-    generator = torch.Generator().manual_seed(1)
-    return torch.rand(2, 1, *FEATURE_HW, generator=generator) if distiller.needs_uniform else None
+    if not distiller.needs_uniform:
+        return None
+    return torch.rand(IMAGES, 1, *FEATURE_HW, generator=torch.Generator().manual_seed(1))

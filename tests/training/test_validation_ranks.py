@@ -11,7 +11,8 @@ import torch.multiprocessing as mp
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from afdcd.data.synthetic.dataset import SyntheticConfig, prepare_synthetic
+from afdcd.data.synthetic.config import SyntheticConfig
+from afdcd.data.synthetic.dataset import prepare_synthetic
 from afdcd.data.train.loader import evaluation_images
 from afdcd.tasks.segmentation import evaluate
 from afdcd.training import worker
@@ -34,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(180)
 def test_recorded_score_is_that_of_the_saved_weights(folder: Path) -> None:
     """Whichever rank looked at an image."""
     given = _job(str(folder))

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 
 from afdcd.config import UserError
 from afdcd.data.train.batch import Batch
+from afdcd.text import first_line
 
 # What breaks the hand-over of a batch: a connection to a process that is gone, its message cut short,
 # its shared memory, and torch's own word that it is gone.
@@ -54,7 +55,7 @@ def checked(loader: DataLoader[Batch | UserError]) -> Iterator[Batch]:
                 raise loaded
             yield loaded
     except _BROKEN as error:
-        reason = _first_line(error)
+        reason = first_line(error)
         # torch words the errors of a loader process's own code so: those are faults in it.
         if loader.num_workers == 0 or reason.startswith("Caught "):
             raise
@@ -71,15 +72,11 @@ def report_what_cannot_be_sent(_: int) -> None:
     """
 
     def send_reason(queue: "Queue[Any]", error: Exception, item: tuple[int, Batch]) -> None:
-        reason = f"a loader process cannot hand over a batch ({_first_line(error)}): {_WANT}"
+        reason = f"a loader process cannot hand over a batch ({first_line(error)}): {_WANT}"
         with suppress(ValueError):  # closed: the training process has stopped listening
             queue.put((item[0], UserError(reason)))
 
     Queue._on_queue_feeder_error = send_reason  # type: ignore[attr-defined]
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0] or type(error).__name__
 
 
 def _quietly(loader: DataLoader[Batch | UserError]) -> Iterator[Batch | UserError]:

@@ -1,0 +1,107 @@
+"""`python -m afdcd.train`: one real run on a local Ray, and what is printed of its end."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+
+from afdcd import train
+from afdcd.cli import INTERRUPTED, USER_ERROR, run
+from afdcd.data.synthetic.config import SyntheticConfig
+from afdcd.data.synthetic.dataset import prepare_synthetic
+from afdcd.models.weights import load_network
+from afdcd.training.job import RunResult
+from tests.examples import job
+from tests.running import ROOT
+
+ONE = """
+data: {dataset: synthetic, root: ROOT, crop: [64, 64]}
+pair: {student: {head: pspnet, encoder: "timm:lcnet_050"}}
+training: {iterations: 4, validate_every: 2, batch: 4}
+"""
+
+
+def _written(folder: Path, root: str) -> str:
+    file = folder / "one.yaml"
+    file.write_text(ONE.replace("ROOT", root))
+    return str(file)
+
+
+@pytest.mark.xdist_group("ray")
+@pytest.mark.timeout(300)
+def test_a_run_leaves_weights_and_a_record_that_agree(tmp_path: Path) -> None:
+    root = str(tmp_path / "data")
+    prepare_synthetic(root, SyntheticConfig(height=64, width=64, train=36, val=1, test=1))
+    storage = tmp_path / "runs"
+    done = subprocess.run(
+        [sys.executable, "-m", "afdcd.train", _written(tmp_path, root), "training.lr=0.02"],
+        env={**os.environ, "AFDCD_STORAGE": str(storage), "PYTHONWARNINGS": "ignore"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    *_, score, weights = done.stdout.splitlines()
+    network, card = load_network(Path(weights.removeprefix("weights ")))
+    assert network.config.encoder == "timm:lcnet_050"
+    assert score == f"mIoU {100 * card.miou:.2f} % on dev/val"
+    assert card.split == "dev/val"
+    _assert_recorded(MlflowClient(f"sqlite:///{storage}/mlflow.db"), card.miou)
+
+
+def _assert_recorded(client: MlflowClient, miou: float) -> None:
+    experiments = [found.experiment_id for found in client.search_experiments()]
+    (recorded,) = client.search_runs(experiments)
+    assert recorded.info.status == "FINISHED"
+    assert recorded.data.params["training.lr"] == "0.02"
+    history = client.get_metric_history(recorded.info.run_id, "miou")
+    assert [point.step for point in history] == [2, 4]
+    assert history[-1].value == pytest.approx(miou)
+
+
+ENDS = {
+    "completed": (
+        RunResult("completed", {"miou": 0.25}),
+        0,
+        "mIoU 25.00 % on dev/val\nweights nowhere/student.safetensors\n",
+        "",
+    ),
+    "failed": (
+        RunResult("failed", {}, "loss term task is not finite at iteration 1"),
+        USER_ERROR,
+        "",
+        "error: trial-0000 afdcd: loss term task is not finite at iteration 1\n",
+    ),
+    "interrupted": (None, INTERRUPTED, "interrupted; the same command goes on from here\n", ""),
+}
+
+
+@pytest.mark.parametrize("case", ENDS)
+def test_each_end_has_its_words_and_its_status(
+    case: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    end, status, out, err = ENDS[case]
+
+    def run_single(space: Any) -> Any:
+        return end and (job(), end)
+
+    monkeypatch.setattr("afdcd.commands.train.run_single", run_single)
+    assert run(train.main, [_written(tmp_path, "unprepared")]) == status
+    assert capsys.readouterr() == (out, err)
+
+
+def test_ranges_are_refused_with_the_verb_that_takes_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    searched = "training.lr={log: [0.01, 0.1]}"
+    assert run(train.main, [_written(tmp_path, "unprepared"), searched]) == USER_ERROR
+    assert "one.yaml: holds ranges; use afdcd.tune" in capsys.readouterr().err
