@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export AFDCD_STORAGE ?= $(CURDIR)/runs
 
-.PHONY: demo test test-slow test-all check format clean
+.PHONY: demo test test-slow test-all check format lock clean
 
 demo: .venv/installed
 	$(BIN)/python -m afdcd.tune search_spaces/quickstart.yaml
@@ -31,13 +31,11 @@ format: .venv/installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-.venv/installed: requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "error: $$($(PYTHON) --version) is too old; run make PYTHON=python3.11"; exit 1; }
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
-	touch $@
+.venv/installed: requirements.lock pyproject.toml setup.py install.py install_errors.py
+	@$(PYTHON) install.py
+
+lock:  # OPTIONS=--upgrade takes the newest versions
+	@$(PYTHON) install.py lock $(OPTIONS)
 
 clean:
-	rm -rf .venv runs
+	rm -rf .venv build *.egg-info runs

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 
 from afdcd.config import UserError
+from afdcd.environment import stand_in_for_user
 
 USER_ERROR = 2
 INTERRUPTED = 130
@@ -14,6 +15,7 @@ def run(main: Callable[[list[str] | None], int], argv: list[str] | None = None) 
 
     Use as `if __name__ == "__main__": sys.exit(run(main))`.
     """
+    stand_in_for_user()
     try:
         return main(argv)
     except UserError as error:

@@ -11,6 +11,8 @@ import pydantic
 import pydantic_core
 import yaml
 
+from afdcd.text import first_line
+
 Key = tuple[str | int, ...]
 
 
@@ -205,7 +207,7 @@ def parse_yaml(text: str, name: str) -> tuple[dict[str, Any], Source]:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise UserError(f"{name}:{line}: not valid YAML: {error.problem}") from None
     except yaml.YAMLError as error:
-        raise UserError(f"{name}: not valid YAML: {str(error).splitlines()[0]}") from None
+        raise UserError(f"{name}: not valid YAML: {first_line(error)}") from None
     except RecursionError:
         raise UserError(
             f"{name}: nested too deeply, or an alias inside its own anchor; write the values out"

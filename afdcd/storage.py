@@ -19,6 +19,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from afdcd.config import UserError
+from afdcd.text import first_line
 
 _OBJECT_STORES = ("s3", "gcs", "abfs")
 _S3_REMEDY = (
@@ -163,5 +164,5 @@ def _reason(uri: str, error: Exception) -> str:
         return "no space left; free some or write elsewhere"
     if number:
         return f"{os.strerror(number)}; choose a place that may be written to"
-    reason = str(error).splitlines()[0]
+    reason = first_line(error)
     return f"{reason}; {_S3_REMEDY}" if uri.startswith("s3://") else reason

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from afdcd.bench.report import OFFICIAL, OURS
-from afdcd.distillers import AfDCDConfig, PairShapes
 from afdcd.distillers.base import TAP
+from afdcd.distillers.configs import AfDCDConfig, PairShapes
+from afdcd.distillers.configs.reconstruction import ReconstructionConfig
 from afdcd.distillers.projector import ALGORITHMS, Algorithm, MaskedReconstruction
-from afdcd.distillers.reconstruction import ReconstructionConfig
 from afdcd.losses.contrast import omni_contrast, shrink
 from afdcd.models.outputs import SegOutput
 from benchmarks.official import (

@@ -20,16 +20,18 @@ import torch
 from torch import Tensor
 
 from afdcd.bench.command import main_of
-from afdcd.bench.report import OFFICIAL, OURS, Report, conditions, heading, table
+from afdcd.bench.report import OFFICIAL, OURS, Report, conditions, heading
 from afdcd.cli import run
 from afdcd.config import UserError
 from afdcd.data.catalog.datasets import SYNTHETIC
-from afdcd.data.synthetic.dataset import SyntheticConfig, prepare_synthetic
+from afdcd.data.synthetic.config import SyntheticConfig
+from afdcd.data.synthetic.dataset import prepare_synthetic
 from afdcd.data.train.loader import evaluation_images, train_batches
 from afdcd.distillers.projector import ALGORITHMS, Algorithm
 from afdcd.models.zoo import SegmentationNetwork
 from afdcd.seeds import derive
 from afdcd.tasks.segmentation import evaluate
+from afdcd.text import table
 from afdcd.training.learner import Learner
 from afdcd.training.prefetch import prefetch
 from afdcd.training.step import mask_noise

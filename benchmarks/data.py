@@ -13,9 +13,10 @@ from typing import Any
 import torch
 
 from afdcd.bench.command import main_of
-from afdcd.bench.report import OFFICIAL, OURS, Report, conditions, device_name, table, times
+from afdcd.bench.report import OFFICIAL, OURS, Report, conditions, device_name, times
 from afdcd.cli import run
 from afdcd.config import UserError
+from afdcd.text import table
 from benchmarks.footprint import footprint, footprint_text
 from benchmarks.loaders import BATCH, official, ours, ours_normalised, phases, torchvision
 from benchmarks.scenes import KINDS, Kind, write_pictures

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import psutil
 
-from afdcd.bench.report import table
 from afdcd.data.catalog.datasets import DatasetName
 from afdcd.data.images import encode_label, encode_png
 from afdcd.data.shards.parquet import Row
 from afdcd.data.shards.rows import open_split
-from afdcd.data.train.loader import DataConfig, train_batches
+from afdcd.data.train.config import DataConfig
+from afdcd.data.train.loader import train_batches
+from afdcd.text import table
 from benchmarks.scenes import write_set
 
 DATASET: DatasetName = "coco_stuff"

@@ -14,7 +14,8 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from afdcd.data.shards.rows import open_split
 from afdcd.data.train.batch import Batch
-from afdcd.data.train.loader import DataConfig, train_batches
+from afdcd.data.train.config import DataConfig
+from afdcd.data.train.loader import train_batches
 from afdcd.data.train.transforms import cut_image, cut_label, draw_window, scale_steps
 from benchmarks.scenes import Kind, Pictures
 from tests.reference.official_data import official_sample

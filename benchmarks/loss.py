@@ -25,7 +25,7 @@ from afdcd.bench.report import (
 from afdcd.bench.timing import interleaved
 from afdcd.cli import run
 from afdcd.config import UserError
-from afdcd.losses.contrast import check_groups
+from afdcd.losses.patches import check_groups
 from benchmarks.components import Case, Part, Pass, Tensors, contrast, difference, projector, whole
 from benchmarks.official import numerics
 

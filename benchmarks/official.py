@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from afdcd.data.catalog.datasets import IGNORE
-from afdcd.distillers import AfDCDConfig
-from afdcd.models.encoders import OUTPUT_STRIDE
+from afdcd.distillers.configs import AfDCDConfig
+from afdcd.models.config import OUTPUT_STRIDE
 from afdcd.models.zoo import SegmentationNetwork
 from afdcd.training.learner import Learner
 from afdcd.training.trial import TrialConfig

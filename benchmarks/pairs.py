@@ -17,6 +17,7 @@ from afdcd.bench.timing import Call, Timing, interleaved
 from afdcd.config import Source, UserError, validate
 from afdcd.models.zoo import SegmentationNetwork
 from afdcd.training.learner import Learner
+from afdcd.training.shapes import check_shapes
 from afdcd.training.trial import TrialConfig
 from benchmarks.official import OfficialTrainer, numerics, trainer_like
 
@@ -77,7 +78,7 @@ def checked_trial(values: dict[str, Any], classes: int) -> TrialConfig:
     """
     config = validate(TrialConfig, values, Source("command line"))
     try:
-        config.check_shapes(classes)
+        check_shapes(config, classes)
     except ValueError as error:
         raise UserError(f"command line: {error}") from None
     return config

@@ -1,19 +1,18 @@
 """The picture of `curve`: one panel per loss term, one line per run."""
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from afdcd.bench.report import OFFICIAL, OURS
 from afdcd.config import UserError
+from afdcd.extras import need
 
 COLOURS = {OURS: "tab:blue", OFFICIAL: "tab:orange"}
 
 
 def check_plot() -> None:
     """Raises UserError where nothing can be drawn: before the minutes of training, not after."""
-    if find_spec("matplotlib") is None:
-        raise UserError("--out needs matplotlib, which is not installed here; leave --out away")
+    need("matplotlib", "plot", "--out")
 
 
 def draw(values: dict[str, Any], path: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from afdcd.data.catalog.datasets import DATASETS, DatasetName
-from afdcd.data.catalog.labels import IGNORE
+from afdcd.data.catalog.train_ids import IGNORE
 from afdcd.data.images import encode_label, encode_png
 from afdcd.data.shards.manifest import Manifest, write_index, write_manifest
 from afdcd.data.shards.parquet import Row, join_index, write_shard

@@ -18,12 +18,12 @@ from afdcd.bench.report import (
     megabytes,
     ratio,
     seconds,
-    table,
     times,
 )
 from afdcd.bench.timing import Timing
 from afdcd.cli import run
 from afdcd.models.zoo import SegmentationNetwork
+from afdcd.text import table
 from afdcd.training.step import mask_noise
 from afdcd.training.trial import TrialConfig
 from benchmarks.official import numerics, trainer_like

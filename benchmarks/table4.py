@@ -20,14 +20,15 @@ from afdcd.bench.report import (
     heading,
     megabytes,
     seconds,
-    table,
 )
 from afdcd.cli import run
 from afdcd.config import UserError
-from afdcd.distillers import AfDCDConfig
-from afdcd.losses.contrast import shrunken
+from afdcd.distillers.configs import AfDCDConfig
+from afdcd.losses.patches import shrunken
 from afdcd.models.zoo import SegmentationNetwork
-from afdcd.training.trial import TrialConfig, pair_shapes
+from afdcd.text import table
+from afdcd.training.shapes import pair_shapes
+from afdcd.training.trial import TrialConfig
 from benchmarks.pairs import (
     CLASSES,
     ITERATIONS,

@@ -21,9 +21,10 @@ from safetensors.torch import save_file
 from afdcd import evaluate, predict, prepare, train, tune
 from afdcd.cli import run
 from afdcd.data.catalog.datasets import SYNTHETIC
-from afdcd.data.synthetic.dataset import SyntheticConfig, prepare_synthetic
+from afdcd.data.synthetic.config import SyntheticConfig
+from afdcd.data.synthetic.dataset import prepare_synthetic
+from afdcd.models.config import ModelConfig
 from afdcd.models.weights import NetworkCard, save_network
-from afdcd.models.zoo import ModelConfig
 from afdcd.search import cluster, run_study
 from tests.search.test_bad_space import SPACE
 

@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from afdcd import evaluate
 from afdcd.cli import run
+from afdcd.commands import evaluate
 from afdcd.data.catalog.datasets import (
     CAMVID,
     COCO_STUFF,
@@ -24,12 +24,14 @@ from afdcd.data.catalog.datasets import (
     Dataset,
 )
 from afdcd.data.shards.rows import open_split
-from afdcd.data.synthetic.dataset import SyntheticConfig, prepare_synthetic
-from afdcd.data.train.loader import DataConfig
+from afdcd.data.synthetic.config import SyntheticConfig
+from afdcd.data.synthetic.dataset import prepare_synthetic
+from afdcd.data.train.config import DataConfig
 from afdcd.data.train.transforms import normalise
+from afdcd.evaluate import main
+from afdcd.models.config import ModelConfig
 from afdcd.models.outputs import SegOutput
 from afdcd.models.weights import NetworkCard, save_network
-from afdcd.models.zoo import ModelConfig
 
 MODEL = ModelConfig(head="pspnet", encoder="mobilenetv2")
 CARD = NetworkCard(
@@ -79,7 +81,7 @@ def verb(monkeypatch: pytest.MonkeyPatch, asked: list[Any]) -> Evaluate:
             evaluate, "read_manifest", lambda _: SimpleNamespace(dataset="synthetic")
         )
         defaults = ["student.safetensors", "--data", "shards", "--device", "cpu"]
-        return run(evaluate.main, [*defaults, *arguments])
+        return run(main, [*defaults, *arguments])
 
     return call
 
@@ -89,7 +91,8 @@ def test_table_shows_each_class_the_means_and_the_recorded_score(
 ) -> None:
     assert verb() == 0
     text = capsys.readouterr().out
-    scores = {line[:-8].strip(): line[-8:].strip() for line in text.splitlines()}
+    cells = (line.rpartition("  ") for line in text.splitlines())
+    scores = {name.strip(): value for name, _, value in cells}
     assert (scores["sky"], scores["road"], scores["car"]) == ("0.00", "50.00", "-")
     assert scores["mIoU"] == "25.00"
     assert scores["pixel accuracy"] == "50.00"
@@ -167,7 +170,7 @@ def test_network_file_and_prepared_shards_give_the_accuracy_of_a_plain_loop(
     network = model.build(len(SYNTHETIC.classes)).eval()
     save_network(file, network, CARD.updated(model=model))
     arguments = [str(file), "--data", root, "--device", "cpu", "--protocol", "official", "--json"]
-    assert run(evaluate.main, arguments) == 0
+    assert run(main, arguments) == 0
     scores = json.loads(capsys.readouterr().out.splitlines()[-1])
     right = counted = 0
     rows = open_split(root, "synthetic", "official", "val")
@@ -240,7 +243,7 @@ def coco(verb: Evaluate, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
             evaluate, "read_manifest", lambda _: SimpleNamespace(dataset=dataset.name)
         )
         default = ["student.safetensors", "--data", "shards", "--device", "cpu", "--json"]
-        return run(evaluate.main, [*default, *arguments])
+        return run(main, [*default, *arguments])
 
     return call
 
@@ -307,5 +310,5 @@ def test_a_folder_that_cannot_be_written_to_is_one_line(
 
 def test_help_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        evaluate.main(["--help"])
+        main(["--help"])
     assert "python -m afdcd.evaluate models:/" in capsys.readouterr().out

@@ -16,12 +16,13 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from afdcd import evaluate
 from afdcd.cli import run
+from afdcd.commands import evaluate
 from afdcd.data.catalog.datasets import CITYSCAPES, IGNORE
+from afdcd.evaluate import main
+from afdcd.models.config import ModelConfig
 from afdcd.models.outputs import SegOutput
 from afdcd.models.weights import NetworkCard
-from afdcd.models.zoo import ModelConfig
 
 KEYS = ("frankfurt_000000_000294", "frankfurt_000001_000538", "munster_000173_000019")
 SIZE = (24, 40)
@@ -86,7 +87,7 @@ def verb(truth: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch) -> Evalu
         manifest = SimpleNamespace(dataset="cityscapes")
         monkeypatch.setattr(evaluate, "read_manifest", lambda _: manifest)
         default = ["student.safetensors", "--data", "shards", "--device", "cpu"]
-        return run(evaluate.main, [*default, *arguments])
+        return run(main, [*default, *arguments])
 
     return call
 

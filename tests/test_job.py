@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from afdcd.data.synthetic.dataset import SyntheticConfig, prepare_synthetic
+from afdcd.data.synthetic.config import SyntheticConfig
+from afdcd.data.synthetic.dataset import prepare_synthetic
 from tests.running import ROOT, Study, assert_each_went_on, end, finish, until
 
 pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.timeout(420)]

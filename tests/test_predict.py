@@ -9,13 +9,14 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from afdcd import predict
 from afdcd.cli import run
+from afdcd.commands import predict
+from afdcd.commands.predict import find_pictures
 from afdcd.config import UserError
+from afdcd.models.config import ModelConfig
 from afdcd.models.outputs import SegOutput
 from afdcd.models.weights import NetworkCard
-from afdcd.models.zoo import ModelConfig
-from afdcd.predict import find_pictures
+from afdcd.predict import main
 
 PALETTE = ((200, 10, 10), (10, 200, 10), (10, 10, 200))
 CARD = NetworkCard(
@@ -41,7 +42,7 @@ def verb(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Predict:
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(predict, "fetch", lambda model: model)
         monkeypatch.setattr(predict, "load_network", lambda _: (BrightestChannel(), card))
-        return run(predict.main, ["model", "--device", "cpu", *arguments])
+        return run(main, ["model", "--device", "cpu", *arguments])
 
     return call
 
@@ -189,13 +190,13 @@ def test_normalisation_that_is_unknown_is_refused(
 
 def test_alpha_outside_0_to_1_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        predict.main(["model", "a.png", "--out", "out", "--alpha", "1.5"])
+        main(["model", "a.png", "--out", "out", "--alpha", "1.5"])
     assert "1.5 is not between 0 and 1" in capsys.readouterr().err
 
 
 def test_help_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        predict.main(["--help"])
+        main(["--help"])
     assert "python -m afdcd.predict models:/" in capsys.readouterr().out
 
 

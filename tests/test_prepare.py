@@ -14,9 +14,10 @@ from PIL import Image
 
 from afdcd import prepare, storage
 from afdcd.cli import run
+from afdcd.commands import prepare as preparing
 from afdcd.data.catalog.datasets import CAMVID as CAMVID_SET
 from afdcd.data.catalog.datasets import DATASETS, SPLITS, prepare_command
-from afdcd.data.catalog.labels import IGNORE
+from afdcd.data.catalog.train_ids import IGNORE
 from afdcd.data.shards.manifest import is_prepared, read_manifest
 from afdcd.data.shards.rows import open_split
 from afdcd.prepare import main
@@ -112,7 +113,7 @@ def test_strict_is_status_2_without_traceback(
     raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     exact = replace(CAMVID_SET, counts={"train": 1, "val": 1, "test": 1})
-    monkeypatch.setattr(prepare, "dataset_named", lambda name: exact)
+    monkeypatch.setattr(preparing, "dataset_named", lambda name: exact)
     label = raw / "testannot" / "Seq05VD_f0.png"
     label.write_bytes(b"version https://git-lfs.github.com/spec/v1")
     (raw / "test" / "Seq05VD_f1.png").write_bytes((raw / "test" / "Seq05VD_f0.png").read_bytes())
@@ -151,7 +152,7 @@ def test_every_layout_from_the_folder_to_the_rows(name: str, tmp_path: Path) -> 
 def test_command_that_prepares_is_one_that_prepare_understands(name: str) -> None:
     words = prepare_command(name, "OUT").split()
     assert words[:3] == ["python", "-m", "afdcd.prepare"]
-    arguments = prepare._parser().parse_args(words[3:])
+    arguments = prepare.parser().parse_args(words[3:])
     classes = getattr(arguments, "classes", None)
     assert arguments.command == name.removesuffix(f"_{classes}")
     assert classes in (None, len(DATASETS[name].classes))

@@ -7,10 +7,11 @@ import pytest
 
 from afdcd.config import load_yaml, validate
 from afdcd.data.catalog.datasets import DATASETS
-from afdcd.distillers.afdcd import AfDCDConfig
-from afdcd.distillers.presets import PRESETS
+from afdcd.distillers.configs import AfDCDConfig
+from afdcd.distillers.configs.presets import PRESETS
 from afdcd.search.load import load_space
 from afdcd.search.space import parameters_of, suggest
+from afdcd.training.shapes import check_shapes
 from afdcd.training.trial import TrialConfig
 
 FOLDER = Path(__file__).parents[1] / "search_spaces"
@@ -26,7 +27,7 @@ def test_is_valid_and_so_are_twenty_samples(file: Path) -> None:
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     for _ in range(20):
         config = validate(TrialConfig, suggest(space.space, study.ask()), space.source)
-        config.check_shapes(len(DATASETS[config.data.dataset].classes))
+        check_shapes(config, len(DATASETS[config.data.dataset].classes))
 
 
 def test_the_quickstart_needs_nothing_but_the_repository() -> None:

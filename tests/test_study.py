@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from afdcd.data.shards.rows import open_split
-from afdcd.data.synthetic.dataset import SyntheticConfig, prepare_synthetic
+from afdcd.data.synthetic.config import SyntheticConfig
+from afdcd.data.synthetic.dataset import prepare_synthetic
 from afdcd.models.weights import load_network
 from afdcd.search.study import CAUSE
 from afdcd.seeds import derive

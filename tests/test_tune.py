@@ -5,7 +5,7 @@ from pathlib import Path
 import optuna
 import pytest
 
-from afdcd import tune
+from afdcd.commands import tune
 from afdcd.search.load import load_space
 from afdcd.search.run_study import Report
 from afdcd.search.score_networks import Score

@@ -6,22 +6,30 @@ What needs the official formulations beside it is in `benchmarks/` of the reposi
 import argparse
 import sys
 
-from afdcd.bench import prepare
+from afdcd.bench import prepare, service
 from afdcd.bench.command import add_arguments, describe, print_report
 from afdcd.cli import run
 
-COMMANDS = {"prepare": prepare}
+COMMANDS = {"prepare": prepare, "service": service}
 EXAMPLE = """examples:
   python -m afdcd.bench prepare --large 16 --small 400
+  python -m afdcd.bench service --against ../other-checkout
 
 Beside the official formulations, from the repository's root:
   python -m benchmarks.step
 """
+PROG = "python -m afdcd.bench"
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(argv: list[str] | None = None, prog: str = PROG) -> int:
+    args = parser(prog).parse_args(argv)
+    print_report(COMMANDS[args.command], args)
+    return 0
+
+
+def parser(prog: str = PROG) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m afdcd.bench",
+        prog=prog,
         description="Measure afdcd on this machine.",
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -31,9 +39,7 @@ def main(argv: list[str] | None = None) -> int:
         add_arguments(
             chosen.add_parser(name, help=describe(command), description=describe(command)), command
         )
-    args = parser.parse_args(argv)
-    print_report(COMMANDS[args.command], args)
-    return 0
+    return parser
 
 
 if __name__ == "__main__":

@@ -8,15 +8,17 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from afdcd.bench.preparing import label_of
-from afdcd.bench.report import Report, conditions, heading, table
+from afdcd.bench.report import Report, conditions, heading
 from afdcd.config import UserError
 from afdcd.data.images import encode_jpeg, encode_png
 from afdcd.data.synthetic.dataset import render
+from afdcd.text import table
+
+if TYPE_CHECKING:
+    import torch
 
 _SCENES = 4  # rendering takes seconds at this size: files beyond are these again, by other names
 _TIMES = (1, 2, 4)  # memory must not follow the number of images
@@ -45,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--folder", help="where the pairs are written; default: temporary files")
 
 
-def measure(args: argparse.Namespace, device: torch.device) -> Report:
+def measure(args: argparse.Namespace, device: "torch.device") -> Report:
     """Raises UserError: nothing to measure."""
     counts = {name: getattr(args, name) for name in KINDS}
     if min(*counts.values(), *args.workers) < 1:

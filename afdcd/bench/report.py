@@ -4,12 +4,14 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
+from afdcd.text import table
 
-from afdcd.bench.memory import memory_method
-from afdcd.bench.timing import Timing
+if TYPE_CHECKING:
+    import torch
+
+    from afdcd.bench.timing import Timing
 
 OURS, OFFICIAL = "ours", "official"
 
@@ -30,7 +32,7 @@ class Row:
     side: str
     shape: str
     dtype: str
-    timing: Timing | None
+    timing: "Timing | None"
     peak: int | None
     algorithm: str | None = None
 
@@ -65,8 +67,12 @@ def rows_table(rows: Sequence[Row]) -> str:
     return table(HEADER, [row.cells for row in rows])
 
 
-def conditions(device: torch.device) -> dict[str, Any]:
+def conditions(device: "torch.device") -> dict[str, Any]:
     """Where a measurement was taken: what every row of its JSON repeats."""
+    import torch
+
+    from afdcd.bench.memory import memory_method
+
     return {
         "device": device.type,
         "device_name": device_name(device),
@@ -76,8 +82,10 @@ def conditions(device: torch.device) -> dict[str, Any]:
     }
 
 
-def device_name(device: torch.device) -> str:
+def device_name(device: "torch.device") -> str:
     if device.type == "cuda":
+        import torch
+
         return torch.cuda.get_device_name(device)
     return _processor() or platform.machine()
 
@@ -99,7 +107,7 @@ def heading(title: str, found: Mapping[str, Any]) -> str:
     )
 
 
-def seconds(timing: Timing | None) -> str:
+def seconds(timing: "Timing | None") -> str:
     if timing is None:
         return "-"
     low, high = timing.low * 1e3, timing.high * 1e3
@@ -117,13 +125,3 @@ def ratio(over: float | None, under: float | None) -> float | None:
 
 def times(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}x"
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as their widest cell; the first left-aligned, as every column of words."""
-    widths = [max(len(line[i]) for line in (header, *rows)) for i in range(len(header))]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in (header, *rows)
-    ]
-    return "\n".join([lines[0], "-" * (sum(widths) + 2 * len(widths) - 2), *lines[1:]])

@@ -11,6 +11,8 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
+from afdcd.text import first_line
+
 # A closed list: some of Pillow's other readers start programs (EPS) or are rarely exercised.
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
 
@@ -43,7 +45,7 @@ def decode(data: bytes) -> Image.Image:
     try:
         image.load()
     except _UNREADABLE as error:
-        raise PictureError(f"truncated or damaged ({error}): fetch it again") from None
+        raise PictureError(f"truncated or damaged ({first_line(error)}): fetch it again") from None
     return image
 
 

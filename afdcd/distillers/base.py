@@ -4,7 +4,6 @@ Axes in this package: b images, k classes, c channels, h w rows and columns of t
 H W rows and columns of the label map.
 """
 
-from dataclasses import dataclass
 from typing import Protocol
 
 from jaxtyping import Float, Int
@@ -13,21 +12,6 @@ from torch import Tensor
 from afdcd.models.outputs import SegOutput
 
 TAP = "encoder"
-
-
-@dataclass(frozen=True, slots=True)
-class PairShapes:
-    """What a method must know of its two networks to size its adapters.
-
-    Attributes:
-        student_channels, teacher_channels: of the `encoder` tap.
-        stride: of that tap, image pixels per feature pixel; the same for both networks.
-    """
-
-    student_channels: int
-    teacher_channels: int
-    classes: int
-    stride: int
 
 
 class Distiller(Protocol):

@@ -1,30 +1,15 @@
 """Masked feature distillation (MGD): logits KD and the reconstruction error of the last stage."""
 
-from typing import Literal
-
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from afdcd.distillers.base import TAP, PairShapes
+from afdcd.distillers.base import TAP
+from afdcd.distillers.configs.fd import FDConfig
+from afdcd.distillers.configs.shapes import PairShapes
 from afdcd.distillers.projector import MaskedReconstruction
-from afdcd.distillers.reconstruction import ReconstructionConfig
 from afdcd.losses.kd import pixel_kl
 from afdcd.losses.reconstruction import reconstruction_error
 from afdcd.models.outputs import SegOutput
-
-
-class FDConfig(ReconstructionConfig):
-    method: Literal["fd"] = "fd"
-
-    def check(self, pair: PairShapes, feature_hw: tuple[int, int]) -> None:
-        """Every pair of networks suits."""
-
-    def notes(self, pair: PairShapes, feature_hw: tuple[int, int]) -> list[str]:
-        """Every pixel is used."""
-        return []
-
-    def build(self, pair: PairShapes) -> "FD":
-        return FD(self, pair)
 
 
 class FD(nn.Module):

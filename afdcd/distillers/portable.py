@@ -10,9 +10,7 @@ those settings mean there. What is normalised, and how far that holds: docs/meth
 
 from typing import TypeVar
 
-from afdcd.distillers.afdcd import AfDCDConfig
-from afdcd.distillers.base import PairShapes
-from afdcd.distillers.fd import FDConfig
+from afdcd.distillers.configs import AfDCDConfig, FDConfig, PairShapes
 
 ConfigT = TypeVar("ConfigT", AfDCDConfig, FDConfig)
 

@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from afdcd.distillers.base import PairShapes
+from afdcd.distillers.configs import PairShapes
+from afdcd.distillers.configs.reconstruction import ReconstructionConfig
 from afdcd.distillers.masked_conv import kept_conv3x3_relu, kept_positions
-from afdcd.distillers.reconstruction import ReconstructionConfig
 from afdcd.distillers.winograd import winograd_conv3x3
 from afdcd.losses.reconstruction import centre_mask, keep_mask
 

@@ -4,13 +4,14 @@ Import these modules on need: Triton takes a second to import, and some platform
 """
 
 import logging
-import os
 import shutil
 from functools import cache
 from importlib.util import find_spec
 
 import torch
 from torch import Tensor
+
+from afdcd.environment import c_compiler
 
 
 def runs_on(x: Tensor) -> bool:
@@ -23,7 +24,7 @@ def available() -> bool:
     """Whether there is Triton, and the C compiler with which it builds what launches a kernel."""
     if find_spec("triton") is None:
         return False
-    if os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang"):
+    if c_compiler() or shutil.which("gcc") or shutil.which("clang"):
         return True
     logging.getLogger(__name__).warning(
         "no C compiler: kernels are left out and training is slower; install gcc or set CC"

@@ -5,7 +5,7 @@ Source: Fan et al. 2023 (Af-DCD), NeurIPS, sec. 3.2, as computed by OSVAI/Af-DCD
 n tokens of a patch (groups at pixels), d channels of a token.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -15,8 +15,7 @@ from torch.autograd.function import once_differentiable
 
 from afdcd import kernels
 from afdcd.losses.contrast_blocked import blocked
-
-Negatives = Literal["other_groups", "all_others"]
+from afdcd.losses.patches import Negatives, check_groups, shrunken
 
 
 def omni_contrast(
@@ -68,31 +67,6 @@ def shrink(
     height, width = shrunken(x.shape[2], x.shape[3], pool, patch)
     pooled = F.max_pool2d(x, pool) if pool > 1 else x
     return pooled[..., :height, :width]
-
-
-def shrunken(height: int, width: int, pool: int, patch: tuple[int, int]) -> tuple[int, int]:
-    """The size of the map that `shrink` leaves of one of `height` x `width`.
-
-    Raises:
-        ValueError: the pooled map is smaller than one patch.
-    """
-    rows, columns = height // max(1, pool), width // max(1, pool)
-    if rows < patch[0] or columns < patch[1]:
-        raise ValueError(
-            f"patch {patch[0]}x{patch[1]} does not fit the {rows}x{columns} map that pool {pool} "
-            f"leaves of {height}x{width} features; lower patch or pool, or train on larger crops"
-        )
-    return rows - rows % patch[0], columns - columns % patch[1]
-
-
-def check_groups(channels: int, groups: int) -> None:
-    """Raises ValueError unless `channels` split into `groups` equal parts."""
-    if channels % groups:
-        divisors = [str(n) for n in (2, 4, 8, 16, 32, 64) if channels % n == 0] or ["1"]
-        raise ValueError(
-            f"groups {groups} does not divide the teacher's {channels} channels; "
-            f"choose e.g. {', '.join(divisors)}"
-        )
 
 
 def _check(x: Float[Tensor, "b c h w"], groups: int, patch: tuple[int, int]) -> None:

@@ -2,7 +2,6 @@
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from afdcd.models.zoo import SegmentationNetwork
 
@@ -19,6 +18,8 @@ def gmacs(network: SegmentationNetwork, height: int, width: int) -> float:
     True output sizes: the counter behind the CIRKD family's figures ignores dilation and adds the
     auxiliary head, up to 21 % more. Runs on the meta device: no memory, no arithmetic.
     """
+    from torch.utils.flop_counter import FlopCounterMode  # which imports Triton
+
     with torch.device("meta"):
         twin = network.config.updated(pretrained=None).build(network.classes).eval()
         images = torch.empty(1, 3, height, width)

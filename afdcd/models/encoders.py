@@ -14,10 +14,7 @@ from timm.models.resnet import BasicBlock, Bottleneck, ResNet
 from torch import Tensor, nn
 
 from afdcd.config import UserError
-
-PAPER_ENCODERS = ("resnet18", "resnet101", "mobilenetv2")
-TIMM_PREFIX = "timm:"
-OUTPUT_STRIDE = 8
+from afdcd.models.config import OUTPUT_STRIDE, PAPER_ENCODERS, TIMM_PREFIX
 
 
 def check_encoder(name: str) -> None:
@@ -36,11 +33,15 @@ def check_encoder(name: str) -> None:
 
 
 def build_encoder(name: str) -> "Encoder":
-    """The encoder with random weights; `name` has passed `check_encoder`.
+    """The encoder with random weights.
 
     Raises:
-        UserError: a timm network that cannot be dilated to output stride 8.
+        UserError: no such encoder, or a timm network that cannot be dilated to output stride 8.
     """
+    try:
+        check_encoder(name)
+    except ValueError as error:
+        raise UserError(str(error)) from None
     if name == "resnet18":
         return DilatedResNet(BasicBlock, (2, 2, 2, 2))
     if name == "resnet101":

@@ -1,8 +1,6 @@
 """How winycg/CIRKD@2d8ad0f and OSVAI/Af-DCD@5b086a7 spell the parameters of our networks."""
 
-from typing import Literal
-
-HeadName = Literal["deeplabv3", "pspnet"]
+from afdcd.models.config import HeadName
 
 _ENCODER = (
     ("encoder.conv1.0.", "pretrained.conv1."),

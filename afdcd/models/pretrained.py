@@ -8,11 +8,9 @@ from huggingface_hub import hf_hub_download
 from torch import Tensor, nn
 
 from afdcd.config import UserError
-from afdcd.models.encoders import TIMM_PREFIX
+from afdcd.models.config import IMAGENET, TIMM_PREFIX
 from afdcd.models.names import official_backbone_name
 from afdcd.models.tensors import assign, read_tensors
-
-IMAGENET = "imagenet"
 
 
 def load_pretrained(encoder: nn.Module, name: str, source: str) -> None:

@@ -12,9 +12,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from afdcd.config import FrozenConfig, Source, UserError, validate
+from afdcd.models.config import ModelConfig
 from afdcd.models.names import official_name
 from afdcd.models.tensors import assign, read_tensors
-from afdcd.models.zoo import ModelConfig, SegmentationNetwork
+from afdcd.models.zoo import SegmentationNetwork
 
 METADATA_KEY = "afdcd"
 

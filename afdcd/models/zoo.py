@@ -1,24 +1,12 @@
 """The networks by name: any head on any encoder, at output stride 8."""
 
-from typing import Literal, Self
-
-import pydantic
 from jaxtyping import Float
-from pydantic import PositiveInt
 from torch import Tensor, nn
 
-from afdcd.config import FrozenConfig
-from afdcd.models.encoders import (
-    OUTPUT_STRIDE,
-    PAPER_ENCODERS,
-    TIMM_PREFIX,
-    build_encoder,
-    check_encoder,
-)
+from afdcd.models.config import OUTPUT_STRIDE, HeadName, ModelConfig
+from afdcd.models.encoders import build_encoder
 from afdcd.models.heads import AuxiliaryHead, DeepLabV3Head, PSPHead
-from afdcd.models.names import HeadName
 from afdcd.models.outputs import SegOutput, Tap
-from afdcd.models.pretrained import IMAGENET, load_pretrained
 
 # Widths of winycg/CIRKD@2d8ad0f and OSVAI/Af-DCD@5b086a7 (CIRKDv2 made the ResNets' 512).
 PAPER_HEAD_WIDTHS: dict[tuple[HeadName, str], int] = {
@@ -29,56 +17,6 @@ PAPER_HEAD_WIDTHS: dict[tuple[HeadName, str], int] = {
     ("pspnet", "resnet101"): 512,
     ("pspnet", "mobilenetv2"): 128,
 }
-
-
-class ModelConfig(FrozenConfig):
-    """One segmentation network.
-
-    Attributes:
-        encoder: resnet18, resnet101, mobilenetv2 (the paper's), or timm:<name>.
-        aux: an auxiliary head on c3 while training; None: yes, except for mobilenetv2.
-        head_width: channels before the classifier; None: the paper's, and for a timm encoder a
-            quarter of its c4, rounded up to a multiple of 8, within 32..256.
-        pretrained: None (random weights), "imagenet" (timm encoders; needs the network), or the
-            path of a .safetensors file with the encoder's weights.
-    """
-
-    head: HeadName
-    encoder: str
-    aux: bool | None = None
-    head_width: PositiveInt | None = None
-    pretrained: Literal["imagenet"] | str | None = None
-
-    @pydantic.field_validator("encoder")
-    @classmethod
-    def _encoder_exists(cls, encoder: str) -> str:
-        check_encoder(encoder)
-        return encoder
-
-    @pydantic.model_validator(mode="after")
-    def _weights_exist(self) -> Self:
-        if self.pretrained == IMAGENET and self.encoder in PAPER_ENCODERS:
-            raise ValueError(
-                f"no ImageNet weights can be fetched for {self.encoder}; give pretrained the path "
-                f"of a .safetensors file, or choose a {TIMM_PREFIX}<name> encoder"
-            )
-        return self
-
-    @property
-    def name(self) -> str:
-        """E.g. `deeplabv3-resnet18`: fit for file names and for the registry."""
-        return f"{self.head}-{self.encoder.removeprefix(TIMM_PREFIX)}"
-
-    def build(self, classes: int) -> "SegmentationNetwork":
-        """The network for `classes` classes.
-
-        Raises:
-            UserError: an encoder that cannot be dilated, or pretrained weights that do not load.
-        """
-        network = SegmentationNetwork(self, classes)
-        if self.pretrained is not None:
-            load_pretrained(network.encoder, self.encoder, self.pretrained)
-        return network
 
 
 class SegmentationNetwork(nn.Module):

@@ -10,10 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from types import FrameType
+from typing import Any
 
 import ray
 
 from afdcd.config import UserError
+from afdcd.environment import ray_address, verbose
+from afdcd.search.local_cluster import session_folder, set_token
+from afdcd.text import first_line
 from afdcd.training.resources import ResourcesConfig
 
 # A trial's own actor needs some resource that is never the workers': a thousandth of the head
@@ -62,30 +66,18 @@ class Cluster:
 def connect() -> Iterator[Cluster]:
     """Connect to the cluster in RAY_ADDRESS (a submitted job's own), else start a local one."""
     environment = {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5"}
-    address = os.environ.get("RAY_ADDRESS")
+    address = ray_address()
     if address:
         # Stopped trials give their workers back through the state API, which must find this
         # cluster even where several run on one host.
         environment["RAY_ADDRESS"] = address
         _answers(address)
         try:
-            context = ray.init(runtime_env={"env_vars": environment}, log_to_driver=_verbose())
+            context = ray.init(runtime_env={"env_vars": environment}, log_to_driver=verbose())
         except (OSError, RuntimeError, ValueError, AssertionError) as error:
             raise _no_cluster(address, error) from None
     else:
-        # Ray warns that it protects the new cluster with a token, as it should.
-        logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
-        port = _free_port()
-        environment["RAY_API_SERVER_ADDRESS"] = f"http://127.0.0.1:{port}"
-        context = ray.init(
-            address="local",
-            include_dashboard=True,
-            dashboard_host="127.0.0.1",
-            dashboard_port=port,
-            runtime_env={"env_vars": environment},
-            log_to_driver=_verbose(),
-            logging_level="WARNING",
-        )
+        context = _start(environment)
     total = ray.cluster_resources()
     api = f"http://{context.dashboard_url}"
     cluster = Cluster(total.get("CPU", 0.0), total.get("GPU", 0.0), len(ray.nodes()), api)
@@ -104,6 +96,36 @@ def connect() -> Iterator[Cluster]:
         ray.shutdown()
 
 
+def _start(environment: dict[str, str]) -> Any:
+    """A cluster on this machine, reached from here alone, that ends with this process.
+
+    Raises:
+        UserError: what of this machine keeps Ray from starting.
+    """
+    # Ray warns that it protects the new cluster with a token, as it should.
+    logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
+    set_token()
+    port = _free_port()
+    environment["RAY_API_SERVER_ADDRESS"] = f"http://127.0.0.1:{port}"
+    folder = session_folder()
+    try:
+        return ray.init(
+            address="local",
+            include_dashboard=True,
+            dashboard_host="127.0.0.1",
+            dashboard_port=port,
+            runtime_env={"env_vars": environment},
+            log_to_driver=verbose(),
+            logging_level="WARNING",
+            _temp_dir=folder,
+        )
+    except (OSError, RuntimeError, ValueError, AssertionError, KeyError) as error:
+        raise UserError(
+            f"no Ray cluster can be started on this machine ({first_line(error)}); its logs are in {folder}; "
+            "`python -m afdcd doctor` says what this machine lacks"
+        ) from None
+
+
 def _answers(address: str) -> None:
     """Fail in seconds where ray.init would try for a minute; `auto` and names are Ray's to find."""
     host, colon, port = address.removeprefix("ray://").rpartition(":")
@@ -116,16 +138,10 @@ def _answers(address: str) -> None:
 
 
 def _no_cluster(address: str, error: Exception) -> UserError:
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
     return UserError(
-        f"RAY_ADDRESS {address}: no Ray cluster there ({reason}); start it, correct RAY_ADDRESS, or "
-        "unset it to start a local cluster"
+        f"RAY_ADDRESS {address}: no Ray cluster there ({first_line(error)}); start it, correct "
+        "RAY_ADDRESS, or unset it to start a local cluster"
     )
-
-
-def _verbose() -> bool:
-    """Workers' own output is in Ray's logs; AFDCD_VERBOSE=1 also shows it here."""
-    return os.environ.get("AFDCD_VERBOSE") == "1"
 
 
 def _free_port() -> int:

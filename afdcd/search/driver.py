@@ -5,7 +5,6 @@ nothing that Tune saves is ever read back.
 """
 
 import logging
-import os
 import threading
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -15,10 +14,11 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
+from afdcd import environment
 from afdcd.config import validate
 from afdcd.search.cluster import TRIAL_RESOURCES, Cluster
 from afdcd.search.reclaim import Reclaimer
-from afdcd.training.job import End, Job
+from afdcd.training.job import Job, RunResult
 from afdcd.training.launch import run_job
 
 
@@ -30,7 +30,7 @@ class JobSource(Protocol):
     def report(self, job: Job, iteration: int, miou: float) -> bool:
         """True if the job should stop."""
 
-    def finish(self, job: Job, end: End) -> None: ...
+    def finish(self, job: Job, end: RunResult) -> None: ...
 
 
 class Listener(Protocol):
@@ -40,7 +40,7 @@ class Listener(Protocol):
 
     def reported(self, job: Job, result: dict[str, Any]) -> None: ...
 
-    def ended(self, job: Job, end: End) -> None: ...
+    def ended(self, job: Job, end: RunResult) -> None: ...
 
     def interrupted(self) -> None:
         """All live jobs have ended as killed; this process may have a second left."""
@@ -51,7 +51,7 @@ class OneJob:
 
     def __init__(self, job: Job) -> None:
         self._job: Job | None = job
-        self.end: End | None = None
+        self.end: RunResult | None = None
 
     def next(self) -> Job | None:
         job, self._job = self._job, None
@@ -60,7 +60,7 @@ class OneJob:
     def report(self, job: Job, iteration: int, miou: float) -> bool:
         return False
 
-    def finish(self, job: Job, end: End) -> None:
+    def finish(self, job: Job, end: RunResult) -> None:
         self.end = end
 
 
@@ -82,9 +82,7 @@ def run_jobs(
         False if the run was interrupted (Ctrl-C, `ray job stop`); unfinished jobs are then told
         to the listeners as killed, and stay unfinished in the source.
     """
-    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
-    os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "3600")
+    environment.set_defaults(environment.TUNE_DEFAULTS)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # every end is told by the relay
     relay = _Relay(listeners, cluster.stopping, Reclaimer(cluster.api).look)
     tune.run(
@@ -108,14 +106,14 @@ def run_jobs(
     return not relay.interrupted
 
 
-def _end(job: Job, result: dict[str, Any], error: bool = False) -> End:
+def _end(job: Job, result: dict[str, Any], error: bool = False) -> RunResult:
     if error:
-        return End("failed", result, "its process died twice; see the Ray logs")
+        return RunResult("failed", result, "its process died twice; see the Ray logs")
     if result.get("failed"):
-        return End("failed", result, result["failed"])
+        return RunResult("failed", result, result["failed"])
     if result.get("iteration") == job.config.training.iterations:
-        return End("completed", result)
-    return End("pruned", result)
+        return RunResult("completed", result)
+    return RunResult("pruned", result)
 
 
 class _Adapter(Searcher):
@@ -183,7 +181,7 @@ class _Relay(tune.Callback):
         self.interrupted = True
         for job in self.live.values():
             for listener in self._listeners:
-                listener.ended(job, End("killed", {}, "run the same command to go on"))
+                listener.ended(job, RunResult("killed", {}, "run the same command to go on"))
         for listener in self._listeners:
             listener.interrupted()
 

@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from afdcd.config import Source, UserError, load_yaml, override, validate
-from afdcd.data.catalog.datasets import DATASETS
-from afdcd.models.zoo import ModelConfig
+from afdcd.search.config import StudyConfig
 from afdcd.search.fixed import check_fixed
 from afdcd.search.space import corners, parameters_of, parse_ranges
-from afdcd.search.study import StudyConfig
 from afdcd.training.trial import TrialConfig
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -25,7 +23,8 @@ class SearchSpace:
     Attributes:
         space: plain config values with ranges.
         source: for errors that name the line.
-        examples: valid configurations at both ends of every range and at every option.
+        examples: configurations at both ends of every range and at every option.
+        sources: where the keys of each example are written.
     """
 
     name: str
@@ -33,6 +32,7 @@ class SearchSpace:
     space: dict[str, Any]
     source: Source
     examples: tuple[TrialConfig, ...]
+    sources: tuple[Source, ...]
 
     def identity(self, data_digest: str) -> str:
         """Digest of what must stay the same for a study to go on.
@@ -69,7 +69,23 @@ def teacher_key(config: TrialConfig) -> str:
 
 
 def load_space(path: str, assignments: list[str]) -> SearchSpace:
-    """Read a search space file, apply `key=value` overrides, and check all that it can propose.
+    """`read_space`, and that every network it can propose exists and fits its pair and crop.
+
+    Raises:
+        UserError: file, line, key and remedy of what is wrong.
+    """
+    from afdcd.search.networks import check_networks
+
+    space = read_space(path, assignments)
+    check_networks(space)
+    return space
+
+
+def read_space(path: str, assignments: list[str]) -> SearchSpace:
+    """Read a search space file and apply `key=value` overrides; every value it can give is valid.
+
+    This takes a fraction of a second. What only the networks can tell is `check_networks`' part,
+    which imports torch.
 
     Raises:
         UserError: file, line, key and remedy of what is wrong.
@@ -81,11 +97,11 @@ def load_space(path: str, assignments: list[str]) -> SearchSpace:
     name = _checked_name(study.name if study.name is not None else Path(path).stem, source)
     space = parse_ranges(values, source)
     check_fixed(space, source)
-    examples = tuple(_examples(space, source))
+    examples, sources = _examples(space, source)
     _check_grace(study, examples, source)
     for index, block in enumerate(study.enqueue):
         parameters_of(space, block, source, ("study", "enqueue", index))
-    return SearchSpace(name, study, space, source, examples)
+    return SearchSpace(name, study, space, source, examples, sources)
 
 
 def _checked_name(name: str, source: Source) -> str:
@@ -107,28 +123,18 @@ def _check_grace(study: StudyConfig, examples: tuple[TrialConfig, ...], source: 
         )
 
 
-def check_shapes(config: TrialConfig, source: Source, teacher: ModelConfig | None = None) -> None:
-    """`TrialConfig.check_shapes`, its error with file and line."""
-    try:
-        config.check_shapes(len(DATASETS[config.data.dataset].classes), teacher)
-    except UserError as error:
-        raise UserError(f"{source.at(('pair',))}: {error}") from None
-    except ValueError as error:
-        raise UserError(f"{source.at(('distiller',))}: {error}") from None
-
-
-def _examples(space: dict[str, Any], source: Source) -> list[TrialConfig]:
+def _examples(
+    space: dict[str, Any], source: Source
+) -> tuple[tuple[TrialConfig, ...], tuple[Source, ...]]:
     mistakes: dict[str, None] = {}
-    examples = []
+    examples, sources = [], []
     for values, places in corners(space):
         lines = {key: source.lines[at] for key, at in places.items() if at in source.lines}
-        at_corner = Source(source.name, lines)
+        sources.append(Source(source.name, lines))
         try:
-            config = validate(TrialConfig, values, at_corner)
-            check_shapes(config, at_corner)
-            examples.append(config)
+            examples.append(validate(TrialConfig, values, sources[-1]))
         except UserError as error:
             mistakes |= dict.fromkeys(str(error).splitlines())
     if mistakes:
         raise UserError("\n".join(mistakes))
-    return examples
+    return tuple(examples), tuple(sources)

@@ -9,12 +9,11 @@ from afdcd.data.catalog.datasets import DATASETS
 from afdcd.data.shards.manifest import Manifest
 from afdcd.data.shards.parquet import check_sizes
 from afdcd.data.shards.rows import open_split
-from afdcd.models.zoo import ModelConfig
-from afdcd.search.load import SearchSpace, check_shapes, teacher_key
+from afdcd.environment import study_database, tracking_uri
+from afdcd.models.config import ModelConfig
+from afdcd.search.load import SearchSpace, teacher_key
+from afdcd.search.networks import check_shapes
 from afdcd.search.teachers import given_teacher
-from afdcd.search.winners import no_report
-from afdcd.tracking.server import study_database, tracking_uri
-from afdcd.training.trial import pair_shapes
 
 ROOM = 64 * 2**20  # databases, one teacher and one student of the smallest kind
 
@@ -49,23 +48,6 @@ def check_weights(space: SearchSpace) -> None:
     for example in space.examples:
         if card := cards.get(teacher_key(example)):
             check_shapes(example, space.source, card.model)
-
-
-def notes(space: SearchSpace) -> list[str]:
-    """What a person should know of a valid space before it runs; once each."""
-    found: dict[str, None] = {}
-    data = space.examples[0].data
-    if not DATASETS[data.dataset].reports(data.protocol):
-        found[no_report(data.protocol)] = None
-    for example in space.examples:
-        teacher = example.pair.teacher.model if example.pair.teacher else None
-        if teacher:
-            crop, student = example.data.crop, example.pair.student
-            shapes = pair_shapes(student, teacher, len(DATASETS[data.dataset].classes))
-            height, width = (-(-side // shapes.stride) for side in crop)
-            for note in example.distiller.notes(shapes, (height, width)):
-                found[f"crop {crop[0]}x{crop[1]}: {note}"] = None
-    return list(found)
 
 
 def check_writable(folder: str) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from afdcd.search.study import CAUSE
+from afdcd.text import table
 from afdcd.tracking.runs import device_hours
-from afdcd.training.job import End, Job
+from afdcd.training.job import Job, RunResult
 
 
 class Progress:
@@ -37,7 +38,7 @@ class Progress:
             f"{percent(result['miou'])}  {best}{sum(self._hours.values()):.3f} {self._unit}-hours"
         )
 
-    def ended(self, job: Job, end: End) -> None:
+    def ended(self, job: Job, end: RunResult) -> None:
         if end.outcome != "completed":
             _say(f"{job.title} {end.outcome}{': ' + end.cause if end.cause else ''}")
 
@@ -56,7 +57,8 @@ def percent(value: float | None) -> str:
 
 def trials_table(trials: Sequence[FrozenTrial]) -> str:
     """Every trial of a study: state, mIoU, iterations, settings; full-length ones first, best first."""
-    rows = [("trial", "mIoU", "state", "iterations", "settings")]
+    titles = ("trial", "mIoU", "state", "iterations", "settings")
+    rows = []
     for trial in sorted(trials, key=_rank):
         steps = trial.intermediate_values
         last = max(steps, default=0)
@@ -65,7 +67,7 @@ def trials_table(trials: Sequence[FrozenTrial]) -> str:
         settings = "  ".join(f"{name}={_short(item)}" for name, item in trial.params.items())
         cause = trial.user_attrs.get(CAUSE)
         rows.append((str(trial.number), percent(value), state, str(last), cause or settings or "-"))
-    return aligned(rows)
+    return table(titles, rows, rules=())
 
 
 def _rank(trial: FrozenTrial) -> tuple[bool, float]:
@@ -74,12 +76,3 @@ def _rank(trial: FrozenTrial) -> tuple[bool, float]:
 
 def _short(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as their widest cell, the last one as it is."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
-    return "\n".join(
-        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
-        for row in rows
-    )

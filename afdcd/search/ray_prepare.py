@@ -10,6 +10,7 @@ from ray.exceptions import RayError, RayTaskError
 from afdcd.config import UserError
 from afdcd.data.prepare.part import Mapper, Part, Progress, Receipt, Silent, write_part
 from afdcd.search.cluster import connect
+from afdcd.text import first_line
 
 
 def on_ray(workers: int | None) -> Mapper:
@@ -48,7 +49,7 @@ def _result(task: ray.ObjectRef) -> Receipt:
         raise
     except RayError as error:
         raise UserError(
-            f"a worker was lost: {str(error).splitlines()[0]}; give the same command again, with "
+            f"a worker was lost: {first_line(error)}; give the same command again, with "
             "fewer --workers or more --shards if memory ran out"
         ) from None
     return receipt

@@ -12,9 +12,11 @@ from afdcd import storage
 from afdcd.config import UserError, validate
 from afdcd.data.shards.manifest import read_manifest
 from afdcd.data.train.loader import prepared_root
+from afdcd.environment import storage_root, study_database
 from afdcd.search.cluster import Cluster, connect
 from afdcd.search.driver import Listener, OneJob, run_jobs
-from afdcd.search.load import SearchSpace, check_shapes, teacher_key
+from afdcd.search.load import SearchSpace, teacher_key
+from afdcd.search.networks import check_shapes
 from afdcd.search.preflight import check_data, check_weights, check_writable
 from afdcd.search.progress import Progress
 from afdcd.search.score_networks import Score
@@ -23,8 +25,8 @@ from afdcd.search.teachers import Teacher, Teachers
 from afdcd.search.winners import Candidate, register_best, save_pictures
 from afdcd.tracking.datasets import dataset_input
 from afdcd.tracking.runs import Tracker
-from afdcd.tracking.server import check_database, storage_root, study_database
-from afdcd.training.job import End, Job
+from afdcd.tracking.server import check_database
+from afdcd.training.job import Job, RunResult
 from afdcd.training.trial import TrialConfig
 
 OUTCOMES = {
@@ -59,7 +61,7 @@ def run_study(space: SearchSpace) -> Report:
         return conductor.run_study()
 
 
-def run_single(space: SearchSpace) -> tuple[Job, End] | None:
+def run_single(space: SearchSpace) -> tuple[Job, RunResult] | None:
     """Run the one configuration of a space without ranges; None if it was interrupted.
 
     Raises:
@@ -112,7 +114,7 @@ class _Conductor:
         finally:
             self.tracker.close_study(status)
 
-    def run_single(self) -> tuple[Job, End] | None:
+    def run_single(self) -> tuple[Job, RunResult] | None:
         config = self.space.examples[0]
         if not self._prepare_teachers():
             return None
@@ -229,7 +231,7 @@ class StudyJobs:
         last = iteration == job.config.training.iterations
         return self._study.report(job_number(job.name), iteration, miou, last=last)
 
-    def finish(self, job: Job, end: End) -> None:
+    def finish(self, job: Job, end: RunResult) -> None:
         number = job_number(job.name)
         if end.outcome == "completed":
             self._study.complete(number, end.result["miou"])

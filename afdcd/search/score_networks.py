@@ -6,7 +6,8 @@ import ray
 import torch
 
 from afdcd.data.catalog.datasets import DATASETS, Role
-from afdcd.data.train.loader import DataConfig, evaluation_images
+from afdcd.data.train.config import DataConfig
+from afdcd.data.train.loader import evaluation_images
 from afdcd.search.cluster import Cluster
 from afdcd.tasks.segmentation import evaluate
 from afdcd.training.artifacts import load_from
@@ -21,7 +22,9 @@ class Score:
     iou: dict[str, float]
 
 
-def measure(weights: list[str], data: DataConfig, role: Role, cluster: Cluster) -> list[Score]:
+def score_networks(
+    weights: list[str], data: DataConfig, role: Role, cluster: Cluster
+) -> list[Score]:
     """Evaluate .safetensors networks (path or URI) on a split: here, or where the GPUs are."""
     if cluster.gpus < 1 and cluster.nodes == 1:
         return [_measure(uri, data, role) for uri in weights]

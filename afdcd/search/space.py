@@ -13,12 +13,13 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
-
-import optuna
+from typing import TYPE_CHECKING, Any
 
 from afdcd.config import Key, Source, UserError
-from afdcd.distillers.presets import pinned
+from afdcd.distillers.configs.presets import pinned
+
+if TYPE_CHECKING:
+    import optuna
 
 KINDS = ("uniform", "log", "int", "choice")
 
@@ -32,7 +33,7 @@ class Range:
     high: float
     step: int = 1
 
-    def suggest(self, trial: optuna.Trial, name: str) -> float:
+    def suggest(self, trial: "optuna.Trial", name: str) -> float:
         if self.kind == "int":
             return trial.suggest_int(name, int(self.low), int(self.high), step=self.step)
         return trial.suggest_float(name, self.low, self.high, log=self.kind == "log")
@@ -163,7 +164,7 @@ def resolve(
     return parts if isinstance(space, dict) else list(parts.values())
 
 
-def suggest(space: Any, trial: optuna.Trial) -> dict[str, Any]:
+def suggest(space: Any, trial: "optuna.Trial") -> dict[str, Any]:
     """One configuration, asked of an Optuna trial parameter by parameter (define by run)."""
 
     def pick(name: str, node: Range | Choice) -> Any:

@@ -11,11 +11,12 @@ from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
-from pydantic import Field, NonNegativeInt, PositiveInt
 
-from afdcd.config import FrozenConfig, Source, UserError
+from afdcd.config import Source, UserError
+from afdcd.search.config import StudyConfig
 from afdcd.search.space import parameters_of, resolve, suggest
 from afdcd.seeds import derive
+from afdcd.text import first_line
 
 REFERENCE = "reference"  # trial attribute: a setting given by a person; runs at full length
 CAUSE = "cause"
@@ -139,21 +140,6 @@ class Study:
         return optuna.Trial(self.study, self.frozen(number)._trial_id)
 
 
-class StudyConfig(FrozenConfig):
-    """The `study:` section of a search space file."""
-
-    name: str | None = None  # default: the file's name
-    trials: PositiveInt = 50
-    seed: NonNegativeInt = 0
-    # Iterations before a trial may be stopped; default: one validation.
-    grace: PositiveInt | None = None
-    # Of the trials at a rung, one in `reduction` goes on.
-    reduction: int = Field(default=3, ge=2)
-    max_concurrent: PositiveInt | None = None  # default: as many as the cluster holds
-    keep: PositiveInt = 3  # how many of the best students become model versions
-    enqueue: tuple[dict[str, Any], ...] = ()  # settings to run first and at full length
-
-
 def open_study(
     url: str, name: str, config: StudyConfig, space: Any, identity: str, source: Source, grace: int
 ) -> Study:
@@ -177,7 +163,7 @@ def open_study(
         )
     except Exception as error:  # the database drivers' errors share no base class
         raise UserError(
-            f"study database {_without_password(url)}: cannot be used ({_first_line(error)}); "
+            f"study database {_without_password(url)}: cannot be used ({first_line(error)}); "
             "check AFDCD_STUDY_DB"
         ) from None
     known = study.user_attrs.get("identity")
@@ -213,7 +199,3 @@ def _engine_options(url: str) -> dict[str, Any]:
 def _without_password(url: str) -> str:
     head, at, tail = url.rpartition("@")
     return f"{head.split('://')[0]}://...@{tail}" if at else url
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

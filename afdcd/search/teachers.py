@@ -9,13 +9,13 @@ from pathlib import Path
 from afdcd import storage
 from afdcd.config import UserError
 from afdcd.data.catalog.datasets import DATASETS
+from afdcd.environment import storage_root
 from afdcd.models.weights import NetworkCard, load_network, load_weights, save_network
 from afdcd.search.cluster import Cluster
 from afdcd.search.driver import Listener, OneJob, run_jobs
-from afdcd.search.score_networks import measure
+from afdcd.search.score_networks import score_networks
 from afdcd.tracking.registry import FINGERPRINT, Version, fetch, find, register
 from afdcd.tracking.runs import Tracker
-from afdcd.tracking.server import storage_root
 from afdcd.training.artifacts import STUDENT_FILE
 from afdcd.training.job import Job
 from afdcd.training.trial import TrialConfig
@@ -114,7 +114,7 @@ class Teachers:
         if storage.exists(known):
             miou = json.loads(storage.read_bytes(known))["miou"]
         else:
-            miou = measure([teacher.weights], config.data, "val", self._cluster)[0].miou
+            miou = score_networks([teacher.weights], config.data, "val", self._cluster)[0].miou
             storage.write_bytes(known, json.dumps({"miou": miou}).encode())
         recorded = teacher.card.miou
         same_split = teacher.card.split == f"{protocol}/val"

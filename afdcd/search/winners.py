@@ -10,13 +10,13 @@ from optuna.trial import FrozenTrial
 from PIL import Image
 
 from afdcd import storage
-from afdcd.data.catalog.datasets import DATASETS
+from afdcd.data.catalog.datasets import DATASETS, no_report
 from afdcd.data.shards.rows import open_split
-from afdcd.data.train.loader import DataConfig
+from afdcd.data.train.config import DataConfig
 from afdcd.models.weights import NetworkCard
 from afdcd.search.cluster import Cluster
 from afdcd.search.progress import percent
-from afdcd.search.score_networks import Score, measure
+from afdcd.search.score_networks import Score, score_networks
 from afdcd.search.teachers import Teacher
 from afdcd.tracking.registry import Version, register
 from afdcd.tracking.runs import Tracker
@@ -54,7 +54,9 @@ def register_best(
     """
     scores: list[Score | None] = [None] * len(candidates)
     if DATASETS[data.dataset].reports(data.protocol):
-        scores = [*measure([candidate.weights for candidate in candidates], data, "test", cluster)]
+        scores = [
+            *score_networks([candidate.weights for candidate in candidates], data, "test", cluster)
+        ]
     for place, (candidate, score) in enumerate(zip(candidates, scores, strict=True)):
         _, card = load_from(candidate.weights)
         version = Version(
@@ -70,13 +72,6 @@ def register_best(
             iou = {name: None if math.isnan(value) else value for name, value in score.iou.items()}
             tracker.attach(candidate.run, TEST_IOU, json.dumps(iou, indent=1).encode())
     return scores
-
-
-def no_report(protocol: str) -> str:
-    return (
-        f"protocol {protocol}: val selects and no labelled split is left to report; "
-        "use protocol dev"
-    )
 
 
 def save_pictures(folder: str, data: DataConfig, count: int = 6) -> None:

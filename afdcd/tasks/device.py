@@ -3,6 +3,7 @@
 import torch
 
 from afdcd.config import UserError
+from afdcd.text import first_line
 
 
 def choose_device(name: str | None) -> torch.device:
@@ -19,6 +20,5 @@ def choose_device(name: str | None) -> torch.device:
             raise RuntimeError("no device for networks")
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"--device {name}: {reason}; use cpu, cuda or cuda:1") from None
+        raise UserError(f"--device {name}: {first_line(error)}; use cpu, cuda or cuda:1") from None
     return device

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
-from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
-from afdcd.config import FrozenConfig
+from afdcd.tasks.options import SINGLE_PASS, InferenceConfig
 
 # Classes upsampled at a time: 150 classes at 1024x2048 would need 1.3 GB for one image.
 CLASS_CHUNK = 32
@@ -21,29 +20,6 @@ CLASS_CHUNK = 32
 BAND = 2**24
 
 Forward = Callable[[Float[Tensor, "b 3 H W"]], Float[Tensor, "b k h w"]]
-
-
-class InferenceConfig(FrozenConfig):
-    """How an image is shown to a network.
-
-    Attributes:
-        window: (rows, columns) in pixels of a sliding window; None shows the whole image.
-        stride: step of the window as a share of its size, rounded up to whole pixels.
-        scales: factors to resize the image by; each is predicted, and all are averaged.
-        flip: predict the mirror image too.
-    """
-
-    window: tuple[PositiveInt, PositiveInt] | None = None
-    stride: float = Field(default=2 / 3, gt=0, le=1)
-    scales: tuple[PositiveFloat, ...] = Field(default=(1.0,), min_length=1)
-    flip: bool = False
-
-    @property
-    def single_pass(self) -> bool:
-        return self.window is None and self.scales == (1.0,) and not self.flip
-
-
-SINGLE_PASS = InferenceConfig()
 
 
 def predict_labels(

@@ -1,10 +1,36 @@
-"""The command-line options of inference that several verbs share."""
+"""How a network is used on pictures, as options that several verbs share. Nothing here imports torch."""
 
 import argparse
 from fractions import Fraction
 
-from afdcd.config import Source, validate
-from afdcd.tasks.inference import InferenceConfig
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from afdcd.config import FrozenConfig, Source, validate
+
+SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")  # of files that count as pictures
+
+
+class InferenceConfig(FrozenConfig):
+    """How an image is shown to a network.
+
+    Attributes:
+        window: (rows, columns) in pixels of a sliding window; None shows the whole image.
+        stride: step of the window as a share of its size, rounded up to whole pixels.
+        scales: factors to resize the image by; each is predicted, and all are averaged.
+        flip: predict the mirror image too.
+    """
+
+    window: tuple[PositiveInt, PositiveInt] | None = None
+    stride: float = Field(default=2 / 3, gt=0, le=1)
+    scales: tuple[PositiveFloat, ...] = Field(default=(1.0,), min_length=1)
+    flip: bool = False
+
+    @property
+    def single_pass(self) -> bool:
+        return self.window is None and self.scales == (1.0,) and not self.flip
+
+
+SINGLE_PASS = InferenceConfig()
 
 
 def add_inference_options(parser: argparse.ArgumentParser) -> None:

@@ -12,7 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from afdcd.data.catalog.datasets import IGNORE, RGB, ignored_colour
-from afdcd.data.train.transforms import Normalisation, normalise
+from afdcd.data.train.config import Normalisation
+from afdcd.data.train.transforms import normalise
 
 Picture: TypeAlias = UInt8[np.ndarray, "H W 3"]
 LabelMap: TypeAlias = Integer[np.ndarray, "H W"]

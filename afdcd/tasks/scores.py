@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from afdcd import text
 from afdcd.tasks.metric import ConfusionMatrix
 
 
@@ -33,22 +34,13 @@ def table(scores: dict[str, Any], further: dict[str, float | None]) -> str:
     summary["pixel accuracy"] = scores["pixel_accuracy"]
     summary["mean accuracy"] = scores["mean_accuracy"]
     summary |= further
-    width = max(len(name) for name in (*scores["iou"], *summary))
-    rule = "-" * (width + 8)
-    return "\n".join(
-        [
-            f"{'class':<{width}}   IoU %",
-            rule,
-            *[_line(name, value, width) for name, value in scores["iou"].items()],
-            rule,
-            *[_line(name, value, width) for name, value in summary.items()],
-        ]
-    )
+    rows = [(name, _percent(value)) for name, value in (*scores["iou"].items(), *summary.items())]
+    return text.table(("class", "IoU %"), rows, numbers=1, rules=(0, len(scores["iou"])))
 
 
-def _line(name: str, value: float | None, width: int) -> str:
-    """One score in per cent; a dash where there is none, as for a class that never occurs."""
-    return f"{name:<{width}}  {'-' if value is None else f'{100 * value:.2f}':>6}"
+def _percent(value: float | None) -> str:
+    """A dash where there is no score, as for a class that never occurs."""
+    return "-" if value is None else f"{100 * value:.2f}"
 
 
 def _number(value: float) -> float | None:

@@ -10,7 +10,8 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from afdcd.config import UserError
-from afdcd.tracking.server import connect, reason, refusals, shown
+from afdcd.environment import shown
+from afdcd.tracking.server import connect, reason, refusals
 from afdcd.training.artifacts import STUDENT_FILE
 
 FOLDER = "model"  # the run's artifact folder that a model version points to

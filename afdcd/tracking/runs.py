@@ -18,9 +18,10 @@ from mlflow.exceptions import MlflowException
 
 from afdcd import storage
 from afdcd.config import UserError
-from afdcd.tracking.server import connect, git_commit, reason, refusals
+from afdcd.tracking.server import connect, reason, refusals
 from afdcd.training.artifacts import PANEL_FILE
-from afdcd.training.job import End, Job
+from afdcd.training.job import Job, RunResult
+from afdcd.version import git_commit
 
 PARENT = "mlflow.parentRunId"
 JOB = "afdcd.job"
@@ -81,7 +82,7 @@ class Tracker:
         stamp = int(time.time() * 1000)
         self._attempt(lambda: self._log(job, result, stamp))
 
-    def ended(self, job: Job, end: End) -> None:
+    def ended(self, job: Job, end: RunResult) -> None:
         """Close the job's run with its outcome; a completed one gets its picture."""
         self._attempt(lambda: self._finish(job, end))
 
@@ -129,7 +130,7 @@ class Tracker:
             self.client.log_batch(self._runs[job.name], metrics=metrics[start : start + BATCH])
         self._logged[job.name] = max(done, result["iteration"])
 
-    def _finish(self, job: Job, end: End) -> None:
+    def _finish(self, job: Job, end: RunResult) -> None:
         run = self._runs[job.name]
         tags = {"outcome": end.outcome, **({"cause": end.cause[:5000]} if end.cause else {})}
         self.client.log_batch(run, tags=[RunTag(key, value) for key, value in tags.items()])

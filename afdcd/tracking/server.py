@@ -1,20 +1,10 @@
 """Where runs are recorded: the MLflow server of MLFLOW_TRACKING_URI, else a SQLite file."""
 
 import logging
-import os
-import re
 import socket
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from urllib.parse import urlsplit
-
-# Before mlflow is imported: it reads these once.
-os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
-os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 
 import mlflow
 from mlflow import MlflowClient
@@ -23,51 +13,13 @@ from sqlalchemy import create_engine, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from afdcd.config import UserError
+from afdcd.environment import experiment_name, shown, storage_root, tracking_uri
+from afdcd.text import first_line
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)
 
-EXPERIMENT = "afdcd"
 SILENCE = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED")
 PORTS = {"https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
-
-
-def storage_root() -> str:
-    """Where runs, checkpoints and the default databases live: AFDCD_STORAGE, a path or URI."""
-    root = os.environ.get("AFDCD_STORAGE") or str(Path.home() / "afdcd-runs")
-    return root if "://" in root else str(Path(root).expanduser().absolute())
-
-
-def tracking_uri() -> str:
-    """The MLflow tracking URI.
-
-    Raises:
-        UserError: storage is remote and no server is named: a SQLite file cannot live there.
-    """
-    uri = os.environ.get("MLFLOW_TRACKING_URI")
-    if uri:
-        return uri
-    return _sqlite("mlflow.db", "MLFLOW_TRACKING_URI")
-
-
-def study_database() -> str:
-    """The SQLAlchemy URL of the study database: AFDCD_STUDY_DB, else a SQLite file."""
-    return os.environ.get("AFDCD_STUDY_DB") or _sqlite("study.db", "AFDCD_STUDY_DB")
-
-
-def _sqlite(name: str, variable: str) -> str:
-    root = storage_root()
-    if "://" in root:
-        raise UserError(
-            f"AFDCD_STORAGE is {root}, so {variable} must name a database or server: set it"
-        )
-    try:
-        Path(root).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"AFDCD_STORAGE {root}: cannot be made ({error.strerror}); set it to a folder that "
-            "may be written to"
-        ) from None
-    return f"sqlite:///{root}/{name}"
 
 
 def connect() -> tuple[MlflowClient, str]:
@@ -82,7 +34,7 @@ def connect() -> tuple[MlflowClient, str]:
     else:
         _reachable(uri, f"MLflow at {shown(uri)}", "MLFLOW_TRACKING_URI")
     mlflow.set_tracking_uri(uri)
-    name = os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
+    name = experiment_name()
     try:
         client = MlflowClient()
         found = client.get_experiment_by_name(name)
@@ -119,7 +71,7 @@ def check_database(url: str, variable: str) -> None:
         ) from None
     except (SQLAlchemyError, OSError, ValueError) as error:
         raise UserError(
-            f"{variable}: {shown(url)!r} cannot be used: {str(error).splitlines()[0]}; give the "
+            f"{variable}: {shown(url)!r} cannot be used: {first_line(error)}; give the "
             "URL of a server or database that exists, e.g. sqlite:////folder/file.db"
         ) from None
 
@@ -132,18 +84,13 @@ def _reachable(uri: str, what: str, variable: str) -> None:
         socket.create_connection((parts.hostname or "", port), timeout=5).close()
     except (OSError, ValueError) as error:
         raise UserError(
-            f"{what} cannot be reached ({error}); start the server or change {variable}"
+            f"{what} cannot be reached ({first_line(error)}); start the server or change {variable}"
         ) from None
-
-
-def shown(text: str) -> str:
-    """A URI, or a text that holds some, without the user names and passwords in them."""
-    return re.sub(r"(?<=://)[^/\s]*@", "", text)
 
 
 def reason(error: Exception) -> str:
     """The first line of an MLflow error: it may go on for pages, and quotes the server's URI."""
-    return shown((str(error).splitlines() or [type(error).__name__])[0])[:300]
+    return shown(first_line(error))[:300]
 
 
 @contextmanager
@@ -162,21 +109,3 @@ def refusals(*, patient: bool = False) -> Iterator[None]:
             raise
         what = "does not answer; run the same command again" if silent else "refused a request"
         raise UserError(f"MLflow {what}: {reason(error)}") from None
-
-
-def git_commit() -> str:
-    """The commit of the code that runs, `+changes` if it differs; AFDCD_GIT_COMMIT in an image."""
-    given = os.environ.get("AFDCD_GIT_COMMIT")
-    if given:
-        return given
-    here = Path(__file__).parent
-    try:
-        commit = _git(here, "rev-parse", "HEAD")
-        return commit + ("+changes" if _git(here, "status", "--porcelain", "-uno") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(folder), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

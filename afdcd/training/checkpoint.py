@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from afdcd.config import FrozenConfig, Source, UserError, validate
 from afdcd.models.tensors import assign
+from afdcd.text import first_line
 
 VERSION = 2  # 2: momentum from the start, state that modules name themselves
 
@@ -55,7 +56,7 @@ def load_checkpoint(folder: Path, step: nn.Module, optimizer: torch.optim.Optimi
         payload = (folder / "state.safetensors").read_bytes()
     except (OSError, ValueError) as error:
         raise UserError(
-            f"{folder}: no usable checkpoint ({error}); delete it to start again"
+            f"{folder}: no usable checkpoint ({first_line(error)}); delete it to start again"
         ) from None
     version = header.get("version") if isinstance(header, dict) else None
     if version != VERSION:
@@ -72,7 +73,7 @@ def load_checkpoint(folder: Path, step: nn.Module, optimizer: torch.optim.Optimi
         tensors = load(payload)
     except SafetensorError as error:
         raise UserError(
-            f"{folder}: checkpoint is damaged ({error}); delete it to start again"
+            f"{folder}: checkpoint is damaged ({first_line(error)}); delete it to start again"
         ) from None
     _restore(tensors, step, optimizer, folder)
     return checked.position

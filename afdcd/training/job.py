@@ -23,7 +23,7 @@ class Job(FrozenConfig):
 
 
 @dataclass(frozen=True)
-class End:
+class RunResult:
     """How a job ended. `result` is its last report, empty if it never made one."""
 
     outcome: Literal["completed", "pruned", "failed", "killed"]

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
+import torch.distributed as dist
 from jaxtyping import Float, Int
+from timm.layers import convert_sync_batchnorm
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -19,6 +21,7 @@ from afdcd.models.outputs import SegOutput
 from afdcd.models.zoo import SegmentationNetwork
 from afdcd.seeds import derive
 from afdcd.training.optim import build_optimizer, learning_rate, set_learning_rate
+from afdcd.training.shapes import pair_shapes
 from afdcd.training.step import (
     DistillationStep,
     compiled_or_eager,
@@ -27,7 +30,7 @@ from afdcd.training.step import (
     teacher_outputs,
     valid_pixels,
 )
-from afdcd.training.trial import TrainingConfig, TrialConfig, pair_shapes
+from afdcd.training.trial import TrainingConfig, TrialConfig
 
 COMPILE_PAYS = 2000  # iterations; compiling takes as long as some hundred of them
 # Below the 151 MB of a projector's convolution at 2048 channels, whose gradient is thus reduced
@@ -96,7 +99,7 @@ class Learner:
         step = DistillationStep(student, distiller, config.training.aux_weight)
         _placed(step, device).train()
         if world > 1 and device.type == "cuda":
-            step.student = nn.SyncBatchNorm.convert_sync_batchnorm(student)
+            synchronise_batch_norm(step)
         if _compiles(config.training, device, world):
             step.run_student = compiled_or_eager(step.student.forward)
         return cls(config.training, step, frozen, device, rank=rank, world=world)
@@ -137,6 +140,16 @@ class Learner:
             for (iteration, names, _), row in zip(pending, rows, strict=True)
         ]
 
+    def share_buffers(self) -> None:
+        """Give every rank the running statistics of rank 0, whose network is saved.
+
+        DDP does so before each forward pass. After the last one the ranks have each seen other
+        images, and what they predict together would be the work of no single network.
+        """
+        if self.world > 1:
+            for buffer in self.step.buffers():
+                dist.broadcast(buffer, src=0)
+
     def _terms(self, iteration: int, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
         if self.device.type == "cuda":
             images = images.to(memory_format=torch.channels_last)
@@ -148,6 +161,15 @@ class Learner:
                 shape, seed = (batch, height, width), self.config.seed
                 uniform = mask_noise(shape, seed, iteration, self.rank, self.world, self.device)
             return self._model(images, labels, teacher, uniform, valid_pixels(labels))
+
+
+def synchronise_batch_norm(step: DistillationStep) -> None:
+    """Let student and distiller normalise over the images of all ranks; parameters stay the same.
+
+    timm has modules that normalise and activate. torch's own converter would turn them into plain
+    normalisation, and the student would train without activations; timm's keeps them.
+    """
+    convert_sync_batchnorm(step)  # in place: no part of a step is itself a batch norm
 
 
 def _autocast(config: TrainingConfig, device: torch.device) -> torch.dtype | None:

@@ -7,7 +7,7 @@ from jaxtyping import Float32, Int64
 from torch import Tensor
 
 from afdcd.data.train.batch import Batch
-from afdcd.data.train.transforms import Normalisation
+from afdcd.data.train.config import Normalisation
 
 
 def prefetch(

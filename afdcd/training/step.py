@@ -17,6 +17,7 @@ from afdcd.models.outputs import SegOutput
 from afdcd.models.zoo import SegmentationNetwork
 from afdcd.seeds import derive
 from afdcd.tasks.segmentation import task_terms
+from afdcd.text import first_line
 
 
 class DistillationStep(nn.Module):
@@ -60,7 +61,7 @@ def compiled_or_eager(
             try:
                 return chosen(images)
             except Exception as error:  # compiler, driver and network each have errors of their own
-                cause = (str(error).strip().splitlines() or [type(error).__name__])[0]
+                cause = first_line(error)
                 logging.getLogger(__name__).warning("the student runs uncompiled: %s", cause)
                 chosen = forward
         return chosen(images)

@@ -2,18 +2,14 @@
 
 import hashlib
 import json
-from functools import lru_cache
 from typing import Literal, Self
 
-import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
-from afdcd.config import FrozenConfig, UserError
-from afdcd.data.train.loader import DataConfig
-from afdcd.distillers import DistillerConfig, NoneConfig
-from afdcd.distillers.base import PairShapes
-from afdcd.models.outputs import Tap
-from afdcd.models.zoo import ModelConfig
+from afdcd.config import FrozenConfig
+from afdcd.data.train.config import DataConfig
+from afdcd.distillers.configs import DistillerConfig, NoneConfig
+from afdcd.models.config import ModelConfig
 from afdcd.training.resources import ResourcesConfig
 
 
@@ -110,26 +106,6 @@ class TrialConfig(FrozenConfig):
             )
         return self
 
-    def check_shapes(self, classes: int, teacher: ModelConfig | None = None) -> None:
-        """Check what only the two networks' feature maps can tell.
-
-        Args:
-            classes: of the data set.
-            teacher: the teacher's network where it came with its weights.
-
-        Raises:
-            ValueError: e.g. channel groups that do not divide the teacher's channels.
-            UserError: an encoder that cannot be dilated.
-        """
-        _check_forward(self.pair.student, classes, self.data.crop)
-        teacher = teacher or (self.pair.teacher.model if self.pair.teacher else None)
-        if teacher is None:
-            return
-        _check_forward(teacher, classes, self.data.crop)
-        shapes = pair_shapes(self.pair.student, teacher, classes)
-        height, width = (-(-side // shapes.stride) for side in self.data.crop)
-        self.distiller.check(shapes, (height, width))
-
     def fingerprint(self, data_digest: str) -> str:
         """64 hex digits that are equal for two configs exactly if they define the same run."""
         plain = self.plain()
@@ -151,46 +127,3 @@ class TrialConfig(FrozenConfig):
             training=teacher.train,
             resources=self.resources,
         )
-
-
-def pair_shapes(student: ModelConfig, teacher: ModelConfig, classes: int) -> PairShapes:
-    student_tap, teacher_tap = _encoder_tap(student, classes), _encoder_tap(teacher, classes)
-    if student_tap.stride != teacher_tap.stride:
-        raise ValueError(
-            f"strides {student_tap.stride} and {teacher_tap.stride} of the pair differ"
-        )
-    return PairShapes(
-        student_channels=student_tap.channels,
-        teacher_channels=teacher_tap.channels,
-        classes=classes,
-        stride=student_tap.stride,
-    )
-
-
-@lru_cache(maxsize=64)
-def _encoder_tap(model: ModelConfig, classes: int) -> Tap:
-    with torch.device("meta"):
-        return model.updated(pretrained=None).build(classes).taps["encoder"]
-
-
-@lru_cache(maxsize=64)
-def _check_forward(model: ModelConfig, classes: int, crop: tuple[int, int]) -> None:
-    """Some encoders can be built, but take only some sizes or round them in their own way.
-
-    Raises:
-        UserError: no features of the expected size for the crop, or none for odd sides.
-    """
-    with torch.device("meta"), torch.no_grad():
-        network = model.updated(pretrained=None).build(classes).eval()
-        stride = network.taps["encoder"].stride
-        for height, width in (crop, (crop[0] + 9, crop[1] + 21)):
-            try:
-                found = network(torch.empty(1, 3, height, width)).logits.shape[-2:]
-            except (RuntimeError, AssertionError, ValueError):
-                found = None
-            expected = (-(-height // stride), -(-width // stride))
-            if found is None or (found != expected and (height, width) == crop):
-                raise UserError(
-                    f"encoder {model.encoder} does not take pictures of {height}x{width} pixels; "
-                    "choose another, e.g. timm:resnet10t, timm:mobilenetv3_small_050"
-                )

@@ -128,6 +128,7 @@ def _divergence(finished: list[tuple[int, dict[str, float]]]) -> str | None:
 def _validate(run: _Run) -> dict[str, Any]:
     """Each validation image once over all ranks; the same numbers on every rank."""
     data, learner = run.config.data, run.learner
+    learner.share_buffers()
     images = evaluation_images(data, data.location, "val", learner.rank, learner.world)
     matrix = evaluate(
         learner.step.student,

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from afdcd.config import UserError
-from afdcd.data.synthetic.dataset import SyntheticConfig, prepare_synthetic
+from afdcd.data.synthetic.config import SyntheticConfig
+from afdcd.data.synthetic.dataset import prepare_synthetic
 from benchmarks.table4 import DESIGNS, distance_flops
 from tests.benchmarks.running import main
 from tests.running import ROOT
@@ -146,8 +147,8 @@ def test_refuses_what_cannot_be_measured(argv: list[str], message: str) -> None:
 def test_a_plot_without_matplotlib_is_refused_before_training(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("benchmarks.plot.find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"--out needs matplotlib"):
+    monkeypatch.setattr("afdcd.extras.find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"--out needs matplotlib.* pip install 'afdcd\[plot\]'"):
         main(["curve", "--data", "nowhere", "--out", "curve.png"])
 
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from afdcd.distillers import PairShapes
+from afdcd.distillers.configs import PairShapes
+from afdcd.distillers.configs.reconstruction import ReconstructionConfig
 from afdcd.distillers.projector import MaskedReconstruction
-from afdcd.distillers.reconstruction import ReconstructionConfig
 from afdcd.models.outputs import SegOutput
 from tests import golden
 from tests.reference.projector import OfficialReconstruction, centre_mask, feature_distance

@@ -17,8 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from afdcd.distillers.afdcd import AfDCDConfig
-from afdcd.distillers.base import PairShapes
+from afdcd.distillers.configs import AfDCDConfig, PairShapes
 from afdcd.distillers.portable import official
 from afdcd.models.outputs import SegOutput
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from afdcd.config import UserError, validate
-from afdcd.distillers.afdcd import AfDCD, AfDCDConfig
-from afdcd.distillers.base import PairShapes
+from afdcd.distillers.afdcd import AfDCD
+from afdcd.distillers.configs import AfDCDConfig, PairShapes
 from afdcd.distillers.projector import ALGORITHMS
 from afdcd.models.outputs import SegOutput
 from tests import golden

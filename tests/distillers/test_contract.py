@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from afdcd.config import FrozenConfig, UserError, validate
-from afdcd.distillers import AfDCDConfig, DistillerConfig, NoneConfig, PairShapes
+from afdcd.distillers.configs import AfDCDConfig, DistillerConfig, NoneConfig, PairShapes
 from afdcd.models.outputs import SegOutput
 
 METHODS = get_args(get_args(DistillerConfig)[0])

@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from afdcd.distillers.base import PairShapes
-from afdcd.distillers.fd import FDConfig
+from afdcd.distillers.configs import FDConfig, PairShapes
 from afdcd.models.outputs import SegOutput
 from tests import golden
 

@@ -6,9 +6,7 @@ import pytest
 import torch
 
 from afdcd.config import FrozenConfig, UserError, validate
-from afdcd.distillers.afdcd import AfDCDConfig
-from afdcd.distillers.base import PairShapes
-from afdcd.distillers.fd import FDConfig
+from afdcd.distillers.configs import AfDCDConfig, FDConfig, PairShapes
 from afdcd.distillers.portable import official, portable
 from afdcd.models.outputs import SegOutput
 from tests.distillers.portability import (

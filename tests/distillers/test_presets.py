@@ -8,8 +8,8 @@ import optuna
 import pytest
 
 from afdcd.config import UserError, validate
-from afdcd.distillers.afdcd import AfDCDConfig
-from afdcd.distillers.presets import PRESETS, PresetName
+from afdcd.distillers.configs import AfDCDConfig
+from afdcd.distillers.configs.presets import PRESETS, PresetName
 from afdcd.search.load import SearchSpace, load_space
 from afdcd.search.space import parameters_of, resolve, suggest
 from afdcd.training.trial import TrialConfig

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from afdcd.distillers import AfDCDConfig, PairShapes, projector
+from afdcd.distillers import projector
+from afdcd.distillers.configs import AfDCDConfig, PairShapes
 from afdcd.distillers.projector import ALGORITHMS, MaskedReconstruction
 
 PAIR = PairShapes(student_channels=5, teacher_channels=6, classes=3, stride=8)

@@ -5,7 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from afdcd.models.zoo import ModelConfig, SegmentationNetwork
+from afdcd.models.config import ModelConfig
+from afdcd.models.zoo import SegmentationNetwork
 
 SIZES = [(41, 33), (24, 48)]
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from afdcd.models.complexity import gmacs
-from afdcd.models.zoo import ModelConfig
+from afdcd.models.config import ModelConfig
 
 # losses.md 1.4, "true conv GMACs" at 512x1024; they include the auxiliary head.
 TRUE_GMACS = {

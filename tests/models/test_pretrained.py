@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import save_file
 
 from afdcd.config import UserError
+from afdcd.models.config import ModelConfig
 from afdcd.models.names import official_backbone_name
-from afdcd.models.zoo import ModelConfig
 
 
 @pytest.mark.parametrize("name", ["lcnet_050", "convnext_atto"])

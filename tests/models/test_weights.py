@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from afdcd.config import UserError
+from afdcd.models.config import ModelConfig
 from afdcd.models.weights import (
     NetworkCard,
     load_network,
@@ -17,7 +18,7 @@ from afdcd.models.weights import (
     save_network,
     to_official,
 )
-from afdcd.models.zoo import ModelConfig, SegmentationNetwork
+from afdcd.models.zoo import SegmentationNetwork
 
 CONFIG = ModelConfig(head="deeplabv3", encoder="timm:lcnet_050")
 CARD = NetworkCard(

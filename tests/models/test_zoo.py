@@ -7,7 +7,8 @@ import torch
 
 from afdcd.config import UserError, validate
 from afdcd.models.complexity import parameters
-from afdcd.models.zoo import ModelConfig, SegmentationNetwork
+from afdcd.models.config import ModelConfig
+from afdcd.models.zoo import SegmentationNetwork
 
 # 19 classes, auxiliary head included; the CIRKD paper prints them in M with three decimals.
 PUBLISHED = {
@@ -84,7 +85,6 @@ def test_name_is_fit_for_files_and_registry(config: dict[str, str], name: str) -
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"encoder": "resnet19"}, "encoder.*unknown encoder 'resnet19'; use one of resnet18"),
         ({"head": "deeplab"}, "head.*'deeplab' is not one of 'deeplabv3' or 'pspnet'"),
         ({"pretrained": "imagenet"}, "no ImageNet weights can be fetched for resnet18"),
         ({"head_width": 0}, "head_width"),
@@ -93,6 +93,11 @@ def test_name_is_fit_for_files_and_registry(config: dict[str, str], name: str) -
 def test_config_refuses_with_the_remedy(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         validate(ModelConfig, {"head": "deeplabv3", "encoder": "resnet18"} | changes)
+
+
+def test_an_unknown_encoder_is_told_with_the_right_names() -> None:
+    with pytest.raises(UserError, match="unknown encoder 'resnet19'; use one of resnet18"):
+        ModelConfig(head="deeplabv3", encoder="resnet19").build(5)
 
 
 def _on_meta(**settings: Any) -> SegmentationNetwork:

@@ -10,7 +10,7 @@ import pytest
 from ray.tune.search import Searcher
 
 from afdcd.search.driver import OneJob, _Adapter, _end, _Relay, _Stopper
-from afdcd.training.job import End, Job
+from afdcd.training.job import Job, RunResult
 from tests.examples import job
 
 FULL = {"iteration": 4, "miou": 0.5}
@@ -33,7 +33,7 @@ class Source:
         self.told.append((job.name, iteration, miou))
         return miou < self.bar
 
-    def finish(self, job: Job, end: End) -> None:
+    def finish(self, job: Job, end: RunResult) -> None:
         self.told.append((job.name, end))
 
 
@@ -47,7 +47,7 @@ class Listener:
     def reported(self, job: Job, result: dict[str, Any]) -> None:
         self.heard.append(("reported", job.name, result["iteration"]))
 
-    def ended(self, job: Job, end: End) -> None:
+    def ended(self, job: Job, end: RunResult) -> None:
         self.heard.append(("ended", job.name, end.outcome))
 
     def interrupted(self) -> None:
@@ -146,7 +146,7 @@ def test_stop_signal_ends_live_jobs_as_killed_once() -> None:
 
 
 def test_one_job_runs_once_and_keeps_its_end() -> None:
-    source, end = OneJob(job()), End("completed", FULL)
+    source, end = OneJob(job()), RunResult("completed", FULL)
     given = source.next()
     assert source.next() is None
     assert source.report(given, 2, 0.0) is False

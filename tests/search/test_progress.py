@@ -6,9 +6,9 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from afdcd.search.progress import Progress, aligned, percent, trials_table
+from afdcd.search.progress import Progress, percent, trials_table
 from afdcd.search.study import CAUSE
-from afdcd.training.job import End
+from afdcd.training.job import RunResult
 from tests.examples import job
 
 REPORT = {"iteration": 2, "miou": 0.25, "seconds": 1800.0, "devices": 2, "device": "cuda"}
@@ -39,9 +39,9 @@ def test_end_is_told_with_its_cause_unless_all_went_well(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     progress = Progress()
-    progress.ended(job("a"), End("completed", {}))
+    progress.ended(job("a"), RunResult("completed", {}))
     progress.reported(job("a"), {"failed": "x", "iteration": 0})
-    progress.ended(job("a"), End("failed", {}, "no memory"))
+    progress.ended(job("a"), RunResult("failed", {}, "no memory"))
     assert lines(capsys) == ["a afdcd failed: no memory"]
 
 
@@ -77,7 +77,3 @@ def test_table_ranks_full_length_trials_before_early_values() -> None:
     assert [row[0] for row in rows] == ["trial", "2", "1", "0", "3"]
     assert rows[1] == ["2", "50.00", "%", "complete", "10", "lr=0.123"]
     assert rows[4] == ["3", "10.00", "%", "fail", "10", "diverged"]
-
-
-def test_columns_are_as_wide_as_their_widest_cell() -> None:
-    assert aligned([("a", "bb", "c"), ("aaa", "b", "ccccc")]) == "a    bb  c\naaa  b   ccccc"

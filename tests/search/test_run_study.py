@@ -7,10 +7,11 @@ import pytest
 from optuna.trial import TrialState
 
 from afdcd.config import Source, UserError
+from afdcd.search.config import StudyConfig
 from afdcd.search.run_study import StudyJobs, _only_driver, job_name, job_number
 from afdcd.search.space import parse_ranges
-from afdcd.search.study import CAUSE, Proposal, Study, StudyConfig, open_study
-from afdcd.training.job import End, Job
+from afdcd.search.study import CAUSE, Proposal, Study, open_study
+from afdcd.training.job import Job, RunResult
 from tests.examples import job
 
 SPACE = parse_ranges({"lr": {"uniform": [0.01, 0.1]}}, Source())
@@ -31,10 +32,10 @@ def test_completed_pruned_and_failed_jobs_are_told_apart(study: Study) -> None:
     done, stopped, broken = (jobs.next() for _ in range(3))
     jobs.report(done, 2, 0.5)
     jobs.report(done, 4, 0.6)
-    jobs.finish(done, End("completed", {"miou": 0.6}))
+    jobs.finish(done, RunResult("completed", {"miou": 0.6}))
     assert jobs.report(stopped, 2, 0.1) is True
-    jobs.finish(stopped, End("pruned", {"miou": 0.1}))
-    jobs.finish(broken, End("failed", {}, "loss term kd is not finite"))
+    jobs.finish(stopped, RunResult("pruned", {"miou": 0.1}))
+    jobs.finish(broken, RunResult("failed", {}, "loss term kd is not finite"))
     trials = study.trials_so_far()
     assert [t.state for t in trials] == [TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL]
     assert trials[0].value == 0.6
@@ -46,7 +47,7 @@ def test_job_is_not_stopped_at_its_last_iteration(study: Study) -> None:
     jobs = StudyJobs(study, made)
     good = jobs.next()
     jobs.report(good, 4, 0.9)
-    jobs.finish(good, End("completed", {"miou": 0.9}))
+    jobs.finish(good, RunResult("completed", {"miou": 0.9}))
     assert jobs.report(jobs.next(), 4, 0.1) is False
 
 

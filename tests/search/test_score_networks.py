@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from afdcd.data.catalog.datasets import COCO_STUFF_182
-from afdcd.data.train.loader import DataConfig
+from afdcd.data.train.config import DataConfig
 from afdcd.models.outputs import SegOutput
 from afdcd.search import score_networks
 from afdcd.training import worker
@@ -48,6 +48,7 @@ def test_a_registered_student_is_scored_over_the_classes_that_occur(
 def test_and_so_is_one_that_still_trains(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "evaluation_images", images)
     learner = SimpleNamespace(
+        share_buffers=lambda: None,  # one rank alone
         step=SimpleNamespace(student=Hat()),
         rank=0,
         world=1,

@@ -8,8 +8,9 @@ import pytest
 from optuna.trial import TrialState
 
 from afdcd.config import Source, UserError, parse_yaml
+from afdcd.search.config import StudyConfig
 from afdcd.search.space import parse_ranges
-from afdcd.search.study import CAUSE, Study, StudyConfig, open_study
+from afdcd.search.study import CAUSE, Study, open_study
 
 VALUES, SOURCE = parse_yaml("lr: {uniform: [0.0, 1.0]}\nmethod: {choice: [none, kd]}\n", "s.yaml")
 SPACE = parse_ranges(VALUES, SOURCE)

@@ -13,13 +13,13 @@ from safetensors.torch import save_file
 from afdcd import storage
 from afdcd.config import UserError
 from afdcd.data.catalog.datasets import CAMVID, SYNTHETIC
+from afdcd.models.config import ModelConfig
 from afdcd.models.weights import NetworkCard, load_network, save_network
-from afdcd.models.zoo import ModelConfig
 from afdcd.search import teachers
 from afdcd.search.cluster import Cluster
 from afdcd.search.teachers import Teachers
 from afdcd.training.artifacts import STUDENT_FILE
-from afdcd.training.job import End, Job
+from afdcd.training.job import Job, RunResult
 from tests.examples import trial
 
 MODEL = ModelConfig(head="pspnet", encoder="timm:lcnet_050", aux=False)
@@ -39,14 +39,14 @@ def measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Simple
     """What measuring finds, and how often it was asked for; stands in for the cluster."""
     found = SimpleNamespace(miou=0.6, calls=0)
 
-    def measure(weights: list[str], *_: Any) -> list[Any]:
+    def score_networks(weights: list[str], *_: Any) -> list[Any]:
         found.calls += 1
         for uri in weights:
             load_network(Path(uri))  # what is measured must be loadable
         return [SimpleNamespace(miou=found.miou)]
 
     monkeypatch.setenv("AFDCD_STORAGE", str(tmp_path / "storage"))
-    monkeypatch.setattr(teachers, "measure", measure)
+    monkeypatch.setattr(teachers, "score_networks", score_networks)
     return found
 
 
@@ -185,7 +185,7 @@ class Registry:
         self.folder = folder
         self.known: dict[str, str] = {}
         self.trained: list[Job] = []
-        self.end: End | None = End("completed", {"miou": 0.6})
+        self.end: RunResult | None = RunResult("completed", {"miou": 0.6})
         self.finished = True
         self.client = None
         self.commit = "abc"
@@ -243,7 +243,7 @@ def test_interrupted_training_is_no_teacher_and_no_error(registry: Registry) -> 
 
 
 def test_failed_training_tells_its_cause(registry: Registry) -> None:
-    registry.end = End("failed", {}, "loss term task is not finite")
+    registry.end = RunResult("failed", {}, "loss term task is not finite")
     text = one_line(lambda: Teachers(registry, [], Cluster(4, 0, 1), "digest").prepare(trial()))
     assert text == "teacher pspnet-resnet10t: training failed: loss term task is not finite"
     assert not registry.known

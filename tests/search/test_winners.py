@@ -13,10 +13,11 @@ import pytest
 
 from afdcd import storage
 from afdcd.data.catalog.datasets import COCO_STUFF, SYNTHETIC
-from afdcd.data.synthetic.dataset import SyntheticConfig, prepare_synthetic
-from afdcd.data.train.loader import DataConfig
+from afdcd.data.synthetic.config import SyntheticConfig
+from afdcd.data.synthetic.dataset import prepare_synthetic
+from afdcd.data.train.config import DataConfig
+from afdcd.models.config import ModelConfig
 from afdcd.models.weights import NetworkCard, save_network
-from afdcd.models.zoo import ModelConfig
 from afdcd.search import winners
 from afdcd.search.cluster import Cluster
 from afdcd.search.score_networks import Score
@@ -57,11 +58,13 @@ def test_best_is_champion_and_each_version_carries_its_evidence(
     asked: list[Any] = []
     iou = {"sky": 0.9, "car": math.nan}
 
-    def measure(weights: list[str], data: DataConfig, role: str, cluster: Cluster) -> list[Score]:
+    def score_networks(
+        weights: list[str], data: DataConfig, role: str, cluster: Cluster
+    ) -> list[Score]:
         asked.append((weights, role))
         return [Score(0.41, 0.8, iou), Score(0.52, 0.8, iou)]
 
-    monkeypatch.setattr(winners, "measure", measure)
+    monkeypatch.setattr(winners, "score_networks", score_networks)
     monkeypatch.setattr(winners, "register", lambda client, version, _: registered.append(version))
     attached: list[Any] = []
     tracker: Any = SimpleNamespace(
@@ -94,7 +97,7 @@ def test_without_a_labelled_split_nothing_is_scored_and_the_version_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registered: list[Version] = []
-    monkeypatch.setattr(winners, "measure", None)  # would fail if it were called
+    monkeypatch.setattr(winners, "score_networks", None)  # would fail if it were called
     monkeypatch.setattr(winners, "register", lambda client, version, _: registered.append(version))
     tracker: Any = SimpleNamespace(client=None, commit="abc")
     data = DataConfig(dataset="voc", root="shards", protocol="official", crop=(64, 64))
@@ -119,7 +122,7 @@ def test_description_of_171_classes_fits_the_registry(
     iou = {name: place / 171 for place, name in enumerate(COCO_STUFF.classes)}
     iou["person"] = math.nan
     registered: list[Version] = []
-    monkeypatch.setattr(winners, "measure", lambda *_: [Score(0.4, 0.8, iou)])
+    monkeypatch.setattr(winners, "score_networks", lambda *_: [Score(0.4, 0.8, iou)])
     monkeypatch.setattr(winners, "register", lambda client, version, _: registered.append(version))
     tracker: Any = SimpleNamespace(client=None, commit="", note=print, attach=print)
     best = candidate(tmp_path, 3, 0.5)

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from afdcd.data.catalog.datasets import COCO_STUFF, IGNORE, VOC
-from afdcd.data.train.transforms import NORMALISATIONS, Normalisation, normalise
+from afdcd.data.train.config import NORMALISATIONS, Normalisation
+from afdcd.data.train.transforms import normalise
 from afdcd.tasks.pictures import CELL, GAP, MARGIN, PanelRow, denormalise, mask, overlay, panel
 
 PALETTE = ((200, 10, 10), (10, 200, 10), (10, 10, 200))

@@ -9,10 +9,11 @@ from mlflow.entities import DatasetInput
 
 from afdcd.data.catalog.datasets import SYNTHETIC
 from afdcd.data.shards.manifest import Manifest, read_manifest
-from afdcd.data.synthetic.dataset import SyntheticConfig, prepare_synthetic
+from afdcd.data.synthetic.config import SyntheticConfig
+from afdcd.data.synthetic.dataset import prepare_synthetic
 from afdcd.tracking.datasets import dataset_input
 from afdcd.tracking.runs import Tracker
-from afdcd.training.job import End
+from afdcd.training.job import RunResult
 from tests.examples import job
 
 
@@ -66,7 +67,7 @@ def test_a_run_that_goes_on_does_not_list_it_twice(
         driver.data = dataset_input(root, manifest, "dev")
         driver.open_study("street", {}, {})
         driver.started(job())
-        driver.ended(job(), End("killed", {}))
+        driver.ended(job(), RunResult("killed", {}))
     assert len(inputs(driver, str(driver.parent))) == 1
     assert len(inputs(driver, driver.run_of("trial-0000"))) == 1
 

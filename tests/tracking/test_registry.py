@@ -8,8 +8,8 @@ from mlflow.exceptions import MlflowException
 
 from afdcd.config import UserError
 from afdcd.data.catalog.datasets import SYNTHETIC
+from afdcd.models.config import ModelConfig
 from afdcd.models.weights import NetworkCard, load_network, save_network
-from afdcd.models.zoo import ModelConfig
 from afdcd.tracking.registry import Version, fetch, find, register
 from afdcd.tracking.runs import Tracker
 from tests.examples import job

@@ -11,7 +11,7 @@ from afdcd import storage
 from afdcd.config import UserError
 from afdcd.tracking.runs import Tracker, _metrics
 from afdcd.training.artifacts import PANEL_FILE
-from afdcd.training.job import End
+from afdcd.training.job import RunResult
 from tests.examples import job
 
 SILENT = MlflowException("API request to http://user:s3cret@host/api failed")
@@ -68,7 +68,7 @@ def test_status_and_outcome_say_how_a_job_ended(
 ) -> None:
     tracker.open_study("street", {}, {})
     tracker.started(job())
-    tracker.ended(job(), End(outcome, {}, "the cause" if outcome == "failed" else ""))
+    tracker.ended(job(), RunResult(outcome, {}, "the cause" if outcome == "failed" else ""))
     ended = run(tracker, "trial-0000")
     assert ended.info.status == status
     assert ended.data.tags["outcome"] == outcome
@@ -165,7 +165,7 @@ def test_completed_job_gets_its_picture(tracker: Tracker, tmp_path: Path) -> Non
     done = job(folder=str(tmp_path / "job"))
     storage.write_bytes(storage.join(done.folder, PANEL_FILE), b"png")
     tracker.started(done)
-    tracker.ended(done, End("completed", {}))
+    tracker.ended(done, RunResult("completed", {}))
     listed = tracker.client.list_artifacts(tracker.run_of(done.name))
     assert [item.path for item in listed] == [PANEL_FILE]
 
@@ -219,7 +219,7 @@ def test_while_the_server_is_silent_all_is_kept_and_later_sent_in_order(
     assert "s3cret" not in warnings[0]
     flaky.error = None
     tracker.reported(job(), report(4))
-    tracker.ended(job(), End("completed", {}))
+    tracker.ended(job(), RunResult("completed", {}))
     assert tracker.flush()
     assert [step for step, _ in points(tracker, "trial-0000", "miou")] == [2, 4]
     assert run(tracker, "trial-0000").info.status == "FINISHED"

@@ -6,10 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from afdcd.data.catalog.datasets import IGNORE
-from afdcd.models.zoo import ModelConfig, SegmentationNetwork
+from afdcd.models.config import ModelConfig
+from afdcd.models.zoo import SegmentationNetwork
 from afdcd.training.learner import Learner
+from afdcd.training.shapes import pair_shapes
 from afdcd.training.step import DistillationStep
-from afdcd.training.trial import TrialConfig, pair_shapes
+from afdcd.training.trial import TrialConfig
 from tests.examples import trial
 
 CLASSES = 8

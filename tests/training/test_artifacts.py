@@ -11,7 +11,8 @@ from PIL import Image
 from afdcd import storage
 from afdcd.data.catalog.datasets import SYNTHETIC
 from afdcd.data.shards.manifest import read_manifest
-from afdcd.data.synthetic.dataset import SyntheticConfig, prepare_synthetic
+from afdcd.data.synthetic.config import SyntheticConfig
+from afdcd.data.synthetic.dataset import prepare_synthetic
 from afdcd.training.artifacts import PANEL_FILE, STUDENT_FILE, load_from, save_panel, save_student
 from tests.examples import job
 from tests.training.networks import CLASSES

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from afdcd.config import UserError
+from afdcd.training.shapes import check_shapes
 from tests.examples import STUDENT, trial
 
 
@@ -93,16 +94,16 @@ def test_rules_are_told_with_values_and_remedy(change: dict[str, Any], message: 
 def test_shapes_that_do_not_fit_are_found_without_training(
     change: dict[str, Any], message: str
 ) -> None:
-    trial().check_shapes(8)
+    check_shapes(trial(), 8)
     with pytest.raises(ValueError, match=message):
-        trial(**change).check_shapes(8)
+        check_shapes(trial(**change), 8)
 
 
 def test_shapes_are_those_of_the_teacher_that_came_with_its_weights() -> None:
     bare = trial(pair__teacher={"weights": "models:/t@champion"}, distiller__groups=7)
-    bare.check_shapes(8)  # nothing is known of the teacher yet
+    check_shapes(bare, 8)  # nothing is known of the teacher yet
     with pytest.raises(ValueError, match="7"):
-        bare.check_shapes(8, trial().pair.teacher.model)
+        check_shapes(bare, 8, trial().pair.teacher.model)
 
 
 def test_teachers_run_has_the_same_data_its_own_recipe_and_no_distiller() -> None:

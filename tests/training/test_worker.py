@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from afdcd import storage
-from afdcd.data.synthetic.dataset import SyntheticConfig, prepare_synthetic
+from afdcd.data.synthetic.config import SyntheticConfig
+from afdcd.data.synthetic.dataset import prepare_synthetic
 from afdcd.models.outputs import SegOutput
 from afdcd.models.weights import NetworkCard, save_network
 from afdcd.training import worker

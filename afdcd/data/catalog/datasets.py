@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from afdcd.config import UserError
-from afdcd.data.catalog.labels import IGNORE, RGB, identity
 from afdcd.data.catalog.tables import classes_of, raw_to_train, read_table
+from afdcd.data.catalog.train_ids import IGNORE, RGB, identity
 from afdcd.seeds import derive
 
 Split = Literal["train", "val", "test"]
@@ -97,6 +97,14 @@ def ignored_colour(palette: Sequence[RGB]) -> RGB:
 def sequence_of(key: str) -> str:
     """The video or scene that a frame comes from: what precedes the first underscore."""
     return key.partition("_")[0]
+
+
+def no_report(protocol: str) -> str:
+    """What a person reads where a protocol leaves no labelled rows to report on."""
+    return (
+        f"protocol {protocol}: val selects and no labelled split is left to report; "
+        "use protocol dev"
+    )
 
 
 def dataset_named(name: str) -> Dataset:
@@ -278,3 +286,8 @@ COCO_STUFF_182 = replace(
 
 _ALL = (SYNTHETIC, CAMVID, CITYSCAPES, VOC, ADE20K, COCO_STUFF, COCO_STUFF_172, COCO_STUFF_182)
 DATASETS: dict[str, Dataset] = {dataset.name: dataset for dataset in _ALL}
+
+# The number of classes by which a person names an edition of COCO-Stuff.
+COCO_STUFF_EDITIONS = {
+    len(dataset.classes): dataset.name for dataset in (COCO_STUFF, COCO_STUFF_172, COCO_STUFF_182)
+}

@@ -14,12 +14,9 @@ import numpy as np
 from jaxtyping import Int32, UInt8
 from PIL import Image
 
+from afdcd.data.catalog.train_ids import IGNORE, RGB
 from afdcd.data.images import PictureError, decode
 
-IGNORE = 255
-"""The train id of a pixel that neither trains nor scores."""
-
-RGB = tuple[int, int, int]
 TrainIds: TypeAlias = UInt8[np.ndarray, "H W"]
 
 _UNKNOWN = 254  # in lookup tables only: no data set has that many classes
@@ -27,11 +24,6 @@ _NUMBERS = ("L", "P", "1", "I;16", "I;16B", "I")
 
 # A few anti-aliased pixels of CamVid's Seq05VD_f02610 have no class colour; more is another table.
 _STRAY_SHARE = 0.01
-
-
-def identity(classes: int, *ignored: int) -> dict[int, int]:
-    """The table of a file that holds train ids already; `ignored` are its values of no class."""
-    return {**{train: train for train in range(classes)}, **dict.fromkeys(ignored, IGNORE)}
 
 
 class Encoding(Protocol):

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from afdcd.config import UserError
 from afdcd.data.catalog.datasets import Dataset
-from afdcd.data.catalog.labels import IGNORE, identity
+from afdcd.data.catalog.train_ids import IGNORE, identity
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ import numpy as np
 from PIL import Image
 
 from afdcd.data.catalog.datasets import Dataset
-from afdcd.data.catalog.labels import IGNORE, Encoding
+from afdcd.data.catalog.labels import Encoding
+from afdcd.data.catalog.train_ids import IGNORE
 from afdcd.data.images import PictureError, decode, encode_label
 from afdcd.data.prepare.storing import Storing
 from afdcd.data.raw.pairs import Pair

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from afdcd.config import UserError
 from afdcd.data.catalog.datasets import Dataset, Split
-from afdcd.data.catalog.labels import IGNORE, Numbers, identity
+from afdcd.data.catalog.labels import Numbers
+from afdcd.data.catalog.train_ids import IGNORE, identity
 from afdcd.data.raw.folders import first_below, folders_in, pictures, refusal
 from afdcd.data.raw.pairs import Layout, Pair, counted, in_folder, pair_up
 

@@ -9,14 +9,13 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
-from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
 
-from afdcd.data.catalog.labels import IGNORE, Colours, Numbers, TrainIds
+from afdcd.data.catalog.labels import Colours, Numbers, TrainIds
+from afdcd.data.catalog.train_ids import IGNORE
 from afdcd.data.images import PictureError, decode
+from afdcd.text import first_line
 
 _MAT = b"MATLAB 5.0 MAT-file"
-_MAT_FAULTS = (MatReadError, OSError, LookupError, TypeError, ValueError, zlib.error)
 
 _FULL_CLASSES = 3688  # of ADE20K_2021_17_01, the larger of the two editions
 
@@ -43,10 +42,16 @@ class OrMat:
 
 
 def _segmentation(data: bytes) -> Image.Image:
+    from scipy.io import loadmat  # an extra: nobody else needs it
+    from scipy.io.matlab import MatReadError
+
+    faults = (MatReadError, OSError, LookupError, TypeError, ValueError, zlib.error)
     try:
         content = loadmat(io.BytesIO(data), variable_names=["GTcls"])
-    except _MAT_FAULTS as error:
-        raise PictureError(f"truncated or damaged .mat ({error}): fetch it again") from None
+    except faults as error:
+        raise PictureError(
+            f"truncated or damaged .mat ({first_line(error)}): fetch it again"
+        ) from None
     if "GTcls" not in content:
         raise PictureError("no GTcls in this .mat: use the files of SBD's cls/")
     return Image.fromarray(content["GTcls"][0]["Segmentation"][0])

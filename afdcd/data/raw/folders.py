@@ -9,6 +9,7 @@ from PIL import Image
 
 from afdcd.config import UserError
 from afdcd.data.images import PictureError, decode
+from afdcd.text import first_line
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 _ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".7z", ".rar")
@@ -111,7 +112,7 @@ def _lines(listing: Path) -> list[str]:
     try:
         text = listing.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{listing}: cannot be read as a list ({error})") from None
+        raise UserError(f"{listing}: cannot be read as a list ({first_line(error)})") from None
     return [line.strip().replace("\\", "/") for line in text.splitlines()]
 
 

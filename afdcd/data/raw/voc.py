@@ -10,11 +10,13 @@ from pathlib import Path
 
 from afdcd.config import UserError
 from afdcd.data.catalog.datasets import Dataset
-from afdcd.data.catalog.labels import IGNORE, Colours, Encoding, Numbers, identity
+from afdcd.data.catalog.labels import Colours, Encoding, Numbers
+from afdcd.data.catalog.train_ids import IGNORE, identity
 from afdcd.data.raw.encodings import OrMat
 from afdcd.data.raw.folders import first_readable, keys_in, refusal
 from afdcd.data.raw.pairs import Layout, Pair, counted
 from afdcd.data.raw.voc_tree import DEVKITS, LISTS, SBDS, Tree
+from afdcd.extras import need
 
 _AUGMENTED = ("train_aug", "trainaug")
 
@@ -28,7 +30,8 @@ def find_voc(source: Path, dataset: Dataset) -> Layout:
     """The augmented train split where there is anything to make it from, and VOC's val.
 
     Raises:
-        UserError: no devkit, no list to tell train from val, or a key that is in both.
+        UserError: no devkit, no list to tell train from val, a key that is in both, or no scipy
+            for SBD's .mat labels.
     """
     devkit = next((d for d in DEVKITS if (source / d / "JPEGImages").is_dir()), None)
     if devkit is None:
@@ -117,6 +120,7 @@ def _encoding(source: Path, dataset: Dataset, pairs: Iterable[Pair]) -> Encoding
         pngs = Colours("VOC class colours", colours)
     if not any(label.endswith(".mat") for label in labels):
         return pngs
+    need("scipy", "sbd", f"{source}: reading SBD's .mat labels")
     return OrMat(pngs, Numbers("SBD .mat", identity(len(dataset.classes))))
 
 

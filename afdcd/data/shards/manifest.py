@@ -16,6 +16,7 @@ from pydantic import JsonValue
 from afdcd import storage
 from afdcd.config import FrozenConfig, Source, UserError, validate
 from afdcd.data.catalog.datasets import Split, prepare_command
+from afdcd.text import first_line
 
 NAME = "manifest.json"
 INDEX = "index.parquet"
@@ -103,7 +104,9 @@ def _parse(uri: str) -> Any:
     try:
         return json.loads(storage.read_bytes(uri))
     except ValueError as error:
-        raise UserError(f"{uri}: damaged ({error}); prepare the data set again") from None
+        raise UserError(
+            f"{uri}: damaged ({first_line(error)}); prepare the data set again"
+        ) from None
 
 
 def write_index(root: str, index: pa.Table) -> str:
@@ -124,7 +127,9 @@ def read_index(root: str, manifest: Manifest) -> pa.Table:
     try:
         data = storage.read_bytes(uri)
     except OSError as error:
-        raise UserError(f"{uri}: cannot be read ({error}); prepare the data set again") from None
+        raise UserError(
+            f"{uri}: cannot be read ({first_line(error)}); prepare the data set again"
+        ) from None
     if hashlib.sha256(data).hexdigest() != manifest.index_sha256:
         raise UserError(f"{uri}: differs from its sha256; prepare the data set again")
     return pq.ParquetFile(io.BytesIO(data)).read(use_threads=False)

@@ -24,6 +24,7 @@ from afdcd.data.images import PictureError
 from afdcd.data.pixels import image_pixels, label_pixels
 from afdcd.data.shards.manifest import Manifest, Shard, read_index, read_manifest
 from afdcd.data.shards.parquet import INDEX_SCHEMA, Row
+from afdcd.text import first_line
 
 _OPEN_FILES = 64  # of a disk: each takes a descriptor
 _OPEN_OBJECTS = 1024  # of a store: each takes a round trip to open, and nothing but memory to keep
@@ -137,7 +138,7 @@ class Rows:
         remedy = "see to the disk or the store, then run" if away else "prepare the data set"
         return UserError(
             f"{storage.join(self._root, file)}: row {self.key(index)!r} cannot be read: "
-            f"{str(error).splitlines()[0]}; {remedy} again"
+            f"{first_line(error)}; {remedy} again"
         )
 
 

@@ -3,7 +3,6 @@
 import io
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from afdcd.data.catalog.datasets import SPLITS, Dataset
 from afdcd.data.shards.manifest import Manifest
@@ -16,6 +15,8 @@ def histogram(manifest: Manifest, dataset: Dataset) -> bytes:
 
     The axis is logarithmic: the rarest class of a street scene has a hundredth of a per cent.
     """
+    from matplotlib.figure import Figure  # an extra: nobody else needs it
+
     splits = [s for s in SPLITS if manifest.rows(s) and s not in dataset.unlabelled]
     shares = {
         split: 100 * np.array(manifest.pixels[split]) / max(1, sum(manifest.pixels[split]))

@@ -8,7 +8,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from afdcd.data.catalog.datasets import SPLITS, Dataset, Split
-from afdcd.data.catalog.labels import IGNORE
+from afdcd.data.catalog.train_ids import IGNORE
 from afdcd.data.shards.manifest import Manifest
 from afdcd.data.shards.rows import open_split
 

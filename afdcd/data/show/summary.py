@@ -1,7 +1,6 @@
 """A prepared data set for a person: its figures as text, its labels and class shares as pictures."""
 
 import io
-from collections.abc import Sequence
 
 from afdcd import storage
 from afdcd.data.catalog.datasets import SPLITS, Dataset, dataset_named
@@ -9,6 +8,8 @@ from afdcd.data.shards.manifest import Manifest, read_index, read_manifest
 from afdcd.data.shards.parquet import check_shards
 from afdcd.data.show.histogram import histogram
 from afdcd.data.show.sheet import contact_sheet
+from afdcd.extras import need
+from afdcd.text import table
 
 _SHOWN = 20
 
@@ -17,8 +18,9 @@ def show(root: str, folder: str) -> str:
     """Compare all files with their sha256, write two pictures to `folder`, return the text.
 
     Raises:
-        UserError: not prepared, damaged, or the pictures cannot be written.
+        UserError: not prepared, damaged, no matplotlib, or the pictures cannot be written.
     """
+    need("matplotlib", "plot", "the histogram of classes")
     manifest = read_manifest(root)
     dataset = dataset_named(manifest.dataset)
     check_shards(root, manifest)
@@ -30,9 +32,7 @@ def show(root: str, folder: str) -> str:
     for uri, data in zip(uris, pictures.values(), strict=True):
         storage.write_bytes(uri, data)
     verified = f"sha256    all {len(manifest.shards)} shards and the index are as written"
-    return "\n".join(
-        [describe(root, manifest), verified, "", *_table(manifest, dataset), "", *uris]
-    )
+    return "\n".join([describe(root, manifest), verified, "", _table(manifest, dataset), "", *uris])
 
 
 def summary(root: str, manifest: Manifest) -> str:
@@ -62,14 +62,12 @@ def describe(root: str, manifest: Manifest) -> str:
     return "\n".join([*lines, *([f"          and {more} more"] if more > 0 else [])])
 
 
-def _table(manifest: Manifest, dataset: Dataset) -> Sequence[str]:
+def _table(manifest: Manifest, dataset: Dataset) -> str:
     """Share of pixels per class and split, in per cent of all pixels."""
     splits = [split for split in SPLITS if manifest.rows(split)]
-    names = (*dataset.classes, "(ignored)")
-    width = max(map(len, names)) + 2
-    lines = [f"{'% of pixels':{width}}" + "".join(f"{split:>9}" for split in splits)]
-    for index, name in enumerate(names):
+    rows = []
+    for index, name in enumerate((*dataset.classes, "(ignored)")):
         counts = (manifest.pixels[split] for split in splits)
         shares = (100 * count[index] / max(1, sum(count)) for count in counts)
-        lines.append(f"{name:{width}}" + "".join(f"{share:9.3f}" for share in shares))
-    return lines
+        rows.append((name, *(f"{share:.3f}" for share in shares)))
+    return table(("% of pixels", *splits), rows, numbers=len(splits))

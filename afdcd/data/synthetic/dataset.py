@@ -5,10 +5,8 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
-from pydantic import Field, NonNegativeInt, PositiveInt
 
 import afdcd
-from afdcd.config import FrozenConfig
 from afdcd.data.catalog.datasets import IGNORE, SPLITS, SYNTHETIC, Split
 from afdcd.data.images import encode_label, encode_png
 from afdcd.data.prepare.part import Progress, Silent
@@ -20,6 +18,7 @@ from afdcd.data.shards.manifest import (
     write_manifest,
 )
 from afdcd.data.shards.parquet import Row, join_index, write_shard
+from afdcd.data.synthetic.config import SyntheticConfig
 from afdcd.data.synthetic.draw import draw
 from afdcd.data.synthetic.photo_noise import photograph
 from afdcd.data.synthetic.plan import plan
@@ -27,17 +26,6 @@ from afdcd.seeds import derive
 
 FRAMES_PER_SCENE = 6
 _BONNET_SHARE = 0.4  # of the scenes show the bonnet of the camera's own car, which is no class
-
-
-class SyntheticConfig(FrozenConfig):
-    """How much is rendered; sizes in pixels, counts in images."""
-
-    seed: NonNegativeInt = 0
-    height: PositiveInt = Field(default=144, ge=64, le=4096)
-    width: PositiveInt = Field(default=192, ge=64, le=4096)
-    train: PositiveInt = 240
-    val: PositiveInt = 60
-    test: PositiveInt = 60
 
 
 def render(

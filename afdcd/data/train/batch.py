@@ -10,8 +10,9 @@ import torch
 from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor
 
-from afdcd.data.catalog.labels import IGNORE
-from afdcd.data.train.transforms import Normalisation, normalised
+from afdcd.data.catalog.train_ids import IGNORE
+from afdcd.data.train.config import Normalisation
+from afdcd.data.train.transforms import normalised
 
 
 class Batch(NamedTuple):

@@ -10,26 +10,10 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 from jaxtyping import UInt8
-from pydantic import Field, NonNegativeFloat
 
-from afdcd.config import FrozenConfig
+from afdcd.data.train.config import Jitter
 
 Image = UInt8[np.ndarray, "h w 3"]
-
-
-class Jitter(FrozenConfig):
-    """Strengths; 0 leaves alone.
-
-    Attributes:
-        brightness, contrast, saturation: a factor is drawn from 1 - strength (0 at least) to
-            1 + strength.
-        hue: a turn is drawn from -hue to hue; 0.5 is half the circle.
-    """
-
-    brightness: NonNegativeFloat = 0.0
-    contrast: NonNegativeFloat = 0.0
-    saturation: NonNegativeFloat = 0.0
-    hue: float = Field(default=0.0, ge=0, le=0.5)
 
 
 def jitter(image: Image, rng: np.random.Generator, strengths: Jitter) -> Image:

@@ -4,95 +4,38 @@ Nothing needs saving to resume: iteration i is computed from i, whatever the num
 loader processes. Axes: b images of this rank, h w the crop, H W the stored image.
 """
 
-import signal
-import threading
 from collections.abc import Iterator
 from functools import lru_cache
-from multiprocessing import get_context
-from multiprocessing.context import BaseContext
 
 import numpy as np
 import torch
 from jaxtyping import Float32, Int64
-from pydantic import NonNegativeInt, PositiveFloat, model_validator
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from afdcd import storage
-from afdcd.config import FrozenConfig, UserError
-from afdcd.data.catalog.datasets import DatasetName, Protocol, prepare_command
+from afdcd.config import UserError
 from afdcd.data.shards.parquet import Row
 from afdcd.data.shards.rows import Rows, open_split
-from afdcd.data.synthetic.dataset import ensure_synthetic
 from afdcd.data.train.batch import Batch
-from afdcd.data.train.jitter import Jitter, jitter
+from afdcd.data.train.config import DataConfig
+from afdcd.data.train.jitter import jitter
 from afdcd.data.train.prefetch import fetch_ahead
-from afdcd.data.train.transforms import (
-    Normalisation,
-    cut_image,
-    cut_label,
-    draw_window,
-    normalise,
-    scale_steps,
-)
+from afdcd.data.train.processes import checked, context, report_what_cannot_be_sent
+from afdcd.data.train.transforms import cut_image, cut_label, draw_window, normalise, scale_steps
 from afdcd.seeds import derive
 
 # Rows that each process fetches before their turn: with a round trip of 100 ms to a store, 80 images
 # a second, which is more than a process decodes.
 READ_AHEAD = 8
-# How torch begins the errors by which it reports that a loader process is gone.
-_GONE = ("DataLoader worker", "Pin memory thread exited")
-
-
-class DataConfig(FrozenConfig):
-    """What a network is shown: which rows of which data set, and how they are augmented.
-
-    Attributes:
-        root: path or URI of the prepared data set; None renders the synthetic one.
-        crop: (height, width) in pixels.
-        scale: smallest and largest factor; drawn in steps of `scale_step`.
-        jitter: strengths of photometric jitter; off by default.
-        loader_workers: processes that decode; 0 decodes in the training process.
-    """
-
-    dataset: DatasetName
-    root: str | None = None
-    protocol: Protocol = "dev"
-    crop: tuple[int, int]
-    scale: tuple[PositiveFloat, PositiveFloat] = (0.5, 2.0)
-    scale_step: PositiveFloat = 0.1
-    flip: bool = True
-    normalisation: Normalisation = "imagenet"
-    jitter: Jitter = Jitter()
-    loader_workers: NonNegativeInt = 0
-
-    @property
-    def location(self) -> str:
-        """`root`, which is known once the data are prepared."""
-        if self.root is None:
-            raise ValueError("the data set is not prepared yet: data.root is None")
-        return self.root
-
-    @model_validator(mode="after")
-    def _consistent(self) -> "DataConfig":
-        if self.root is None and self.dataset != "synthetic":
-            raise ValueError(
-                f"data set {self.dataset!r} needs `root`, the folder or URI that "
-                f"`{prepare_command(self.dataset, 'ROOT')}` wrote"
-            )
-        if min(self.crop) < 32:
-            raise ValueError(
-                f"crop {list(self.crop)} is too small; both sides must be >= 32 pixels"
-            )
-        if self.scale[0] > self.scale[1]:
-            raise ValueError(f"scale {list(self.scale)} must be [smallest, largest]")
-        return self
 
 
 def prepared_root(config: DataConfig, folder: str) -> str:
     """`config.root`; where that is None, the synthetic set in `folder`, rendered on first use."""
     if config.root is not None:
         return config.root
+    from afdcd.data.synthetic.dataset import ensure_synthetic  # a renderer that no worker needs
+
     root = storage.join(folder, "synthetic")
     ensure_synthetic(root)
     return root
@@ -131,55 +74,10 @@ def train_batches(
         pin_memory=pin,
         # Starting a loader draws a number; from the global generator it would shift dropout.
         generator=torch.Generator(),
-        multiprocessing_context=_context(config, root),
+        multiprocessing_context=context(config.loader_workers, root, __name__),
+        worker_init_fn=report_what_cannot_be_sent,
     )
-    return _checked(loader)
-
-
-def _context(config: DataConfig, root: str) -> BaseContext | None:
-    """How loader processes start.
-
-    A process that is forked must not inherit the threads of an S3 client: for a URI all are forked
-    from a server process that has imported everything and connected to nothing. For a folder they are
-    forked from this one, which shares its index with them.
-    """
-    if config.loader_workers == 0:
-        return None
-    if "://" not in root:
-        return get_context("fork")
-    context = get_context("forkserver")
-    context.set_forkserver_preload([__name__])  # or each process would spend seconds on torch
-    return context
-
-
-def _checked(loader: DataLoader[Batch | UserError]) -> Iterator[Batch]:
-    """What a loader process reports or leaves behind, as an error in one line."""
-    try:
-        for loaded in _quietly(loader):
-            if isinstance(loaded, UserError):
-                raise loaded
-            yield loaded
-    except RuntimeError as error:
-        if not str(error).startswith(_GONE):
-            raise
-        raise UserError(
-            f"a loader process is gone ({str(error).splitlines()[0]}): killed by hand, or for want "
-            "of memory or of shared memory (/dev/shm); lower data.loader_workers, or give it more"
-        ) from None
-
-
-def _quietly(loader: DataLoader[Batch | UserError]) -> Iterator[Batch | UserError]:
-    """Iterate without torch's SIGCHLD handler.
-
-    It would raise in whatever the main thread does when a loader process dies, a training step for
-    instance; the loader finds out by itself when the next batch is asked for.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        return iter(loader)  # torch leaves signals alone then
-    handler = signal.getsignal(signal.SIGCHLD)
-    batches = iter(loader)
-    signal.signal(signal.SIGCHLD, handler)
-    return batches
+    return checked(loader)
 
 
 def evaluation_images(

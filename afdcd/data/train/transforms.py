@@ -15,7 +15,6 @@ with probability 1/2. Different from it:
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from typing import Literal, get_args
 
 import cv2
 import numpy as np
@@ -24,8 +23,7 @@ from jaxtyping import Float32, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
 
-Normalisation = Literal["imagenet", "caffe"]
-NORMALISATIONS: tuple[Normalisation, ...] = get_args(Normalisation)
+from afdcd.data.train.config import Normalisation
 
 # Per channel, on 0..255.
 _MEAN_STD = {

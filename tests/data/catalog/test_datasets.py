@@ -18,9 +18,9 @@ from afdcd.data.catalog.datasets import (
     Dataset,
     dataset_named,
 )
-from afdcd.data.catalog.labels import IGNORE
 from afdcd.data.catalog.tables import camvid_frames
-from afdcd.data.train.loader import DataConfig
+from afdcd.data.catalog.train_ids import IGNORE
+from afdcd.data.train.config import DataConfig
 from tests.data.raw.layouts import voc_colour
 
 BY_DATASET = pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)

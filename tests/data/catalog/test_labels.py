@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from afdcd.data.catalog.datasets import CAMVID, VOC
-from afdcd.data.catalog.labels import IGNORE, Colours, Encoding, Numbers
+from afdcd.data.catalog.labels import Colours, Encoding, Numbers
+from afdcd.data.catalog.train_ids import IGNORE
 from afdcd.data.images import PictureError, encode_png
 from tests.samples import SAMPLES, needs_samples
 

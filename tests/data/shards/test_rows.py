@@ -16,7 +16,8 @@ from afdcd.data.shards import rows as rows_module
 from afdcd.data.shards.manifest import read_manifest
 from afdcd.data.shards.parquet import check_shards
 from afdcd.data.shards.rows import Rows, open_split
-from afdcd.data.train.loader import DataConfig, train_batches
+from afdcd.data.train.config import DataConfig
+from afdcd.data.train.loader import train_batches
 from afdcd.data.train.prefetch import fetch_ahead
 from tests.stores import s3_server, store
 

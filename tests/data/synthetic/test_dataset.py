@@ -16,7 +16,8 @@ from afdcd.data.synthetic.dataset import (
     prepare_synthetic,
     render,
 )
-from afdcd.data.train.loader import DataConfig, prepared_root
+from afdcd.data.train.config import DataConfig
+from afdcd.data.train.loader import prepared_root
 
 SMALL = SyntheticConfig(height=64, width=64, train=30, val=1, test=1)
 

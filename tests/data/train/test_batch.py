@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from afdcd.data.train.batch import Batch
-from afdcd.data.train.transforms import NORMALISATIONS, Normalisation, normalise
+from afdcd.data.train.config import NORMALISATIONS, Normalisation
+from afdcd.data.train.transforms import normalise
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
 LABEL = np.random.default_rng(1).integers(0, 19, (20, 30), dtype=np.uint8)

@@ -7,7 +7,8 @@ import torch
 from torchvision.transforms.v2 import functional as torchvision
 
 from afdcd.data.train import jitter as module
-from afdcd.data.train.jitter import Jitter, jitter
+from afdcd.data.train.config import Jitter
+from afdcd.data.train.jitter import jitter
 from afdcd.search.load import load_space
 
 IMAGE = cv2.resize(np.random.default_rng(0).integers(0, 256, (9, 12, 3), dtype=np.uint8), (60, 40))

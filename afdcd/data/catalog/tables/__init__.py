@@ -10,7 +10,7 @@ import csv
 from dataclasses import dataclass
 from importlib.resources import files
 
-from afdcd.data.catalog.labels import IGNORE, RGB
+from afdcd.data.catalog.train_ids import IGNORE, RGB
 
 
 @dataclass(frozen=True, slots=True)

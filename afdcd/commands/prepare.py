@@ -1,0 +1,128 @@
+"""Prepare a data set, or show one."""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Iterable, Sequence
+
+from tqdm import tqdm
+
+from afdcd.config import Source, UserError, validate
+from afdcd.data.catalog.datasets import COCO_STUFF_EDITIONS, dataset_named
+from afdcd.data.prepare.build import BuildOptions, build
+from afdcd.data.prepare.part import Mapper, Part, Progress, Receipt, in_turn
+from afdcd.data.prepare.report import Report
+from afdcd.data.raw import FINDERS
+from afdcd.data.shards.manifest import is_prepared
+from afdcd.data.show.summary import show, summary
+from afdcd.data.synthetic.config import SyntheticConfig
+from afdcd.data.synthetic.dataset import prepare_synthetic
+from afdcd.environment import ray_address
+
+_SECONDS_BETWEEN_LINES = 20.0
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Prepare or show; the exit status."""
+    if arguments.command == "show":
+        print(show(arguments.root, arguments.out))
+    elif arguments.command == "synthetic":
+        _prepare_synthetic(arguments)
+    else:
+        _prepare_raw(arguments)
+    return 0
+
+
+def _prepare_synthetic(arguments: argparse.Namespace) -> None:
+    if is_prepared(arguments.out):
+        raise UserError(f"{arguments.out}: holds a prepared data set; remove it or choose another")
+    names = SyntheticConfig.model_fields
+    source = Source("prepare synthetic")
+    config = validate(SyntheticConfig, {name: getattr(arguments, name) for name in names}, source)
+    with _Shown() as progress:
+        manifest = prepare_synthetic(arguments.out, config, progress)
+    print(summary(arguments.out, manifest))
+
+
+def _prepare_raw(arguments: argparse.Namespace) -> None:
+    names = BuildOptions.model_fields
+    source = Source(f"prepare {arguments.command}")
+    options = validate(BuildOptions, {name: getattr(arguments, name) for name in names}, source)
+    mapper = _mapper(arguments.workers)
+    name = COCO_STUFF_EDITIONS[arguments.classes] if "classes" in arguments else arguments.command
+    dataset = dataset_named(name)
+    layout = FINDERS[name](arguments.source, dataset)
+    print(f"{layout.folder}: {layout.name}, {len(layout.pairs)} pairs")
+    with _Shown() as progress:
+        manifest, report = build(arguments.out, dataset, layout, options, progress, mapper)
+    _warn(report)
+    print(summary(arguments.out, manifest))
+
+
+def _warn(report: Report) -> None:
+    for line in (*report.warnings, *report.remarks):
+        print(f"warning: {report.folder}: {line}", file=sys.stderr)
+    if report.offences:
+        print(f"warning: {len(report.offences)} unusable files are left out:", file=sys.stderr)
+    for line in report.brief():
+        print(f"warning: {line}", file=sys.stderr)
+
+
+class _Shown:
+    """How far it is, on stderr: a bar on a terminal, elsewhere a line now and then."""
+
+    def __enter__(self) -> "_Shown":
+        self._start = self._said = time.monotonic()
+        self._total = self._kept = self._done = self._size = 0
+        self._bar: tqdm | None = None
+        return self
+
+    def begin(self, images: int, kept: int) -> None:
+        self._start, self._total, self._kept = time.monotonic(), images, kept
+        if sys.stderr.isatty():
+            self._bar = tqdm(total=images, initial=kept, unit=" images", file=sys.stderr)
+
+    def __call__(self, images: int, size: int) -> None:
+        self._done += images
+        self._size += size
+        if self._bar is not None:
+            self._bar.set_postfix_str(self._speed().partition(", ")[2], refresh=False)
+            self._bar.update(images)
+        elif time.monotonic() - self._said > _SECONDS_BETWEEN_LINES:
+            self._said = time.monotonic()
+            seconds = self._said - self._start
+            left = seconds / self._done * (self._total - self._kept - self._done)
+            done = f"{self._kept + self._done} of {self._total} images"
+            print(f"{done}, {self._speed()}, {left:.0f} s left", file=sys.stderr, flush=True)
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+        if kind not in (None, KeyboardInterrupt):
+            return  # the error is what there is to say
+        kept = f", {self._kept} kept from an earlier run" if self._kept else ""
+        print(f"{self._done} images, {self._speed()}{kept}", file=sys.stderr)
+        if kind is KeyboardInterrupt:
+            print("finished shards are kept; the same command goes on", file=sys.stderr)
+
+    def _speed(self) -> str:
+        seconds = max(time.monotonic() - self._start, 1e-9)
+        return f"{self._done / seconds:.1f} images/s, {self._size / seconds / 1e6:.1f} MB/s"
+
+
+def _mapper(workers: int | None) -> Mapper:
+    """In this process, or by Ray where there is more than one shard and CPU to share."""
+    if workers is not None and workers < 1:
+        raise UserError(f"--workers {workers}: must be at least 1")
+    several = workers or (ray_address() and 2) or os.cpu_count() or 1
+
+    def mapper(root: str, parts: Sequence[Part], progress: Progress) -> Iterable[Receipt]:
+        if len(parts) < 2 or several < 2:
+            return in_turn(root, parts, progress)
+        # Here, so that one process needs no Ray, which takes seconds to import.
+        from afdcd.search.ray_prepare import on_ray
+
+        return on_ray(workers)(root, parts, progress)
+
+    return mapper

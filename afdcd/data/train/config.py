@@ -1,0 +1,71 @@
+"""What a network is shown, as a search space says it. Nothing here imports torch."""
+
+from typing import Literal, get_args
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, model_validator
+
+from afdcd.config import FrozenConfig
+from afdcd.data.catalog.datasets import DatasetName, Protocol, prepare_command
+
+Normalisation = Literal["imagenet", "caffe"]
+NORMALISATIONS: tuple[Normalisation, ...] = get_args(Normalisation)
+
+
+class Jitter(FrozenConfig):
+    """Strengths; 0 leaves alone.
+
+    Attributes:
+        brightness, contrast, saturation: a factor is drawn from 1 - strength (0 at least) to
+            1 + strength.
+        hue: a turn is drawn from -hue to hue; 0.5 is half the circle.
+    """
+
+    brightness: NonNegativeFloat = 0.0
+    contrast: NonNegativeFloat = 0.0
+    saturation: NonNegativeFloat = 0.0
+    hue: float = Field(default=0.0, ge=0, le=0.5)
+
+
+class DataConfig(FrozenConfig):
+    """What a network is shown: which rows of which data set, and how they are augmented.
+
+    Attributes:
+        root: path or URI of the prepared data set; None renders the synthetic one.
+        crop: (height, width) in pixels.
+        scale: smallest and largest factor; drawn in steps of `scale_step`.
+        jitter: strengths of photometric jitter; off by default.
+        loader_workers: processes that decode; 0 decodes in the training process.
+    """
+
+    dataset: DatasetName
+    root: str | None = None
+    protocol: Protocol = "dev"
+    crop: tuple[int, int]
+    scale: tuple[PositiveFloat, PositiveFloat] = (0.5, 2.0)
+    scale_step: PositiveFloat = 0.1
+    flip: bool = True
+    normalisation: Normalisation = "imagenet"
+    jitter: Jitter = Jitter()
+    loader_workers: NonNegativeInt = 0
+
+    @property
+    def location(self) -> str:
+        """`root`, which is known once the data are prepared."""
+        if self.root is None:
+            raise ValueError("the data set is not prepared yet: data.root is None")
+        return self.root
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "DataConfig":
+        if self.root is None and self.dataset != "synthetic":
+            raise ValueError(
+                f"data set {self.dataset!r} needs `root`, the folder or URI that "
+                f"`{prepare_command(self.dataset, 'ROOT')}` wrote"
+            )
+        if min(self.crop) < 32:
+            raise ValueError(
+                f"crop {list(self.crop)} is too small; both sides must be >= 32 pixels"
+            )
+        if self.scale[0] > self.scale[1]:
+            raise ValueError(f"scale {list(self.scale)} must be [smallest, largest]")
+        return self

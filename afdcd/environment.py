@@ -1,0 +1,206 @@
+"""Every environment variable that afdcd reads, in one place.
+
+What is read by others (AWS's keys, Ray's tokens) is listed too, for a person who sets up a machine.
+"""
+
+import getpass
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from afdcd.config import UserError
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One environment variable: what it says, and what holds while it is not set."""
+
+    name: str
+    meaning: str
+    default: str
+    secret: bool = False
+
+
+VARIABLES = (
+    Variable(
+        "AFDCD_STORAGE",
+        "where checkpoints, weights and pictures go: a path or `s3://...` that every node sees",
+        "`~/afdcd-runs`",
+    ),
+    Variable("MLFLOW_TRACKING_URI", "the MLflow server", "SQLite in `AFDCD_STORAGE`"),
+    Variable("MLFLOW_EXPERIMENT_NAME", "the MLflow experiment that holds all studies", "`afdcd`"),
+    Variable("AFDCD_STUDY_DB", "the study database (SQLAlchemy URL)", "SQLite in `AFDCD_STORAGE`"),
+    Variable("AFDCD_GIT_COMMIT", "the commit of the code, for images without git", "asked of git"),
+    Variable("AFDCD_VERBOSE", "`1` shows the workers' own output", "off"),
+    Variable("RAY_ADDRESS", "the Ray cluster; set in a submitted job", "a local cluster"),
+    Variable("RAY_TMPDIR", "where a local cluster keeps sockets and logs", "`TMPDIR` or `/tmp`"),
+    Variable("TMPDIR", "temporary files; a path too long for sockets is replaced", "`/tmp`"),
+    Variable("RAY_AUTH_MODE", "`token` on head, workers and submitter", "Ray's own rules"),
+    Variable("AWS_ACCESS_KEY_ID", "the key to `s3://...`", "AWS's own rules", secret=True),
+    Variable("AWS_SECRET_ACCESS_KEY", "its secret", "AWS's own rules", secret=True),
+    Variable("AWS_ENDPOINT_URL", "where an S3 store is that is not AWS's", "AWS"),
+    Variable("CC", "the C compiler that Triton starts its kernels with", "gcc or clang"),
+)
+
+# What other libraries are told unless a person told them otherwise. Each reads its own once, some
+# while they are imported.
+MLFLOW_DEFAULTS = {
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+TUNE_DEFAULTS = {
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",
+}
+
+
+_STAND_IN = "afdcd-home-"
+# A socket's path has at most 107 characters on Linux; what Ray adds to the folder leaves this many.
+LONGEST_TEMPORARY = 107 - len(
+    "/ray/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
+)
+
+
+def set_defaults(values: Mapping[str, str]) -> None:
+    """Set what is not set yet; what a person set stays."""
+    for name, value in values.items():
+        os.environ.setdefault(name, value)
+
+
+def inherited(**changes: str) -> dict[str, str]:
+    """The environment of a process that is started from here: this one's, with some changes."""
+    return {**os.environ, **changes}
+
+
+def storage_root() -> str:
+    """Where runs, checkpoints and the default databases live: AFDCD_STORAGE, a path or URI.
+
+    Raises:
+        UserError: it is not set, and there is no home folder to use instead.
+    """
+    root = given("AFDCD_STORAGE") or str(_home() / "afdcd-runs")
+    return root if "://" in root else str(Path(root).expanduser().absolute())
+
+
+def storage_is_given() -> bool:
+    """Whether a command that reads the same storage must be told where it is."""
+    return given("AFDCD_STORAGE") is not None
+
+
+def tracking_uri() -> str:
+    """The MLflow tracking URI.
+
+    Raises:
+        UserError: storage is remote and no server is named: a SQLite file cannot live there.
+    """
+    return given("MLFLOW_TRACKING_URI") or _sqlite("mlflow.db", "MLFLOW_TRACKING_URI")
+
+
+def experiment_name() -> str:
+    """The MLflow experiment that holds all studies."""
+    return given("MLFLOW_EXPERIMENT_NAME") or "afdcd"
+
+
+def study_database() -> str:
+    """The SQLAlchemy URL of the study database: AFDCD_STUDY_DB, else a SQLite file."""
+    return given("AFDCD_STUDY_DB") or _sqlite("study.db", "AFDCD_STUDY_DB")
+
+
+def ray_address() -> str | None:
+    """The cluster to join; None where one is started on this machine."""
+    return given("RAY_ADDRESS")
+
+
+def token_is_given() -> bool:
+    """Whether a person decided how Ray's ports are guarded."""
+    return any(given(n) for n in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
+
+
+def short_temporary_folder() -> str | None:
+    """The temporary folder, or one of our own where its path is too long for sockets.
+
+    Ray and multiprocessing keep their sockets there, and SLURM makes long ones. All that this
+    process starts uses it too. None where no folder can be written.
+    """
+    usual = given("RAY_TMPDIR") or given("TMPDIR") or "/tmp"
+    if len(usual) <= LONGEST_TEMPORARY and os.access(usual, os.W_OK):
+        return usual
+    for place in ("/tmp", "/var/tmp", "/dev/shm"):
+        if os.access(place, os.W_OK):
+            own = tempfile.mkdtemp(prefix="afdcd-", dir=place)
+            os.environ |= {"TMPDIR": own, "RAY_TMPDIR": own}
+            tempfile.tempdir = None  # Python remembers the folder it found first
+            return own
+    return None
+
+
+def stand_in_for_user() -> None:
+    """Name and home of a user that this machine does not know, as in many containers.
+
+    Libraries ask for both while they are imported. What is worth keeping never goes to that home:
+    `storage_root` refuses it.
+    """
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):  # OSError: from Python 3.13 on
+        set_defaults({"USER": f"uid{os.getuid()}"})
+    try:
+        Path.home()
+    except RuntimeError:
+        set_defaults({"HOME": tempfile.mkdtemp(prefix=_STAND_IN)})
+
+
+def verbose() -> bool:
+    """Workers' own output is in Ray's logs; AFDCD_VERBOSE=1 also shows it to the person."""
+    return given("AFDCD_VERBOSE") == "1"
+
+
+def git_commit() -> str | None:
+    """The commit of the code that runs, where an image without git says it."""
+    return given("AFDCD_GIT_COMMIT")
+
+
+def c_compiler() -> str | None:
+    return given("CC")
+
+
+def shown(text: str) -> str:
+    """A URI, or a text that holds some, without the user names and passwords in them."""
+    return re.sub(r"(?<=://)[^/\s]*@", "", text)
+
+
+def given(name: str) -> str | None:
+    """An empty variable counts as one that is not set, as in most shells' scripts."""
+    return os.environ.get(name) or None
+
+
+def _home() -> Path:
+    home = Path.home()
+    if home.name.startswith(_STAND_IN):
+        raise UserError(
+            "AFDCD_STORAGE is not set, and there is no home folder to keep results in: set "
+            "AFDCD_STORAGE to a folder that may be written to"
+        )
+    return home
+
+
+def _sqlite(name: str, variable: str) -> str:
+    root = storage_root()
+    if "://" in root:
+        raise UserError(
+            f"AFDCD_STORAGE is {root}, so {variable} must name a database or server: set it"
+        )
+    try:
+        Path(root).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"AFDCD_STORAGE {root}: cannot be made ({error.strerror}); set it to a folder that "
+            "may be written to"
+        ) from None
+    return f"sqlite:///{root}/{name}"

@@ -1,0 +1,63 @@
+"""The networks as a search space names them. Nothing here imports torch."""
+
+from typing import TYPE_CHECKING, Literal, Self
+
+from pydantic import PositiveInt, model_validator
+
+from afdcd.config import FrozenConfig
+
+if TYPE_CHECKING:
+    from afdcd.models.zoo import SegmentationNetwork
+
+HeadName = Literal["deeplabv3", "pspnet"]
+PAPER_ENCODERS = ("resnet18", "resnet101", "mobilenetv2")
+TIMM_PREFIX = "timm:"
+OUTPUT_STRIDE = 8
+IMAGENET = "imagenet"
+
+
+class ModelConfig(FrozenConfig):
+    """One segmentation network.
+
+    Attributes:
+        encoder: resnet18, resnet101, mobilenetv2 (the paper's), or timm:<name>.
+        aux: an auxiliary head on c3 while training; None: yes, except for mobilenetv2.
+        head_width: channels before the classifier; None: the paper's, and for a timm encoder a
+            quarter of its c4, rounded up to a multiple of 8, within 32..256.
+        pretrained: None (random weights), "imagenet" (timm encoders; needs the network), or the
+            path of a .safetensors file with the encoder's weights.
+    """
+
+    head: HeadName
+    encoder: str
+    aux: bool | None = None
+    head_width: PositiveInt | None = None
+    pretrained: Literal["imagenet"] | str | None = None
+
+    @model_validator(mode="after")
+    def _weights_exist(self) -> Self:
+        if self.pretrained == IMAGENET and self.encoder in PAPER_ENCODERS:
+            raise ValueError(
+                f"no ImageNet weights can be fetched for {self.encoder}; give pretrained the path "
+                f"of a .safetensors file, or choose a {TIMM_PREFIX}<name> encoder"
+            )
+        return self
+
+    @property
+    def name(self) -> str:
+        """E.g. `deeplabv3-resnet18`: fit for file names and for the registry."""
+        return f"{self.head}-{self.encoder.removeprefix(TIMM_PREFIX)}"
+
+    def build(self, classes: int) -> "SegmentationNetwork":
+        """The network for `classes` classes.
+
+        Raises:
+            UserError: an encoder that cannot be dilated, or pretrained weights that do not load.
+        """
+        from afdcd.models.pretrained import load_pretrained
+        from afdcd.models.zoo import SegmentationNetwork
+
+        network = SegmentationNetwork(self, classes)
+        if self.pretrained is not None:
+            load_pretrained(network.encoder, self.encoder, self.pretrained)
+        return network

@@ -1,0 +1,22 @@
+"""The `study:` section of a search space: how to search."""
+
+from typing import Any
+
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from afdcd.config import FrozenConfig
+
+
+class StudyConfig(FrozenConfig):
+    """The `study:` section of a search space file."""
+
+    name: str | None = None  # default: the file's name
+    trials: PositiveInt = 50
+    seed: NonNegativeInt = 0
+    # Iterations before a trial may be stopped; default: one validation.
+    grace: PositiveInt | None = None
+    # Of the trials at a rung, one in `reduction` goes on.
+    reduction: int = Field(default=3, ge=2)
+    max_concurrent: PositiveInt | None = None  # default: as many as the cluster holds
+    keep: PositiveInt = 3  # how many of the best students become model versions
+    enqueue: tuple[dict[str, Any], ...] = ()  # settings to run first and at full length

@@ -1,0 +1,40 @@
+"""Text that people read: tables of aligned columns, and errors in one line."""
+
+from collections.abc import Collection, Sequence
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text that is not blank; its type where there is none.
+
+    Libraries put their cause there and go on for pages, or raise without a word.
+    """
+    lines = (line.strip() for line in str(error).splitlines())
+    return next(filter(None, lines), type(error).__name__)
+
+
+def table(
+    titles: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    numbers: int = 0,
+    rules: Collection[int] = (0,),
+) -> str:
+    """Lines of columns two spaces apart, each as wide as its widest cell.
+
+    Args:
+        numbers: how many columns, counted from the last, are aligned at their right side.
+        rules: indices of the rows that a line of dashes stands above.
+    """
+    widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
+    words = len(widths) - numbers
+
+    def line(cells: Sequence[str]) -> str:
+        left = (cell.ljust(width) for cell, width in zip(cells, widths[:words], strict=False))
+        right = (c.rjust(width) for c, width in zip(cells[words:], widths[words:], strict=True))
+        return "  ".join([*left, *right]).rstrip()
+
+    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
+    lines = [line(titles)]
+    for index, row in enumerate(rows):
+        lines += [rule, line(row)] if index in rules else [line(row)]
+    return "\n".join(lines)
