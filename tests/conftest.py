@@ -21,27 +21,32 @@ install_import_hook(["afdcd.losses", "afdcd.distillers"], "beartype.beartype")
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"
 
+RAY = pytest.mark.xdist_group("ray").mark
+DEAR = {"s3_server": "s3", "_empty_database": "mlflow"}  # fixture -> group of its tests
 SERVERS = ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "AFDCD_STUDY_DB", "RAY_ADDRESS")
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("dist", "no") == "loadgroup" and pytest.version_tuple >= (9, 2):
+        raise pytest.UsageError(
+            "with pytest 9.2 pytest-xdist 3.8 forgets the groups of tests, without a word; "
+            "install pytest<9.2"
+        )
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist, which reads the groups in the same hook
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Which tests share a process when there are several (`make test`), and which come first there.
 
     Tests marked xdist_group("ray") start a Ray cluster, and two of them on one host disturb each
     other. They take the longest and mostly wait, so one process begins with them while another
-    does the rest. Tests that use the S3 server share one.
+    does the rest. Tests that use a server or a database that takes seconds to make share one.
     """
     for item in items:
-        if "s3_server" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("s3"))
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        items.sort(key=lambda item: _group(item) != "ray")
-
-
-def _group(item: pytest.Item) -> str | None:
-    mark = item.get_closest_marker("xdist_group")
-    return mark.args[0] if mark else None
+        for fixture in DEAR.keys() & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group(DEAR[fixture]))
+    if config.getoption("loadgroup", False):  # in a process of pytest-xdist
+        items.sort(key=lambda item: item.get_closest_marker("xdist_group") != RAY)
 
 
 @pytest.fixture(scope="session", autouse=True)

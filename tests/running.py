@@ -103,7 +103,7 @@ def kill(process: subprocess.Popen[str]) -> str:
     return rest
 
 
-def end(process: subprocess.Popen[str]) -> None:
+def kill_tree(process: subprocess.Popen[str]) -> None:
     """End what a test left, by id: the next one needs the host for a cluster of its own."""
     if process.poll() is not None:
         return

@@ -107,14 +107,18 @@ SPACES = {
     "no override": (["s.yaml", "foo"], "'foo' is no override; write key=value"),
     "an unknown key": (["s.yaml", "study.trails=3"], "s.yaml:10: study.trails: unknown key;"),
     "a range": (["s.yaml", "training.lr={log: [0.1, 0.01]}"], "s.yaml:9: training.lr: log [0.1, "),
-    "two mistakes": (["s.yaml", "data.crop=[16,16]", "training.lr=-1"], "both sides must be"),
+    "two mistakes": (
+        ["s.yaml", "data.crop=[16,16]", "training.lr=-1"],
+        "s.yaml:1: data: crop [16, 16] is too small; both sides must be",
+        "s.yaml:9: training.lr: input should be greater than 0 (got -1)",
+    ),
 }
 
 
 @pytest.mark.parametrize("case", SPACES)
 def test_space(case: str, verb: Verb) -> None:
-    arguments, message = SPACES[case]
-    _said(verb("tune", "--check", *arguments), message)
+    arguments, *messages = SPACES[case]
+    _said(verb("tune", "--check", *arguments), *messages)
 
 
 @pytest.mark.parametrize(
@@ -332,7 +336,10 @@ USAGE = {
         ["prepare", "synthetic", "--out", "q", "--height", "1000000"],
         "prepare synthetic: height: input should be less than or equal to 4096 (got 1000000)",
     ),
-    "out": (["prepare", "synthetic", "--out", "p.png"], "p.png/train-00000-of-00001.parquet: c"),
+    "out": (
+        ["prepare", "synthetic", "--out", "p.png", "--train", "6"],
+        "p.png/train-00000-of-00001.parquet: c",
+    ),
     "data set": (["prepare", "imagenet", "--out", "q"], "invalid choice: 'imagenet' (choose from "),
 }
 

@@ -12,7 +12,7 @@ import pytest
 
 from afdcd.data.synthetic.config import SyntheticConfig
 from afdcd.data.synthetic.dataset import prepare_synthetic
-from tests.running import ROOT, Study, assert_each_went_on, end, finish, until
+from tests.running import ROOT, Study, assert_each_went_on, finish, kill_tree, until
 
 pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.timeout(420)]
 RAY = str(Path(sys.executable).parent / "ray")
@@ -55,7 +55,7 @@ def study(tmp_path: Path) -> Iterator[Study]:
         study.environment["RAY_API_SERVER_ADDRESS"] = address
         yield study
     finally:
-        end(head)
+        kill_tree(head)
 
 
 def test_a_stopped_job_is_killed_in_mlflow_and_goes_on(study: Study, tmp_path: Path) -> None:

@@ -23,10 +23,10 @@ from afdcd.seeds import derive
 from tests.running import (
     Study,
     assert_each_went_on,
-    end,
     finish,
     iterations_of,
     kill,
+    kill_tree,
     until,
     workers_of,
 )
@@ -81,7 +81,7 @@ def test_a_study_survives_what_can_go_wrong_and_ends_in_the_registry(tmp_path: P
         process = study.start()
         printed = finish(process)
     finally:
-        end(process)
+        kill_tree(process)
     assert "Traceback" not in before + printed
     _assert_nothing_was_done_twice(study, before, printed)
     _assert_trials_went_on(study, running)

@@ -2,12 +2,11 @@
 
 import logging
 import os
-import random
 import signal
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
@@ -16,7 +15,7 @@ import ray
 
 from afdcd.config import UserError
 from afdcd.environment import ray_address, verbose
-from afdcd.search.local_cluster import session_folder, set_token
+from afdcd.search.local_cluster import free_port, session_folder, set_token
 from afdcd.text import first_line
 from afdcd.training.resources import ResourcesConfig
 
@@ -105,7 +104,7 @@ def _start(environment: dict[str, str]) -> Any:
     # Ray warns that it protects the new cluster with a token, as it should.
     logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
     set_token()
-    port = _free_port()
+    port = free_port()
     environment["RAY_API_SERVER_ADDRESS"] = f"http://127.0.0.1:{port}"
     folder = session_folder()
     try:
@@ -141,19 +140,4 @@ def _no_cluster(address: str, error: Exception) -> UserError:
     return UserError(
         f"RAY_ADDRESS {address}: no Ray cluster there ({first_line(error)}); start it, correct "
         "RAY_ADDRESS, or unset it to start a local cluster"
-    )
-
-
-def _free_port() -> int:
-    """A port for the dashboard, which Ray opens seconds after it was chosen here.
-
-    The kernel may give a port above 32767 to another process meanwhile, Ray itself one from 10002
-    to 19999, so it is none of these.
-    """
-    for port in random.sample(range(20_000, 32_768), 100):
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise UserError(
-        "no port between 20000 and 32767 is free for Ray's dashboard; close some programs"
     )

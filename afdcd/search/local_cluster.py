@@ -4,7 +4,10 @@ Compute nodes and containers often have a home folder that cannot be written, a 
 name, or a temporary folder whose path is too long for Ray's sockets.
 """
 
+import random
 import secrets
+import socket
+from contextlib import suppress
 from pathlib import Path
 
 from afdcd.config import UserError
@@ -38,3 +41,19 @@ def session_folder() -> str:
             f"{LONGEST_TEMPORARY} characters: set RAY_TMPDIR to one that may be written to"
         )
     return str(Path(folder) / "ray")
+
+
+def free_port() -> int:
+    """A port for a server that opens it some seconds later, as Ray's dashboard does.
+
+    The kernel may give a port above 32767 to another process meanwhile, Ray itself one from 10002
+    to 19999, so it is none of these.
+
+    Raises:
+        UserError: a hundred ports are taken.
+    """
+    for port in random.sample(range(20_000, 32_768), 100):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise UserError("no port between 20000 and 32767 is free; close some programs on this machine")

@@ -12,6 +12,7 @@ import pytest
 from afdcd.commands import ui
 from afdcd.config import UserError
 from afdcd.environment import inherited
+from afdcd.search.local_cluster import free_port
 from tests.running import ROOT, until
 
 
@@ -38,9 +39,7 @@ def test_a_port_that_is_taken_is_one_line(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_the_page_is_served_until_it_is_interrupted(tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind((ui.HOST, 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     server = subprocess.Popen(
         [sys.executable, "-u", "-m", "afdcd.ui", "--port", str(port)],
         cwd=ROOT,

@@ -2,6 +2,7 @@
 
 import getpass
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from afdcd import environment
 from afdcd.config import UserError
 from afdcd.environment import LONGEST_TEMPORARY, stand_in_for_user, storage_root
-from afdcd.search.local_cluster import session_folder, set_token
+from afdcd.search import local_cluster
+from afdcd.search.local_cluster import free_port, session_folder, set_token
 
 
 @pytest.fixture(autouse=True)
@@ -81,3 +83,19 @@ def test_a_user_without_name_and_home_gets_both_but_keeps_no_results_there(
     with pytest.raises(UserError, match="AFDCD_STORAGE is not set, and there is no home folder"):
         storage_root()
     made.rmdir()
+
+
+def test_a_port_that_is_chosen_can_be_had_and_is_nobody_elses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Neither one that the kernel hands out to whoever asks, nor one that is taken."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", free_port()))
+        port = taken.getsockname()[1]
+        assert 20_000 <= port < 32_768
+        other = free_port()
+        monkeypatch.setattr(local_cluster.random, "sample", lambda *_: [port, other])
+        assert free_port() == other
+        monkeypatch.setattr(local_cluster.random, "sample", lambda *_: [port])
+        with pytest.raises(UserError, match="no port between 20000 and 32767 is free"):
+            free_port()

@@ -14,7 +14,7 @@ from afdcd.data.synthetic.dataset import prepare_synthetic
 from afdcd.search import run_study
 from afdcd.search.load import SearchSpace, load_space
 from afdcd.search.run_study import run_single
-from afdcd.training.job import RunResult, Job
+from afdcd.training.job import Job, RunResult
 
 ONE = """
 data: {dataset: synthetic, root: ROOT, crop: [64, 64]}

@@ -13,6 +13,9 @@ from torch import Tensor
 
 from tests.training.ranks import gradients, learned, one_of_two
 
+# The two processes take a while to start, so they do it once for all of these tests.
+pytestmark = [pytest.mark.xdist_group("ranks"), pytest.mark.timeout(180)]
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -11,8 +11,7 @@ import torch.multiprocessing as mp
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from afdcd.data.synthetic.config import SyntheticConfig
-from afdcd.data.synthetic.dataset import prepare_synthetic
+from afdcd.data.synthetic.dataset import SyntheticConfig, prepare_synthetic
 from afdcd.data.train.loader import evaluation_images
 from afdcd.tasks.segmentation import evaluate
 from afdcd.training import worker
@@ -22,6 +21,8 @@ from afdcd.training.job import Job
 from tests.examples import job
 from tests.training.networks import CLASSES, CPU, batch, build_learner
 
+# The two processes take a while to start, so they do it once for both tests.
+pytestmark = [pytest.mark.xdist_group("validation_ranks"), pytest.mark.timeout(180)]
 CHANGES: dict[str, Any] = {"distiller": {"method": "none"}, "data__protocol": "official"}
 
 
@@ -35,7 +36,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.timeout(180)
 def test_recorded_score_is_that_of_the_saved_weights(folder: Path) -> None:
     """Whichever rank looked at an image."""
     given = _job(str(folder))
