@@ -27,7 +27,7 @@ class Variable:
 VARIABLES = (
     Variable(
         "AFDCD_STORAGE",
-        "where checkpoints, weights and pictures go: a path or `s3://...` that every node sees",
+        "where checkpoints and weights go: a path or `s3://...` that every node sees",
         "`~/afdcd-runs`",
     ),
     Variable("MLFLOW_TRACKING_URI", "the MLflow server", "SQLite in `AFDCD_STORAGE`"),

@@ -27,18 +27,15 @@ def test_every_variable_stands_in_the_table_as_the_code_knows_it() -> None:
 
 
 def test_every_folder_and_file_of_the_tree_is_there() -> None:
-    folder, seen = ROOT, 0
-    for indent, name in re.findall(r"^( {4}| {6})(\S+)  ", TREE + "\n", flags=re.M):
-        if len(indent) == 4:
-            folder = ROOT
-        assert (folder / name).exists(), name
-        seen += 1
-    assert seen >= 10
-    for name in re.findall(r"^      (\S+)  ", TREE, flags=re.M):
+    at_root = re.findall(r"^    (\S+)", TREE, flags=re.M)
+    inside = re.findall(r"^      (\S+)  ", TREE, flags=re.M)
+    assert len(at_root) >= 6
+    for name in at_root:
+        assert (ROOT / name).exists(), name
+    for name in inside:
         assert (ROOT / "afdcd" / name).exists(), name
-    listed = set(re.findall(r"^      (\S+)/  ", TREE, flags=re.M))
-    packages = {path.parent.name for path in (ROOT / "afdcd").glob("*/__init__.py")}
-    assert listed == packages
+    packages = {f"{path.parent.name}/" for path in (ROOT / "afdcd").glob("*/__init__.py")}
+    assert {name for name in inside if name.endswith("/")} == packages
 
 
 def test_every_command_is_one_that_its_verb_understands() -> None:
