@@ -1,13 +1,15 @@
-"""What every `python -m afdcd.<verb>` shares: a person's mistake is one line, never a traceback."""
+"""What all commands share: a person's mistake is one line, an output that nobody reads no error."""
 
 import sys
 from collections.abc import Callable
 
 from afdcd.config import UserError
 from afdcd.environment import stand_in_for_user
+from afdcd.output import accept_every_character, discard_if_unread
 
 USER_ERROR = 2
 INTERRUPTED = 130
+UNREAD = 141  # 128 + SIGPIPE: what a shell shows of a command whose reader left, as `head` does
 
 
 def run(main: Callable[[list[str] | None], int], argv: list[str] | None = None) -> int:
@@ -16,6 +18,19 @@ def run(main: Callable[[list[str] | None], int], argv: list[str] | None = None) 
     Use as `if __name__ == "__main__": sys.exit(run(main))`.
     """
     stand_in_for_user()
+    accept_every_character()
+    try:
+        status = _status(main, argv)
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()  # what is left would be written too late to be caught here
+        return status
+    except BrokenPipeError:
+        if not discard_if_unread():
+            raise  # it was another pipe
+        return UNREAD
+
+
+def _status(main: Callable[[list[str] | None], int], argv: list[str] | None) -> int:
     try:
         return main(argv)
     except UserError as error:
@@ -25,3 +40,7 @@ def run(main: Callable[[list[str] | None], int], argv: list[str] | None = None) 
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
+    except SystemExit as ended:  # argparse, after --help or a wrong option
+        if not isinstance(ended.code, int):
+            raise
+        return ended.code

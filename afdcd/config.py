@@ -1,17 +1,13 @@
-"""Typed configuration: YAML text to frozen pydantic models, errors that name file, line and key."""
+"""Typed configuration: plain values to frozen pydantic models, errors that name file, line and key."""
 
 import difflib
-import re
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
 import pydantic
 import pydantic_core
-import yaml
-
-from afdcd.text import first_line
 
 Key = tuple[str | int, ...]
 
@@ -21,6 +17,16 @@ class UserError(Exception):
 
     Entry points print it without a traceback and exit with status 2.
     """
+
+
+def _switch(value: Any) -> Any:
+    return _SWITCHES.get(value.lower(), value) if isinstance(value, str) else value
+
+
+_SWITCHES = {"on": True, "yes": True, "off": False, "no": False}
+# A boolean field of a config. In YAML on, off, yes and no are words: only where a boolean is meant do
+# they mean one.
+Switch = Annotated[bool, pydantic.BeforeValidator(_switch)]
 
 
 class FrozenConfig(pydantic.BaseModel):
@@ -75,9 +81,6 @@ def validate(model: type[ConfigT], values: Any, source: Source | None = None) ->
     except pydantic.ValidationError as error:
         lines = [_explain(item, values, source or Source(), model) for item in error.errors()]
         raise UserError("\n".join(dict.fromkeys(lines))) from None
-    except pydantic_core.PydanticSerializationError as error:  # YAML's !!binary
-        name = source.name if source else "config"
-        raise UserError(f"{name}: a value is neither text nor number: {error}") from None
 
 
 def _json(values: Any) -> bytes:
@@ -100,20 +103,28 @@ def _explain(item: Any, values: Any, source: Source, model: type[pydantic.BaseMo
         wrong = context.get("tag", item["input"])
         names = context.get("expected_tags") or context.get("expected")
         where = (*key, context["discriminator"].strip("'")) if "discriminator" in context else key
-        return f"{source.at(where)}: {wrong!r} is not one of {names}"
+        return f"{source.at(where)}: {_spelled(wrong)} is not one of {names}"
     if kind == "union_tag_not_found":
         return f"{source.at(key)}: needs the key {context['discriminator']} to say which kind it is"
     if kind == "missing":
         return f"{source.at(key)}: required, but not given"
     message = item["msg"].removeprefix("Value error, ")
-    return f"{source.at(key)}: {message[0].lower()}{message[1:]}{_given(item)}"
+    remedy = ""
+    if kind == "string_type" and isinstance(item["input"], bool | int | float):
+        remedy = f"; in quotes it is a word: '{_spelled(item['input'])}'"
+    return f"{source.at(key)}: {message[0].lower()}{message[1:]}{_given(item)}{remedy}"
 
 
 def _given(item: Any) -> str:
     value = item["input"]
     if isinstance(value, dict):
         return "" if item["type"] == "value_error" else f" (got the keys {', '.join(value)})"
-    return "" if isinstance(value, list) else f" (got {value!r})"
+    return "" if isinstance(value, list) else f" (got {_spelled(value)})"
+
+
+def _spelled(value: Any) -> str:
+    """A scalar as a person would write it in YAML."""
+    return json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
 
 
 def _written_key(loc: Sequence[str | int], values: Any) -> Key:
@@ -162,102 +173,3 @@ def _models_in(info: Any) -> Iterator[type[pydantic.BaseModel]]:
         if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
             yield annotation
         pending.extend(getattr(annotation, "__args__", ()))
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe YAML that refuses duplicate keys and reads `1e-4` as the number it looks like."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(\d[\d_]*)(\.\d*)?[eE][-+]?\d+$"),
-    list("-+0123456789"),
-)
-
-
-def load_yaml(path: str | Path) -> tuple[dict[str, Any], Source]:
-    """Read a YAML mapping and remember on which line each key stands.
-
-    Raises:
-        UserError: the file is missing, not YAML, not a mapping, or says a key twice.
-    """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; give the path of a YAML file") from None
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; give the path of a YAML file") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 text ({error}); save it as UTF-8") from None
-    return parse_yaml(text, str(path))
-
-
-def parse_yaml(text: str, name: str) -> tuple[dict[str, Any], Source]:
-    """`load_yaml` for a text; `name` stands for the file in errors."""
-    lines: dict[Key, int] = {}
-    loader = None
-    try:
-        loader = _Loader(text)
-        node = loader.get_single_node()
-        if not isinstance(node, yaml.MappingNode):
-            raise UserError(f"{name}: holds no mapping; expected `key: value` lines")
-        _record_lines(node, (), lines, name)
-        return loader.construct_document(node), Source(name, lines)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise UserError(f"{name}:{line}: not valid YAML: {error.problem}") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{name}: not valid YAML: {first_line(error)}") from None
-    except RecursionError:
-        raise UserError(
-            f"{name}: nested too deeply, or an alias inside its own anchor; write the values out"
-        ) from None
-    except ValueError as error:  # a number of thousands of digits, a date that does not exist
-        raise UserError(f"{name}: holds an impossible value: {str(error).split(';')[0]}") from None
-    finally:
-        if loader:
-            loader.dispose()
-
-
-def _record_lines(node: yaml.Node, key: Key, lines: dict[Key, int], name: str) -> None:
-    lines.setdefault(key, node.start_mark.line + 1)
-    if isinstance(node, yaml.SequenceNode):
-        for index, item in enumerate(node.value):
-            _record_lines(item, (*key, index), lines, name)
-    if isinstance(node, yaml.MappingNode):
-        for key_node, value_node in node.value:
-            line = key_node.start_mark.line + 1
-            if not isinstance(key_node, yaml.ScalarNode):
-                raise UserError(f"{name}:{line}: {dotted(key)}: a key must be a word, not a block")
-            child = (*key, key_node.value)
-            if child in lines:
-                raise UserError(f"{name}:{line}: {dotted(child)}: given twice; keep one")
-            lines[child] = line
-            _record_lines(value_node, child, lines, name)
-
-
-def override(values: dict[str, Any], source: Source, assignments: Sequence[str]) -> None:
-    """Apply `dotted.key=value` (the value read as YAML) in place; later assignments win.
-
-    Raises:
-        UserError: no `=`, or a dotted key that leads through something that is no mapping.
-    """
-    for assignment in assignments:
-        name, equals, text = assignment.partition("=")
-        if not equals or not all(name.split(".")):
-            raise UserError(f"{assignment!r} is no override; write key=value, e.g. study.trials=8")
-        *parents, last = name.split(".")
-        target = values
-        for parent in parents:
-            target = target.setdefault(parent, {})
-            if not isinstance(target, dict):
-                raise UserError(f"override {assignment!r}: {parent!r} is no mapping")
-        target[last] = parse_yaml(f"value: {text or 'null'}", f"override {assignment!r}")[0][
-            "value"
-        ]
-        _forget_lines(source, tuple(name.split(".")))
-
-
-def _forget_lines(source: Source, key: Key) -> None:
-    for known in [known for known in source.lines if known[: len(key)] == key]:
-        del source.lines[known]

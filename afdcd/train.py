@@ -5,6 +5,7 @@ import sys
 
 from afdcd.cli import run
 from afdcd.config import UserError
+from afdcd.output import going_on_unread
 from afdcd.search.load import read_space
 
 EXAMPLE = """examples:
@@ -22,14 +23,15 @@ def main(argv: list[str] | None = None, prog: str = PROG) -> int:
     space = read_space(arguments.config, arguments.overrides)
     if len(space.examples) != 1:
         raise UserError(f"{arguments.config}: holds ranges; use afdcd.tune, or fix each to a value")
-    from afdcd.search.networks import check_networks, notes
+    with going_on_unread():
+        from afdcd.search.networks import check_networks, notes
 
-    check_networks(space)
-    for note in notes(space):
-        print(f"note: {note}")
-    from afdcd.commands.train import execute
+        check_networks(space)
+        for note in notes(space):
+            print(f"note: {note}")
+        from afdcd.commands.train import execute
 
-    return execute(space)
+        return execute(space)
 
 
 def parser(prog: str = PROG) -> argparse.ArgumentParser:

@@ -5,7 +5,8 @@ import sys
 
 from afdcd.cli import run
 from afdcd.environment import shown, storage_root
-from afdcd.search.load import read_space
+from afdcd.output import going_on_unread
+from afdcd.search.load import SearchSpace, read_space
 
 EXAMPLE = """examples:
   python -m afdcd.tune search_spaces/quickstart.yaml
@@ -21,20 +22,26 @@ PROG = "python -m afdcd.tune"
 def main(argv: list[str] | None = None, prog: str = PROG) -> int:
     arguments = parser(prog).parse_intermixed_args(argv)
     space = read_space(arguments.space, arguments.overrides)
-    if not arguments.check:  # what follows takes seconds to import
+    if arguments.check:
+        _check(space)
+        print(f"{arguments.space}: valid, {len(space.examples)} corner configurations checked")
+        return 0
+    with going_on_unread():
         trials = f"{space.study.trials} trials"
         print(f"study {space.name!r}: {trials}, kept in {shown(storage_root())}", flush=True)
+        _check(space)
+        from afdcd.commands.tune import execute
+
+        return execute(space)
+
+
+def _check(space: SearchSpace) -> None:
+    """Check the networks too, whose libraries take seconds to import."""
     from afdcd.search.networks import check_networks, notes
 
     check_networks(space)
     for note in notes(space):
         print(f"note: {note}")
-    if arguments.check:
-        print(f"{arguments.space}: valid, {len(space.examples)} corner configurations checked")
-        return 0
-    from afdcd.commands.tune import execute
-
-    return execute(space)
 
 
 def parser(prog: str = PROG) -> argparse.ArgumentParser:

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import Field, PositiveFloat, ValidationError, model_validator
 
-from afdcd.config import FrozenConfig, UserError, load_yaml, override, parse_yaml, validate
+from afdcd.config import FrozenConfig, UserError, validate
+from afdcd.yaml_text import load_yaml, override, parse_yaml
 
 
 class Wave(FrozenConfig):

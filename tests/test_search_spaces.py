@@ -5,7 +5,7 @@ from pathlib import Path
 import optuna
 import pytest
 
-from afdcd.config import load_yaml, validate
+from afdcd.config import validate
 from afdcd.data.catalog.datasets import DATASETS
 from afdcd.distillers.configs import AfDCDConfig
 from afdcd.distillers.configs.presets import PRESETS
@@ -13,6 +13,7 @@ from afdcd.search.load import load_space
 from afdcd.search.space import parameters_of, suggest
 from afdcd.training.shapes import check_shapes
 from afdcd.training.trial import TrialConfig
+from afdcd.yaml_text import load_yaml
 
 FOLDER = Path(__file__).parents[1] / "search_spaces"
 FILES = sorted(FOLDER.glob("*.yaml"))

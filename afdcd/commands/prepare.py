@@ -19,6 +19,7 @@ from afdcd.data.show.summary import show, summary
 from afdcd.data.synthetic.config import SyntheticConfig
 from afdcd.data.synthetic.dataset import prepare_synthetic
 from afdcd.environment import ray_address
+from afdcd.output import going_on_unread
 
 _SECONDS_BETWEEN_LINES = 20.0
 
@@ -27,10 +28,12 @@ def execute(arguments: argparse.Namespace) -> int:
     """Prepare or show; the exit status."""
     if arguments.command == "show":
         print(show(arguments.root, arguments.out))
-    elif arguments.command == "synthetic":
-        _prepare_synthetic(arguments)
-    else:
-        _prepare_raw(arguments)
+        return 0
+    with going_on_unread():
+        if arguments.command == "synthetic":
+            _prepare_synthetic(arguments)
+        else:
+            _prepare_raw(arguments)
     return 0
 
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import PositiveInt, model_validator
 
-from afdcd.config import FrozenConfig
+from afdcd.config import FrozenConfig, Switch
 
 if TYPE_CHECKING:
     from afdcd.models.zoo import SegmentationNetwork
@@ -30,7 +30,7 @@ class ModelConfig(FrozenConfig):
 
     head: HeadName
     encoder: str
-    aux: bool | None = None
+    aux: Switch | None = None
     head_width: PositiveInt | None = None
     pretrained: Literal["imagenet"] | str | None = None
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from afdcd.config import Source, UserError, load_yaml, override, validate
+from afdcd.config import Source, UserError, validate
 from afdcd.search.config import StudyConfig
 from afdcd.search.fixed import check_fixed
 from afdcd.search.space import corners, parameters_of, parse_ranges
 from afdcd.training.trial import TrialConfig
+from afdcd.yaml_text import load_yaml, override
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 

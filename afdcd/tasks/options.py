@@ -5,7 +5,7 @@ from fractions import Fraction
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from afdcd.config import FrozenConfig, Source, validate
+from afdcd.config import FrozenConfig, Source, Switch, validate
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")  # of files that count as pictures
 
@@ -23,7 +23,7 @@ class InferenceConfig(FrozenConfig):
     window: tuple[PositiveInt, PositiveInt] | None = None
     stride: float = Field(default=2 / 3, gt=0, le=1)
     scales: tuple[PositiveFloat, ...] = Field(default=(1.0,), min_length=1)
-    flip: bool = False
+    flip: Switch = False
 
     @property
     def single_pass(self) -> bool:

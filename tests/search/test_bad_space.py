@@ -38,9 +38,11 @@ YAML = {
     "a key twice": ("a: 1\na: 2\n", "bad.yaml:2: a: given twice; keep one"),
     "a block as key": ("? [a, b]\n: 1\n", "bad.yaml:1: (top level): a key must be a word"),
     "an endless alias": ("data: &a {x: *a}\n", "an alias inside its own anchor"),
+    "what is no number": ("a: !!int x\n", "bad.yaml: holds an impossible value: invalid literal"),
+    "what is no boolean": ("a: !!bool on\n", "'on' is neither true nor false"),
     "two documents": ("a: 1\n---\nb: 2\n", "bad.yaml:2: not valid YAML"),
     "a Python object": ("a: !!python/object:os.system x\n", "could not determine a constructor"),
-    "bytes": ("data: !!binary aGVsbG//\n", "bad.yaml: a value is neither text nor number"),
+    "bytes": ("data: !!binary aGVsbG//\n", "bad.yaml:1: not valid YAML: could not determine"),
     "a zero byte": ("a: \x00\n", "bad.yaml: not valid YAML: unacceptable character"),
     "5000 digits": (f"a: {'9' * 5000}\n", "bad.yaml: holds an impossible value"),
 }

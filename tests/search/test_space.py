@@ -5,8 +5,9 @@ from typing import Any
 import optuna
 import pytest
 
-from afdcd.config import Source, UserError, parse_yaml
+from afdcd.config import Source, UserError
 from afdcd.search.space import Choice, Range, corners, parameters_of, parse_ranges, resolve, suggest
+from afdcd.yaml_text import parse_yaml
 
 SPACE = """
 lr: {log: [1e-4, 1e-1]}

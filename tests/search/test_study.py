@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState
 
-from afdcd.config import Source, UserError, parse_yaml
+from afdcd.config import Source, UserError
 from afdcd.search.config import StudyConfig
 from afdcd.search.space import parse_ranges
 from afdcd.search.study import CAUSE, Study, open_study
+from afdcd.yaml_text import parse_yaml
 
 VALUES, SOURCE = parse_yaml("lr: {uniform: [0.0, 1.0]}\nmethod: {choice: [none, kd]}\n", "s.yaml")
 SPACE = parse_ranges(VALUES, SOURCE)

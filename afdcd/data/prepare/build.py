@@ -17,7 +17,7 @@ from pydantic import Field, JsonValue
 
 import afdcd
 from afdcd import storage
-from afdcd.config import FrozenConfig, UserError
+from afdcd.config import FrozenConfig, Switch, UserError
 from afdcd.data.catalog.datasets import SPLITS, Dataset, Split
 from afdcd.data.catalog.expected import count_warnings, share_warnings
 from afdcd.data.catalog.labels import Encoding
@@ -60,7 +60,7 @@ class BuildOptions(FrozenConfig):
     jpeg_quality: int | None = Field(default=None, ge=1, le=100)
     max_side: int | None = Field(default=None, ge=16)
     shards: int | None = Field(default=None, ge=1, le=99_999)
-    strict: bool = False
+    strict: Switch = False
 
     @property
     def storing(self) -> Storing:

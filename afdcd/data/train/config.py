@@ -4,7 +4,7 @@ from typing import Literal, get_args
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, model_validator
 
-from afdcd.config import FrozenConfig
+from afdcd.config import FrozenConfig, Switch
 from afdcd.data.catalog.datasets import DatasetName, Protocol, prepare_command
 
 Normalisation = Literal["imagenet", "caffe"]
@@ -43,7 +43,7 @@ class DataConfig(FrozenConfig):
     crop: tuple[int, int]
     scale: tuple[PositiveFloat, PositiveFloat] = (0.5, 2.0)
     scale_step: PositiveFloat = 0.1
-    flip: bool = True
+    flip: Switch = True
     normalisation: Normalisation = "imagenet"
     jitter: Jitter = Jitter()
     loader_workers: NonNegativeInt = 0
