@@ -146,7 +146,7 @@ def call(command, environment=None):
     process = subprocess.Popen(
         [str(part) for part in command],
         cwd=str(ROOT),
-        env=environment,
+        env=dict(environment or os.environ, COLUMNS="1000"),  # no line is cut: they are searched
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

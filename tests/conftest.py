@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,8 @@ install_import_hook(["afdcd.losses", "afdcd.distillers"], "beartype.beartype")
 # One thread here and in every process that a test starts: more would wait for each other's cores.
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"
+# A shell that starts the tests in the background lets them ignore Ctrl-C, and all that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 RAY = pytest.mark.xdist_group("ray").mark
 DEAR = {"s3_server": "s3", "_empty_database": "mlflow"}  # fixture -> group of its tests

@@ -203,7 +203,6 @@ def test_help_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @needs_samples
-@pytest.mark.timeout(60)
 def test_a_slice_of_real_camvid(tmp_path: Path) -> None:
     source, root = tmp_path / "raw", str(tmp_path / "out")
     subprocess.run([sys.executable, CAMVID / "unpack.py", source, "--limit", "6"], check=True)

@@ -19,7 +19,6 @@ FOLDER = Path(__file__).parents[1] / "search_spaces"
 FILES = sorted(FOLDER.glob("*.yaml"))
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_is_valid_and_so_are_twenty_samples(file: Path) -> None:
     needs_root = load_yaml(file)[0]["data"]["dataset"] != "synthetic"
@@ -40,7 +39,6 @@ def test_the_quickstart_needs_nothing_but_the_repository() -> None:
     assert example.pair.student.pretrained is None
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("name", ["ade20k", "camvid", "cityscapes", "coco_stuff", "voc"])
 def test_published_settings_are_run_first_with_the_pair_they_were_published_for(name: str) -> None:
     """Nothing of them is left to the sampler, and every published pair has all three methods."""

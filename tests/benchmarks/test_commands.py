@@ -18,6 +18,7 @@ from benchmarks.table4 import DESIGNS, distance_flops
 from tests.benchmarks.running import main
 from tests.running import ROOT
 
+pytestmark = pytest.mark.timeout(120)
 SMALL_LOSS = ["--channels", "16", "--student-channels", "8", "--map", "16", "32", "--groups", "4"]
 SMALL_PAIR = [
     *["--teacher", "timm:mobilenetv3_small_050", "--student", "timm:lcnet_050"],

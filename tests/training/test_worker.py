@@ -83,7 +83,6 @@ def reports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Reports:
     return heard
 
 
-@pytest.mark.timeout(60)
 def test_run_reports_each_validation_and_leaves_student_and_picture(
     given: Job, reports: Reports
 ) -> None:
@@ -100,7 +99,6 @@ def test_run_reports_each_validation_and_leaves_student_and_picture(
     assert storage.read_bytes(storage.join(given.folder, PANEL_FILE)).startswith(b"\x89PNG")
 
 
-@pytest.mark.timeout(60)
 def test_curve_has_the_terms_of_its_own_iterations(
     given: Job, reports: Reports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,7 +111,6 @@ def test_curve_has_the_terms_of_its_own_iterations(
         assert last == {name: values[1:] for name, values in all_points.items()}
 
 
-@pytest.mark.timeout(60)
 def test_killed_and_resumed_run_equals_the_uninterrupted_one(
     given: Job, reports: Reports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,7 +139,6 @@ def test_killed_and_resumed_run_equals_the_uninterrupted_one(
     assert reports[-1]["seconds"] > reports[0]["seconds"]
 
 
-@pytest.mark.timeout(60)
 def test_run_killed_after_its_last_report_reports_it_again(given: Job, reports: Reports) -> None:
     worker.train_loop(given.plain())
     first = dict(reports[-1])
@@ -169,7 +165,6 @@ class _Breaks(nn.Module):
         return {"kd": student.logits.mean() * (math.inf if self.calls == self.call else 1.0)}
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     ("broken", "points"),
     [(2, 20), (2, 1), (5, 2)],
