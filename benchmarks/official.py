@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import nn
 
+from afdcd.bench.report import OFFICIAL
 from afdcd.data.catalog.datasets import IGNORE
 from afdcd.distillers.configs import AfDCDConfig
 from afdcd.models.config import OUTPUT_STRIDE
@@ -17,6 +19,8 @@ from tests.reference.projector import OfficialReconstruction, random_mask
 from tests.reference.step import OfficialLoss, OfficialTrainer, Recipe
 
 __all__ = [
+    "ARITHMETICS",
+    "Arithmetic",
     "OfficialReconstruction",
     "OfficialTrainer",
     "Recipe",
@@ -29,16 +33,51 @@ __all__ = [
 ]
 
 
+@dataclass(frozen=True)
+class Arithmetic:
+    """How the official formulation computes; the default is what the authors run.
+
+    Attributes:
+        bf16: what a user gets without touching the formulation: bf16 autocast, channels last, and
+            cuDNN's search for the fastest algorithm. Autocast keeps distances, the squared error
+            and, on a GPU, softmax in fp32.
+        compiled: by `torch.compile`, from the images to the loss terms.
+    """
+
+    bf16: bool = False
+    compiled: bool = False
+
+    def apply(self, trainer: OfficialTrainer) -> None:
+        if self.bf16:
+            trainer.autocast = torch.bfloat16
+            for module in (trainer.student, trainer.teacher, trainer.loss):
+                module.to(memory_format=torch.channels_last)
+        if self.compiled:
+            trainer.compute = torch.compile(trainer.compute, dynamic=False)
+
+    @property
+    def dtype(self) -> str:
+        return "bfloat16" if self.bf16 else "float32"
+
+
+ARITHMETICS = {
+    OFFICIAL: Arithmetic(),
+    f"{OFFICIAL}-bf16": Arithmetic(bf16=True),
+    f"{OFFICIAL}-bf16-compiled": Arithmetic(bf16=True, compiled=True),
+}
+
+
 @contextmanager
-def numerics(*, tf32: bool = True) -> Iterator[None]:
+def numerics(*, tf32: bool = True, search: bool = False) -> Iterator[None]:
     """torch's own settings, whatever ours are: no cuDNN search, TF32 in convolutions alone.
 
     Args:
         tf32: False rounds nowhere: fp32 products in convolutions, too.
+        search: let cuDNN try out its algorithms.
     """
     benchmark, convolutions = torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32
     products = torch.get_float32_matmul_precision()
-    torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32 = False, tf32
+    torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32 = search, tf32
     torch.set_float32_matmul_precision("highest")
     try:
         yield

@@ -3,8 +3,9 @@
 import argparse
 import copy
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any
 
@@ -19,11 +20,13 @@ from afdcd.models.zoo import SegmentationNetwork
 from afdcd.training.learner import Learner
 from afdcd.training.shapes import check_shapes
 from afdcd.training.trial import TrialConfig
-from benchmarks.official import OfficialTrainer, numerics, trainer_like
+from benchmarks.official import ARITHMETICS, OfficialTrainer, numerics, trainer_like
 
 CLASSES = 19  # Cityscapes
 ITERATIONS = 40_000  # the schedule of the paper, and what hours are counted for
 PAPER_BATCH = 16
+OURS_TF32 = f"{OURS}-tf32"  # fp32, whose products are rounded as the official convolutions are
+SIDES = (OURS, OURS_TF32, *ARITHMETICS)
 
 
 def add_arguments(parser: argparse.ArgumentParser, crop: str) -> None:
@@ -117,10 +120,9 @@ class Measured:
 
 
 class Contest:
-    """Both sides at one batch size, from equal weights; a side that does not fit has no call.
+    """Sides (`SIDES`) at one batch size, from equal weights; one that does not fit has no call.
 
-    Attributes:
-        learner: our side once it has been built.
+    A config that compiles nothing compiles no official side either.
     """
 
     def __init__(
@@ -133,7 +135,8 @@ class Contest:
         self.config, self.device = config, device
         self.teacher = teacher
         self.images = images or config.training.batch
-        self.learner: Learner | None = None
+        self._learners: dict[str, Learner] = {}
+        self._official_terms: dict[str, float] = {}
         self._batch = random_batch(config, self.images, device)
         self._count = itertools.count()
         self._calls: dict[str, Call] = {}
@@ -145,12 +148,15 @@ class Contest:
         """
 
         def settle() -> None:
-            self._calls[side] = {OURS: self._ours, OFFICIAL: self._official}[side]()
+            build = self._official if side in ARITHMETICS else self._ours
+            self._calls[side] = build(side)
             self._calls[side]()
 
         found = peak_bytes(lambda: self._calls[side](), self.device, settle=settle)
         if found is None:
             self._calls.pop(side, None)
+        elif self.device.type == "cpu" and self.config.training.compile == "on":
+            self._calls[side]()  # what counts tensors on a CPU keeps torch from compiling
         return found
 
     def run(self, repeats: int, sides: Sequence[str] = (OURS, OFFICIAL)) -> dict[str, Measured]:
@@ -158,29 +164,66 @@ class Contest:
         peaks = {side: self.peak(side) for side in sides}
         inner = 5 if self.device.type == "cuda" else 1
         timings = interleaved(self._calls, self.device, repeats=repeats, inner=inner)
-        return {side: Measured(timings.get(side), peaks.get(side)) for side in (OURS, OFFICIAL)}
+        return {side: Measured(timings.get(side), peaks.get(side)) for side in sides}
 
     def finite(self) -> bool:
-        """Whether all terms of our side's steps so far are: a step that is not updates nothing."""
-        drained = self.learner.drain() if self.learner else []
-        return all(isfinite(value) for _, terms in drained for value in terms.values())
+        """Whether all terms of our sides' steps so far are, and the official sides' last ones.
+
+        A step of ours with a term that is not finite updates nothing.
+        """
+        drained = [terms for learner in self._learners.values() for _, terms in learner.drain()]
+        return all(
+            isfinite(v) for terms in (*drained, self._official_terms) for v in terms.values()
+        )
+
+    @property
+    def learner(self) -> Learner | None:
+        """Our side once it has been built."""
+        return self._learners.get(OURS)
 
     def call(self, side: str) -> Call:
         """One step; the side has been built and fits."""
         return self._calls[side]
 
-    def _ours(self) -> Call:
-        learner = self.learner = new_learner(self.config, self.teacher, self.device)
-        return lambda: learner.iterate(next(self._count), *self._batch)
-
-    def _official(self) -> Call:
-        trainer = new_trainer(self.config, self.teacher, self.device)
+    def _ours(self, side: str) -> Call:
+        tf32, config = side == OURS_TF32, self.config
+        if tf32:
+            config = config.updated(training=config.training.updated(precision="fp32"))
+        learner = self._learners[side] = new_learner(config, self.teacher, self.device)
 
         def step() -> None:
-            with numerics():
-                trainer.iterate(next(self._count), *self._batch)
+            with _products("high" if tf32 else torch.get_float32_matmul_precision()):
+                learner.iterate(next(self._count), *self._batch)
 
         return step
+
+    def _official(self, side: str) -> Call:
+        arithmetic = ARITHMETICS[side]
+        if self.config.training.compile == "off":
+            arithmetic = replace(arithmetic, compiled=False)
+        trainer = new_trainer(self.config, self.teacher, self.device)
+        arithmetic.apply(trainer)
+        images, labels = self._batch
+        if arithmetic.bf16:
+            images = images.contiguous(memory_format=torch.channels_last)
+
+        def step() -> None:
+            with numerics(search=arithmetic.bf16):
+                terms = trainer.iterate(next(self._count), images, labels)
+            self._official_terms |= {f"{side} {name}": value for name, value in terms.items()}
+
+        return step
+
+
+@contextmanager
+def _products(precision: str) -> Iterator[None]:
+    """How fp32 matrices are multiplied: "high" is TF32, as cuDNN's convolutions by default."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(precision)
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def new_learner(config: TrialConfig, teacher: SegmentationNetwork, device: torch.device) -> Learner:

@@ -208,7 +208,8 @@ def _line(
         copies = 4 * OFFICIAL_COPIES * config.training.batch * distances * groups // (3 * channels)
         fits = device.type == "cuda" or copies < available_bytes()
         names = (OURS, OFFICIAL) if fits else (OURS,)
-        sides = Contest(config, teacher, device).run(repeats, names)
+        measured = Contest(config, teacher, device).run(repeats, names)
+        sides = {side: measured.get(side, Measured(None, None)) for side in (OURS, OFFICIAL)}
     return Line(
         design,
         distance_flops(feature_map, design.pool, design.patch, groups, channels),

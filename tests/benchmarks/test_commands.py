@@ -4,10 +4,12 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 
 from afdcd.config import UserError
@@ -96,6 +98,36 @@ def test_step_agrees_and_says_where_its_time_goes(capsys: pytest.CaptureFixture[
     assert "aten::" in text
 
 
+def test_step_measures_the_official_side_at_equal_precision(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[Callable[..., Any]] = []
+    monkeypatch.setattr(torch, "compile", lambda f, **_: compiled.append(f) or f)
+    sides = ["ours-tf32", "official-bf16", "official-bf16-compiled"]
+    text, values = _bench(
+        capsys,
+        "step",
+        *SMALL_PAIR,
+        "--batch",
+        "2",
+        "--pool",
+        "0",
+        "--patch",
+        "8",
+        "--sides",
+        *sides,
+    )
+    found = {name: (side["dtype"], side["peak_bytes"]) for name, side in values["sides"].items()}
+    assert list(found) == sides
+    assert [dtype for dtype, _ in found.values()] == ["float32", "bfloat16", "bfloat16"]
+    assert [forward.__name__ for forward in compiled] == ["_terms"]
+    assert values["against"].keys() == set(sides[1:])
+    assert all(against["speedup"] > 0 for against in values["against"].values())
+    assert (values["pool"], values["patch"], values["agreement"]) == (0, 8, {})
+    assert values["finite"]
+    assert "ours-tf32 is" in text
+
+
 def test_table4_goes_on_where_a_side_does_not_fit(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,6 +197,7 @@ def test_runs_without_what_only_a_study_needs(scenes: str) -> None:
         (["loss", "--mask-ratio", "1"], r"--mask-ratio 1.0: .* below 1"),
         (["step", "--student", "resnet81"], r"resnet81.*resnet18"),
         (["step", "--crop", "64", "64"], r"patch 4x4 does not fit"),
+        (["step", "--profile", "--sides", "official"], r"--profile: .* add ours to --sides"),
         (["table4", "--crop", "360", "360"], r"--crop 360 360: .* multiples of 128"),
         (["curve", "--seeds", "1"], r"--seeds 1: .* at least 2"),
     ],

@@ -11,6 +11,7 @@ from afdcd.distillers.configs import PairShapes
 from afdcd.distillers.configs.reconstruction import ReconstructionConfig
 from afdcd.distillers.projector import MaskedReconstruction
 from afdcd.models.outputs import SegOutput
+from benchmarks.official import Arithmetic
 from tests import golden
 from tests.reference.projector import OfficialReconstruction, centre_mask, feature_distance
 from tests.reference.step import OfficialLoss, OfficialTrainer, Recipe
@@ -76,6 +77,41 @@ def test_iterate_takes_the_authors_step() -> None:
         torch.testing.assert_close(parameter.detach(), before[name] - rate * step)
         total += float(parameter.grad.square().sum()) if name.startswith("loss") else 0.0
     assert total**0.5 == pytest.approx(recipe.clip, rel=1e-3)  # was far more: the teacher is x50
+
+
+def test_autocast_rounds_networks_and_projector_but_no_parameter() -> None:
+    recipe = Recipe(kd_weight=1, fd_weight=1, contrast_weight=1, groups=2, pool=0)
+    images = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    uniform = torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    found = {}
+    for arithmetic in (Arithmetic(), Arithmetic(bf16=True)):
+        torch.manual_seed(0)
+        loss = OfficialLoss(OfficialReconstruction(4, 4), recipe)
+        trainer = OfficialTrainer(_Network(4), _Network(4, scale=2.0), loss)
+        arithmetic.apply(trainer)
+        found[arithmetic.bf16] = _observed(trainer, images, uniform)
+    (types32, terms32), (types16, terms16) = found[False], found[True]
+    assert types32 == {torch.float32}
+    assert types16 == {torch.bfloat16}
+    assert terms16["contrast"] != terms32["contrast"]
+    for name in ("task", "kd", "fd", "contrast"):
+        assert terms16[name] == pytest.approx(terms32[name], rel=0.05, abs=1e-3), name
+
+
+def _observed(
+    trainer: OfficialTrainer, images: Tensor, uniform: Tensor
+) -> tuple[set[torch.dtype], dict[str, float]]:
+    """Types that the convolutions give, and the terms of one step."""
+    types: set[torch.dtype] = set()
+    for part in (trainer.student, trainer.teacher, trainer.loss):
+        for module in part.modules():
+            if isinstance(module, nn.Conv2d):
+                module.register_forward_hook(lambda m, args, output: types.add(output.dtype))
+    labels = torch.zeros(2, 8, 8, dtype=torch.int64)
+    terms = trainer.iterate(0, images, labels, uniform)
+    parameters = [*trainer.student.parameters(), *trainer.loss.parameters()]
+    assert {parameter.dtype for parameter in parameters} == {torch.float32}
+    return types, terms
 
 
 class _Network(nn.Module):

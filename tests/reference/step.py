@@ -1,8 +1,11 @@
 """A training step as OSVAI/Af-DCD@5b086a7 `train_ocmgd.py` runs it on one device: fp32, plain SGD.
 
+What a user may turn on without touching that code can be turned on here, too: autocast and compiling.
+
 Axes: b images, h w rows and columns of the feature map, H W of the label map.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,10 +72,17 @@ class OfficialLoss(nn.Module):
 
 
 class OfficialTrainer:
-    """Student, teacher, loss and optimizer; the two networks return `SegOutput`."""
+    """Student, teacher, loss and optimizer; the two networks return `SegOutput`.
+
+    Attributes:
+        autocast: type of the forward pass where torch's autocast allows it; the authors': None.
+        compute: from images to the loss terms; `torch.compile` may take its place.
+    """
 
     def __init__(self, student: nn.Module, teacher: nn.Module, loss: OfficialLoss) -> None:
         self.student, self.teacher, self.loss = student.train(), teacher.eval(), loss
+        self.autocast: torch.dtype | None = None
+        self.compute: Callable[..., dict[str, Tensor]] = self._terms
         recipe = loss.recipe
         self.optimizer = torch.optim.SGD(
             [*student.parameters(), *loss.parameters()],
@@ -92,6 +102,17 @@ class OfficialTrainer:
         recipe = self.loss.recipe
         for group in self.optimizer.param_groups:
             group["lr"] = recipe.lr * (1 - iteration / recipe.iterations) ** recipe.power
+        dtype = self.autocast
+        with torch.autocast(images.device.type, dtype or torch.bfloat16, enabled=dtype is not None):
+            terms = self.compute(images, labels, uniform)
+        self.optimizer.zero_grad()
+        torch.stack(list(terms.values())).sum().backward()
+        nn.utils.clip_grad_norm_(self.loss.parameters(), recipe.clip)
+        self.optimizer.step()
+        return {name: term.item() for name, term in terms.items()}
+
+    def _terms(self, images: Tensor, labels: Tensor, uniform: Tensor | None) -> dict[str, Tensor]:
+        recipe = self.loss.recipe
         with torch.no_grad():
             target = self.teacher(images)
         output = self.student(images)
@@ -99,12 +120,7 @@ class OfficialTrainer:
         if output.aux is not None:
             aux = _cross_entropy(output.aux, labels, recipe.ignore)
             terms["aux"] = recipe.aux_weight * aux
-        terms |= self.loss(output, target, uniform)
-        self.optimizer.zero_grad()
-        torch.stack(list(terms.values())).sum().backward()
-        nn.utils.clip_grad_norm_(self.loss.parameters(), recipe.clip)
-        self.optimizer.step()
-        return {name: term.item() for name, term in terms.items()}
+        return terms | self.loss(output, target, uniform)
 
 
 def _cross_entropy(logits: Tensor, labels: Tensor, ignore: int) -> Tensor:
