@@ -82,13 +82,18 @@ def is_ready():
 def prepare():
     """Make .venv with uv in it."""
     found, wanted = version_in_venv(), sys.version_info[:2]
-    if STARTED.exists() or found not in (None, wanted):
-        say("emptying %s: %s" % (VENV, "half installed" if STARTED.exists() else "another Python"))
+    if STARTED.exists() or (INSTALLED.exists() and found != wanted):
+        say("emptying %s: half installed, or of another Python" % VENV)
         empty(VENV)
+    elif found not in (None, wanted):
+        raise InstallError(
+            "%s is of Python %d.%d, and not from this command. Remove it, or make PYTHON=%s"
+            % ((VENV,) + found + (PYTHON.resolve(),))
+        )
     say("making %s with Python %d.%d; it will take %s" % ((VENV,) + wanted + (SIZE,)))
     VENV.mkdir(exist_ok=True)
-    INSTALLED.unlink(missing_ok=True)
     STARTED.touch()
+    INSTALLED.unlink(missing_ok=True)
     base = getattr(sys, "_base_executable", sys.executable)  # sys.executable may lie in .venv
     call([base, "-m", "venv", VENV])
     version, lines = locked_uv()
@@ -102,7 +107,10 @@ def prepare():
 
 
 def empty(folder):
+    STARTED.touch()  # stays to the end: this may be stopped, too
     for entry in folder.iterdir():
+        if entry == STARTED:
+            continue
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)
         else:

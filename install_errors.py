@@ -38,7 +38,8 @@ KNOWN_ERRORS = (
     ),
     (
         r"(dns error|error sending request|error decoding response|timed out|NewConnectionError"
-        r"|Max retries|ConnectTimeout|ReadTimeout|Network is unreachable|network was disabled)",
+        r"|NameResolutionError|Max retries|ConnectTimeout|ReadTimeout|Network is unreachable"
+        r"|network was disabled)",
         "the package index cannot be reached (%s). Check the network, HTTPS_PROXY and "
         "UV_DEFAULT_INDEX, " + AGAIN,
     ),

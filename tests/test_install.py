@@ -253,6 +253,19 @@ def test_half_an_install_is_made_anew_and_a_whole_one_is_added_to(
     assert not own.exists()
 
 
+def test_somebody_else_s_environment_of_another_python_is_not_touched(
+    bare: Project, tmp_path: Path
+) -> None:
+    project = bare.copy(tmp_path / "project")
+    python = project.venv / "bin" / "python"
+    python.unlink()
+    python.write_text("#!/bin/sh\necho 3 10\n")
+    python.chmod(0o755)
+    before = sorted(project.venv.rglob("*"))
+    _one_line(project.run(), rf"{project.venv} is of Python 3\.10, and not from this command\. .*")
+    assert sorted(project.venv.rglob("*")) == before
+
+
 @needs_uv
 def test_an_index_that_cannot_be_reached(whole: Project, tmp_path: Path) -> None:
     project = whole.copy(tmp_path / "project")
