@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from afdcd.config import UserError
+from afdcd.paths import expanded_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ def storage_root() -> str:
         UserError: it is not set, and there is no home folder to use instead.
     """
     root = given("AFDCD_STORAGE") or str(_home() / "afdcd-runs")
-    return root if "://" in root else str(Path(root).expanduser().absolute())
+    return root if "://" in root else str(expanded_path(root).absolute())
 
 
 def storage_is_given() -> bool:

@@ -5,6 +5,7 @@ import sys
 
 from afdcd.cli import run
 from afdcd.data.catalog.datasets import DATASETS, PROTOCOLS
+from afdcd.paths import expanded
 from afdcd.tasks.options import add_inference_options
 
 EXAMPLE = """examples:
@@ -29,16 +30,22 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("model", metavar="MODEL", help=".safetensors file or models:/name@alias")
     parser.add_argument(
-        "--data", metavar="ROOT", required=True, help="folder or URI that afdcd.prepare wrote"
+        "model", metavar="MODEL", type=expanded, help=".safetensors file or models:/name@alias"
+    )
+    parser.add_argument(
+        "--data",
+        metavar="ROOT",
+        required=True,
+        type=expanded,
+        help="folder or URI that afdcd.prepare wrote",
     )
     parser.add_argument("--dataset", choices=DATASETS, help="what ROOT must hold; default: any")
     parser.add_argument("--protocol", choices=PROTOCOLS, default="dev", help="default: dev")
     parser.add_argument("--split", choices=("val", "test"), default="val", help="default: val")
     add_inference_options(parser)
     parser.add_argument(
-        "--export", metavar="FOLDER",
+        "--export", metavar="FOLDER", type=expanded,
         help="write predictions as PNG files in the values that the data set's own tools expect",
     )  # fmt: skip
     parser.add_argument("--device", help="cpu, cuda, cuda:1; default: the GPU if there is one")

@@ -2,9 +2,9 @@
 
 import argparse
 import sys
-from pathlib import Path
 
 from afdcd.cli import run
+from afdcd.paths import expanded, expanded_path
 from afdcd.tasks.options import SUFFIXES, add_inference_options
 
 EXAMPLE = """example:
@@ -27,12 +27,16 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("model", metavar="MODEL", help=".safetensors file or models:/name@alias")
     parser.add_argument(
-        "images", metavar="IMAGES", nargs="+", type=Path,
+        "model", metavar="MODEL", type=expanded, help=".safetensors file or models:/name@alias"
+    )
+    parser.add_argument(
+        "images", metavar="IMAGES", nargs="+", type=expanded_path,
         help=f"files, or folders searched for {', '.join(SUFFIXES)}",
     )  # fmt: skip
-    parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder to write to")
+    parser.add_argument(
+        "--out", metavar="DIR", type=expanded_path, required=True, help="folder to write to"
+    )
     parser.add_argument(
         "--alpha", type=_share, default=0.5, help="tint of the overlay, 0..1; default: 0.5"
     )

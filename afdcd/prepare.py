@@ -12,11 +12,11 @@ command is given again. Shards are written in parallel: on the Ray cluster in RA
 
 import argparse
 import sys
-from pathlib import Path
 
 from afdcd.cli import run
 from afdcd.data.catalog.datasets import COCO_STUFF_EDITIONS, DATASETS, SYNTHETIC
 from afdcd.data.synthetic.config import SyntheticConfig
+from afdcd.paths import expanded, expanded_path
 
 _COCO = "coco_stuff"
 _RAW = sorted(
@@ -51,20 +51,22 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
                 help="172: unlabeled pixels are a class; 182: raw numbers, of which 11 never occur",
             )
     synthetic = commands.add_parser("synthetic", help="rendered street scenes, no download")
-    synthetic.add_argument("--out", required=True, help="folder or URI to write to")
+    synthetic.add_argument("--out", required=True, type=expanded, help="folder or URI to write to")
     for name, info in SyntheticConfig.model_fields.items():
         synthetic.add_argument(
             f"--{name}", type=int, default=info.default, metavar="N", help="default %(default)s"
         )
     shown = commands.add_parser("show", help="figures, checksums, and two pictures")
-    shown.add_argument("root", help="folder or URI of a prepared data set")
-    shown.add_argument("--out", default=".", help="folder or URI for the pictures; default here")
+    shown.add_argument("root", type=expanded, help="folder or URI of a prepared data set")
+    shown.add_argument(
+        "--out", default=".", type=expanded, help="folder or URI for the pictures; default here"
+    )
     return parser
 
 
 def _add_raw_arguments(raw: argparse.ArgumentParser) -> None:
-    raw.add_argument("--source", required=True, type=Path, help="folder as downloaded")
-    raw.add_argument("--out", required=True, help="folder or URI to write to")
+    raw.add_argument("--source", required=True, type=expanded_path, help="folder as downloaded")
+    raw.add_argument("--out", required=True, type=expanded, help="folder or URI to write to")
     raw.add_argument("--jpeg-quality", type=int, metavar="N", help="re-encode images, 4:4:4")
     raw.add_argument("--max-side", type=int, metavar="N", help="scale down to N pixels at most")
     raw.add_argument("--shards", type=int, metavar="N", help="per split; default 64 MiB each")

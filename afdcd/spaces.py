@@ -7,6 +7,7 @@ from pathlib import Path
 
 from afdcd.cli import run
 from afdcd.config import UserError
+from afdcd.paths import expanded
 
 _INSTALLED = Path(__file__).with_name("search_spaces")  # setup.py puts them there in a wheel
 _FOLDER = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).parents[1] / "search_spaces"
@@ -38,7 +39,9 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="copy")
     copy = commands.add_parser("copy", help="write one to a file of yours")
     copy.add_argument("name", metavar="NAME")
-    copy.add_argument("out", nargs="?", metavar="FILE.yaml", help="default: NAME.yaml, here")
+    copy.add_argument(
+        "out", nargs="?", metavar="FILE.yaml", type=expanded, help="default: NAME.yaml, here"
+    )
     return parser
 
 
@@ -66,7 +69,7 @@ def copy_space(name: str, out: str | None) -> Path:
     Raises:
         UserError: no such space, or a file that is there already or cannot be written.
     """
-    target = Path(out or f"{name}.yaml").expanduser()
+    target = Path(out or f"{name}.yaml")
     text = space_path(name).read_text(encoding="utf-8")
     try:
         with target.open("x", encoding="utf-8") as file:

@@ -6,6 +6,7 @@ import sys
 from afdcd.cli import run
 from afdcd.config import UserError
 from afdcd.output import going_on_unread
+from afdcd.paths import expanded
 from afdcd.search.load import read_space
 
 EXAMPLE = """examples:
@@ -41,7 +42,7 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("config", metavar="CONFIG.yaml")
+    parser.add_argument("config", metavar="CONFIG.yaml", type=expanded)
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     return parser
 

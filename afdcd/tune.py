@@ -6,6 +6,7 @@ import sys
 from afdcd.cli import run
 from afdcd.environment import shown, storage_root
 from afdcd.output import going_on_unread
+from afdcd.paths import expanded
 from afdcd.search.load import SearchSpace, read_space
 
 EXAMPLE = """examples:
@@ -51,7 +52,7 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("space", metavar="SPACE.yaml", help="search space file")
+    parser.add_argument("space", metavar="SPACE.yaml", type=expanded, help="search space file")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="replace a value of it")
     parser.add_argument("--check", action="store_true", help="only check the file")
     return parser

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
@@ -29,6 +28,7 @@ from afdcd.data.synthetic.dataset import prepare_synthetic
 from afdcd.data.train.loader import evaluation_images, train_batches
 from afdcd.distillers.projector import ALGORITHMS, Algorithm
 from afdcd.models.zoo import SegmentationNetwork
+from afdcd.paths import expanded, expanded_path
 from afdcd.seeds import derive
 from afdcd.tasks.segmentation import evaluate
 from afdcd.text import table
@@ -74,8 +74,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--precision", default="auto", help="of our side: fp32, bf16; default: bf16 on a GPU"
     )
-    parser.add_argument("--data", metavar="ROOT", help="prepared synthetic set; default: rendered")
-    parser.add_argument("--out", metavar="PNG", type=Path, help="draw the curves")
+    parser.add_argument(
+        "--data", metavar="ROOT", type=expanded, help="prepared synthetic set; default: rendered"
+    )
+    parser.add_argument("--out", metavar="PNG", type=expanded_path, help="draw the curves")
 
 
 def measure(args: argparse.Namespace, device: torch.device) -> Report:

@@ -15,6 +15,7 @@ from afdcd.bench.report import Report, conditions, heading
 from afdcd.config import UserError
 from afdcd.data.images import encode_jpeg, encode_png
 from afdcd.data.synthetic.dataset import render
+from afdcd.paths import expanded
 from afdcd.text import table
 
 if TYPE_CHECKING:
@@ -44,7 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--large", type=int, default=32, help="PNG pairs, 1024x2048; default: 32")
     parser.add_argument("--small", type=int, default=800, help="JPEG pairs, 480x640; default: 800")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2], help="default: 1 2")
-    parser.add_argument("--folder", help="where the pairs are written; default: temporary files")
+    parser.add_argument(
+        "--folder", type=expanded, help="where the pairs are written; default: temporary files"
+    )
 
 
 def measure(args: argparse.Namespace, device: "torch.device") -> Report:

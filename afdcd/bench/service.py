@@ -18,6 +18,7 @@ from afdcd.config import UserError
 from afdcd.data.synthetic.config import SyntheticConfig
 from afdcd.data.synthetic.dataset import prepare_synthetic
 from afdcd.environment import inherited
+from afdcd.paths import expanded_path
 
 if TYPE_CHECKING:
     import torch
@@ -37,7 +38,7 @@ class Side:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--against", type=Path, help="another checkout, measured in turn")
+    parser.add_argument("--against", type=expanded_path, help="another checkout, measured in turn")
     parser.add_argument("--repeats", type=int, default=3, help="default: 3, of which the median")
     parser.add_argument("--verbs-only", action="store_true", help="do not start a training run")
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Literal, Self
 from pydantic import PositiveInt, model_validator
 
 from afdcd.config import FrozenConfig, Switch
+from afdcd.paths import Location
 
 if TYPE_CHECKING:
     from afdcd.models.zoo import SegmentationNetwork
@@ -32,7 +33,7 @@ class ModelConfig(FrozenConfig):
     encoder: str
     aux: Switch | None = None
     head_width: PositiveInt | None = None
-    pretrained: Literal["imagenet"] | str | None = None
+    pretrained: Literal["imagenet"] | Location | None = None
 
     @model_validator(mode="after")
     def _weights_exist(self) -> Self:

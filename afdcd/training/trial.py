@@ -10,6 +10,7 @@ from afdcd.config import FrozenConfig
 from afdcd.data.train.config import DataConfig
 from afdcd.distillers.configs import DistillerConfig, NoneConfig
 from afdcd.models.config import ModelConfig
+from afdcd.paths import Location
 from afdcd.training.resources import ResourcesConfig
 
 
@@ -54,7 +55,7 @@ class TeacherConfig(FrozenConfig):
     """
 
     model: ModelConfig | None = None
-    weights: str | None = None
+    weights: Location | None = None
     train: TrainingConfig | None = None
 
     @model_validator(mode="after")

@@ -6,6 +6,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, mod
 
 from afdcd.config import FrozenConfig, Switch
 from afdcd.data.catalog.datasets import DatasetName, Protocol, prepare_command
+from afdcd.paths import Location
 
 Normalisation = Literal["imagenet", "caffe"]
 NORMALISATIONS: tuple[Normalisation, ...] = get_args(Normalisation)
@@ -38,7 +39,7 @@ class DataConfig(FrozenConfig):
     """
 
     dataset: DatasetName
-    root: str | None = None
+    root: Location | None = None
     protocol: Protocol = "dev"
     crop: tuple[int, int]
     scale: tuple[PositiveFloat, PositiveFloat] = (0.5, 2.0)
