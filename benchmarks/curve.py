@@ -61,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--iterations", type=int, help="of each run; default: 40, GPU 300")
     parser.add_argument("--teacher-iterations", type=int, help="default: as --iterations")
     parser.add_argument("--seeds", type=int, default=3, help="runs of each side; default: 3")
+    parser.add_argument("--seed", type=int, help="run this one alone, to put runs together later")
     parser.add_argument("--teacher", default="timm:regnetx_002", help="encoder")
     parser.add_argument("--student", default="timm:mobilenetv3_small_050", help="encoder")
     parser.add_argument(
@@ -81,6 +82,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def measure(args: argparse.Namespace, device: torch.device) -> Report:
+    if args.seed is not None and args.seed < 0:
+        raise UserError(f"--seed {args.seed}: must be at least 0")
     if args.seeds < 2:
         raise UserError(f"--seeds {args.seeds}: a spread needs at least 2")
     if args.out:
@@ -90,7 +93,7 @@ def measure(args: argparse.Namespace, device: torch.device) -> Report:
         teacher, teacher_miou = _teacher(config, device)
         runs = [
             train(config.updated(training=config.training.updated(seed=seed)), teacher, device)
-            for seed in range(args.seeds)
+            for seed in (range(args.seeds) if args.seed is None else [args.seed])
             for train in (partial(_ours, algorithm=args.algorithm), _official)
         ]
     found = conditions(device)
@@ -116,18 +119,19 @@ def verdict(ours: Sequence[float], official: Sequence[float]) -> dict[str, Any]:
     """Whether the two means differ by no more than one side's seeds do.
 
     The standard error is that of the mean difference of runs of one seed: a difference of one or
-    two of it is chance, also where two seeds happened to score alike.
+    two of it is chance, also where two seeds happened to score alike. One run tells neither.
     """
     paired = [a - b for a, b in zip(ours, official, strict=True)]
     difference = mean(paired)
-    spread = max(max(side) - min(side) for side in (ours, official))
+    several = len(paired) > 1
+    spread = max(max(side) - min(side) for side in (ours, official)) if several else None
     return {
         OURS: list(ours),
         OFFICIAL: list(official),
         "difference": difference,
-        "standard_error": stdev(paired) / len(paired) ** 0.5,
+        "standard_error": stdev(paired) / len(paired) ** 0.5 if several else None,
         "spread": spread,
-        "within_spread": abs(difference) <= spread,
+        "within_spread": None if spread is None else abs(difference) <= spread,
     }
 
 
@@ -270,19 +274,20 @@ def _text(values: dict[str, Any], runs: Sequence[Run]) -> str:
             "Loss terms (weighted), mean over seeds and over the iterations up to",
             _losses(runs),
             f"mIoU % on val after the last iteration (teacher {100 * values['teacher_miou']:.2f})",
-            _miou_table(miou),
-            f"mIoU: ours - official {100 * miou['difference']:+.2f} points "
-            f"(standard error {100 * miou['standard_error']:.2f}), "
-            f"{_within(miou)} the {100 * miou['spread']:.2f} between seeds\n"
-            f"last loss: ours - official {loss['difference']:+.4f} "
-            f"(standard error {loss['standard_error']:.4f}), "
-            f"{_within(loss)} the {loss['spread']:.4f} between seeds",
+            _miou_table(miou, sorted({run.seed for run in runs})),
+            f"mIoU: ours - official {100 * miou['difference']:+.2f} points{_chance(miou, 100, 2)}\n"
+            f"last loss: ours - official {loss['difference']:+.4f}{_chance(loss, 1, 4)}",
         ]
     )
 
 
-def _within(found: dict[str, Any]) -> str:
-    return "within" if found["within_spread"] else "MORE than"
+def _chance(found: dict[str, Any], scale: int, digits: int) -> str:
+    """How large a difference is beside what another seed changes."""
+    if found["spread"] is None:
+        return ""
+    error, spread = (f"{scale * found[key]:.{digits}f}" for key in ("standard_error", "spread"))
+    within = "within" if found["within_spread"] else "MORE than"
+    return f" (standard error {error}), {within} the {spread} between seeds"
 
 
 def _losses(runs: Sequence[Run]) -> str:
@@ -297,8 +302,8 @@ def _losses(runs: Sequence[Run]) -> str:
     return table(("term", "side", *(str(ends[i]) for i in shown)), rows)
 
 
-def _miou_table(miou: dict[str, Any]) -> str:
-    seeds = [f"seed {seed}" for seed in range(len(miou[OURS]))]
+def _miou_table(miou: dict[str, Any], numbers: Sequence[int]) -> str:
+    seeds = [f"seed {seed}" for seed in numbers]
     rows = [
         (side, *(f"{100 * score:.2f}" for score in miou[side]), f"{100 * mean(miou[side]):.2f}")
         for side in (OURS, OFFICIAL)

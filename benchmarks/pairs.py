@@ -155,7 +155,7 @@ class Contest:
         found = peak_bytes(lambda: self._calls[side](), self.device, settle=settle)
         if found is None:
             self._calls.pop(side, None)
-        elif self.device.type == "cpu" and self.config.training.compile == "on":
+        elif self.device.type == "cpu" and self._compiles(side):
             self._calls[side]()  # what counts tensors on a CPU keeps torch from compiling
         return found
 
@@ -185,6 +185,12 @@ class Contest:
         """One step; the side has been built and fits."""
         return self._calls[side]
 
+    def _compiles(self, side: str) -> bool:
+        """On a CPU; on a GPU "auto" compiles our side, too."""
+        official = side in ARITHMETICS and ARITHMETICS[side].compiled
+        chosen = self.config.training.compile
+        return (official and chosen != "off") or (side not in ARITHMETICS and chosen == "on")
+
     def _ours(self, side: str) -> Call:
         tf32, config = side == OURS_TF32, self.config
         if tf32:
@@ -198,9 +204,7 @@ class Contest:
         return step
 
     def _official(self, side: str) -> Call:
-        arithmetic = ARITHMETICS[side]
-        if self.config.training.compile == "off":
-            arithmetic = replace(arithmetic, compiled=False)
+        arithmetic = replace(ARITHMETICS[side], compiled=self._compiles(side))
         trainer = new_trainer(self.config, self.teacher, self.device)
         arithmetic.apply(trainer)
         images, labels = self._batch

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
 from afdcd.config import UserError
 from afdcd.data.synthetic.config import SyntheticConfig
@@ -102,7 +103,18 @@ def test_step_measures_the_official_side_at_equal_precision(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compiled: list[Callable[..., Any]] = []
-    monkeypatch.setattr(torch, "compile", lambda f, **_: compiled.append(f) or f)
+    calls: list[bool] = []  # of what was compiled: whether tensors were counted meanwhile
+
+    def compile_(forward: Callable[..., Any], **_: Any) -> Callable[..., Any]:
+        compiled.append(forward)
+
+        def run(*arguments: Any) -> Any:
+            calls.append(bool(_get_current_dispatch_mode_stack()))
+            return forward(*arguments)
+
+        return run
+
+    monkeypatch.setattr(torch, "compile", compile_)
     sides = ["ours-tf32", "official-bf16", "official-bf16-compiled"]
     text, values = _bench(
         capsys,
@@ -121,6 +133,7 @@ def test_step_measures_the_official_side_at_equal_precision(
     assert list(found) == sides
     assert [dtype for dtype, _ in found.values()] == ["float32", "bfloat16", "bfloat16"]
     assert [forward.__name__ for forward in compiled] == ["_terms"]
+    assert calls == [True, True, False, False]  # compiling is over before the last, timed one
     assert values["against"].keys() == set(sides[1:])
     assert all(against["speedup"] > 0 for against in values["against"].values())
     assert (values["pool"], values["patch"], values["agreement"]) == (0, 8, {})
@@ -176,6 +189,29 @@ def test_curve_trains_both_sides_alike(
     assert Image.open(picture).width > 500
 
 
+def test_a_seed_by_itself_is_that_seeds_run_of_a_series(
+    capsys: pytest.CaptureFixture[str], scenes: str
+) -> None:
+    short = [*SHORT_CURVE, "--data", scenes]
+    text, alone = _bench(capsys, "curve", *short, "--seed", "1")
+    _, series = _bench(capsys, "curve", *short)
+    assert [run["seed"] for run in alone["runs"]] == [1, 1]
+    assert alone["runs"] == [run for run in series["runs"] if run["seed"] == 1]
+    assert alone["miou"]["standard_error"] is alone["miou"]["within_spread"] is None
+    assert "between seeds" not in text
+
+
+def test_beside_trains_on_what_processes_load(capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = ["--size", "160", "320", "--pictures", "2", "--steps", "2", "--loader-workers", "1"]
+    text, values = _bench(capsys, "beside", *SMALL_PAIR, "--batch", "2", *sizes)
+    rates = values["images_per_second"]
+    loaded, memory = rates["step on loaded crops"], rates["step on a batch in memory"]
+    assert values["loaded_over_memory"] == pytest.approx(loaded / memory)
+    assert rates["loading alone"] > 0
+    assert (values["loader_workers"], values["crop"]) == (1, [128, 128])
+    assert "1 loader processes" in text
+
+
 def test_runs_without_what_only_a_study_needs(scenes: str) -> None:
     """A machine with a GPU, torch and timm is enough to measure on."""
     program = (
@@ -200,6 +236,10 @@ def test_runs_without_what_only_a_study_needs(scenes: str) -> None:
         (["step", "--profile", "--sides", "official"], r"--profile: .* add ours to --sides"),
         (["table4", "--crop", "360", "360"], r"--crop 360 360: .* multiples of 128"),
         (["curve", "--seeds", "1"], r"--seeds 1: .* at least 2"),
+        (["curve", "--seed", "-1"], r"--seed -1: .* at least 0"),
+        (["beside", "--pictures", "0"], r"--pictures 0: .* at least 1"),
+        (["beside", "--steps", "0"], r"--steps 0: .* at least 1"),
+        (["beside", "--loader-workers", "0"], r"--loader-workers 0: .* at least 1"),
     ],
 )
 def test_refuses_what_cannot_be_measured(argv: list[str], message: str) -> None:
