@@ -13,6 +13,11 @@ from afdcd.search.progress import percent, trials_table
 from afdcd.search.run_study import PICTURES, Report, run_study
 from afdcd.text import table
 
+ONE_SEED = (
+    "Each trial ran once. Luck alone, which is another random seed, moves a score by some points: "
+    "this table does not show that one method is better than another."
+)
+
 
 def execute(space: SearchSpace) -> int:
     """Run the study of a checked space; the exit status."""
@@ -41,7 +46,7 @@ def _summarise(space: SearchSpace, report: Report) -> None:
     print(table(titles, rows, rules=()))
     if None in report.scores:
         print(f"no test mIoU: {no_report(space.examples[0].data.protocol)}")
-    print(f"\n{_next_commands(space)}")
+    print(f"\n{ONE_SEED}\n\n{_next_commands(space)}")
 
 
 def _next_commands(space: SearchSpace) -> str:

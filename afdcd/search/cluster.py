@@ -2,12 +2,15 @@
 
 import logging
 import os
+import shutil
 import signal
 import socket
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -22,6 +25,9 @@ from afdcd.training.resources import ResourcesConfig
 # A trial's own actor needs some resource that is never the workers': a thousandth of the head
 # node keeps it, and with it the study's logic, off nodes that come and go.
 TRIAL_RESOURCES = {"node:__internal_head__": 0.001}
+# Environment of every run: how often its controller asks the workers, which delays start and end.
+_RUNS = {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5"}
+_OBJECTS = 128 * 2**20  # bytes of the object store: configurations and reports, never data
 
 
 @dataclass(frozen=True)
@@ -36,11 +42,10 @@ class Cluster:
         return resources.device == "gpu" or (resources.device == "auto" and self.gpus >= 1)
 
     def alone(self, resources: ResourcesConfig) -> ResourcesConfig:
-        """For a run beside which nothing else runs: on one CPU host, all of its cores."""
-        if self.uses_gpu(resources) or self.nodes > 1:
+        """For a run beside which nothing else runs: on one CPU host all cores, unless it says fewer."""
+        if resources.cpus_per_worker or self.uses_gpu(resources) or self.nodes > 1:
             return resources
-        share = max(resources.cpus_per_worker, self.cpus // resources.workers)
-        return resources.updated(cpus_per_worker=share)
+        return resources.updated(cpus_per_worker=max(1.0, self.cpus // resources.workers))
 
     def capacity(self, resources: ResourcesConfig) -> int:
         """How many trials of this kind run at the same time.
@@ -48,8 +53,8 @@ class Cluster:
         Raises:
             UserError: not even one fits.
         """
-        room = self.cpus / (resources.workers * resources.cpus_per_worker)
-        wanted = f"{resources.workers} x {resources.cpus_per_worker:g} CPU"
+        room = self.cpus / (resources.workers * resources.cpus)
+        wanted = f"{resources.workers} x {resources.cpus:g} CPU"
         if self.uses_gpu(resources):
             room = min(room, self.gpus / resources.workers)
             wanted += f" and {resources.workers} GPU"
@@ -64,19 +69,8 @@ class Cluster:
 @contextmanager
 def connect() -> Iterator[Cluster]:
     """Connect to the cluster in RAY_ADDRESS (a submitted job's own), else start a local one."""
-    environment = {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5"}
     address = ray_address()
-    if address:
-        # Stopped trials give their workers back through the state API, which must find this
-        # cluster even where several run on one host.
-        environment["RAY_ADDRESS"] = address
-        _answers(address)
-        try:
-            context = ray.init(runtime_env={"env_vars": environment}, log_to_driver=verbose())
-        except (OSError, RuntimeError, ValueError, AssertionError) as error:
-            raise _no_cluster(address, error) from None
-    else:
-        context = _start(environment)
+    context = _join(address) if address else _start()
     total = ray.cluster_resources()
     api = f"http://{context.dashboard_url}"
     cluster = Cluster(total.get("CPU", 0.0), total.get("GPU", 0.0), len(ray.nodes()), api)
@@ -95,34 +89,89 @@ def connect() -> Iterator[Cluster]:
         ray.shutdown()
 
 
-def _start(environment: dict[str, str]) -> Any:
-    """A cluster on this machine, reached from here alone, that ends with this process.
+def _join(address: str) -> Any:
+    # Stopped trials give their workers back through the state API, which must find this cluster
+    # even where several run on one host.
+    environment = {**_RUNS, "RAY_ADDRESS": address}
+    _answers(address)
+    try:
+        return ray.init(runtime_env={"env_vars": environment}, log_to_driver=verbose())
+    except (OSError, RuntimeError, ValueError, AssertionError) as error:
+        raise _no_cluster(address, error) from None
+
+
+def _start() -> Any:
+    """A cluster of this machine, for this process: as quick and as quiet as Ray can start it.
 
     Raises:
         UserError: what of this machine keeps Ray from starting.
     """
-    # Ray warns that it protects the new cluster with a token, as it should.
-    logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
     set_token()
-    port = free_port()
-    environment["RAY_API_SERVER_ADDRESS"] = f"http://127.0.0.1:{port}"
-    folder = session_folder()
-    try:
+    port, folder = free_port(), session_folder()
+    with (
+        _silent("ray._private.authentication", "ray._private.utils"),
+        _told(folder),
+    ):
         return ray.init(
             address="local",
             include_dashboard=True,
             dashboard_host="127.0.0.1",
             dashboard_port=port,
-            runtime_env={"env_vars": environment},
+            runtime_env={
+                "env_vars": {
+                    **_RUNS,
+                    "RAY_API_SERVER_ADDRESS": f"http://127.0.0.1:{port}",
+                    # Processes of every run that wait for what no local machine does: being taken
+                    # away by a cloud, being watched by Prometheus.
+                    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+                    "RAY_TRAIN_METRICS_ENABLED": "0",
+                }
+            },
             log_to_driver=verbose(),
             logging_level="WARNING",
             _temp_dir=folder,
+            object_store_memory=_OBJECTS,
+            _plasma_directory=_object_folder(),
+            # A run has eight processes and one of them works. Ray counts them all and warns from
+            # four times this number on, which is one per core if it is not given.
+            _system_config={"worker_maximum_startup_concurrency": 4 * max(4, os.cpu_count() or 1)},
         )
+
+
+@contextmanager
+def _told(folder: str) -> Iterator[None]:
+    """Why Ray does not start, in one line."""
+    try:
+        yield
     except (OSError, RuntimeError, ValueError, AssertionError, KeyError) as error:
         raise UserError(
-            f"no Ray cluster can be started on this machine ({first_line(error)}); its logs are in {folder}; "
-            "`python -m afdcd doctor` says what this machine lacks"
+            f"no Ray cluster can be started on this machine ({first_line(error)}); its logs are in "
+            f"{folder}; `python -m afdcd doctor` says what this machine lacks"
         ) from None
+
+
+@contextmanager
+def _silent(*loggers: str) -> Iterator[None]:
+    """Without Ray's warnings that a new cluster has a token and a container has fewer cores.
+
+    Both are as they should be, and there is nothing that a person has to do.
+    """
+    levels = {logging.getLogger(name): logging.getLogger(name).level for name in loggers}
+    for logger in levels:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in levels.items():
+            logger.setLevel(level)
+
+
+def _object_folder() -> str:
+    """Where objects lie. A container's /dev/shm may be too small for Ray, and ours are few."""
+    shared = Path("/dev/shm")
+    if shared.is_dir() and shutil.disk_usage(shared).free > 2 * _OBJECTS:
+        return str(shared)
+    return tempfile.gettempdir()
 
 
 def _answers(address: str) -> None:

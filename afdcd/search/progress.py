@@ -12,6 +12,8 @@ from afdcd.text import table
 from afdcd.tracking.runs import device_hours
 from afdcd.training.job import Job, RunResult
 
+PATIENCE = 5  # seconds that a person waits without a word
+
 
 class Progress:
     """Prints a line for every validation and every end: trial, mIoU, best so far, device-hours."""
@@ -22,7 +24,7 @@ class Progress:
         self._unit = "cpu"
 
     def started(self, job: Job) -> None:
-        _say(f"{job.title} starts ({job.config.training.iterations} iterations)")
+        say(f"{job.title} starts ({job.config.training.iterations} iterations)")
 
     def reported(self, job: Job, result: dict[str, Any]) -> None:
         if result.get("failed"):
@@ -33,20 +35,39 @@ class Progress:
         if result["iteration"] == total and result["miou"] > self._best[0]:
             self._best = (result["miou"], job.title)
         best = f"best {percent(self._best[0])} ({self._best[1]})  " if self._best[1] else ""
-        _say(
+        say(
             f"{job.title}  iteration {result['iteration']}/{total}  mIoU "
             f"{percent(result['miou'])}  {best}{sum(self._hours.values()):.3f} {self._unit}-hours"
         )
 
     def ended(self, job: Job, end: RunResult) -> None:
         if end.outcome != "completed":
-            _say(f"{job.title} {end.outcome}{': ' + end.cause if end.cause else ''}")
+            say(f"{job.title} {end.outcome}{': ' + end.cause if end.cause else ''}")
 
     def interrupted(self) -> None:
-        _say("interrupted")
+        say("interrupted")
 
 
-def _say(text: str) -> None:
+class Rendering:
+    """Tells how far the street scenes are, now and then; they are rendered by the first study."""
+
+    def __init__(self) -> None:
+        self._images = self._done = 0
+        self._said = time.monotonic()
+
+    def begin(self, images: int, kept: int) -> None:
+        self._images, self._done = images, kept
+        say(f"renders {images} street scenes")
+
+    def __call__(self, images: int, size: int) -> None:
+        self._done += images
+        if time.monotonic() - self._said > PATIENCE:
+            self._said = time.monotonic()
+            say(f"{self._done} of {self._images} street scenes are rendered")
+
+
+def say(text: str) -> None:
+    """A line with the time of day."""
     print(f"[{time.strftime('%H:%M:%S')}] {text}", flush=True)
 
 

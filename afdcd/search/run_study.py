@@ -18,7 +18,7 @@ from afdcd.search.driver import Listener, OneJob, run_jobs
 from afdcd.search.load import SearchSpace, teacher_key
 from afdcd.search.networks import check_shapes
 from afdcd.search.preflight import check_data, check_weights, check_writable
-from afdcd.search.progress import Progress
+from afdcd.search.progress import Progress, Rendering, say
 from afdcd.search.score_networks import Score
 from afdcd.search.study import Proposal, Study, open_study
 from afdcd.search.teachers import Teacher, Teachers
@@ -79,11 +79,12 @@ def _ready(space: SearchSpace, folder: str) -> Iterator["_Conductor"]:
     with _only_driver(folder, space.name):
         tracker = Tracker()
         data = space.examples[0].data
-        root = prepared_root(data, storage.join(storage_root(), "data"))
+        root = prepared_root(data, storage.join(storage_root(), "data"), Rendering())
         manifest = read_manifest(root, data.dataset)
         tracker.data = dataset_input(root, manifest, data.protocol)
         check_data(space, root, manifest)
         check_weights(space)
+        say("starts or joins a Ray cluster")
         with connect() as cluster:
             yield _Conductor(space.rooted(root), folder, manifest.digest, tracker, cluster)
 

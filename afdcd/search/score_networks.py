@@ -11,6 +11,7 @@ from afdcd.data.train.loader import evaluation_images
 from afdcd.search.cluster import Cluster
 from afdcd.tasks.segmentation import evaluate
 from afdcd.training.artifacts import load_from
+from afdcd.training.resources import ResourcesConfig
 
 
 @dataclass(frozen=True)
@@ -23,10 +24,15 @@ class Score:
 
 
 def score_networks(
-    weights: list[str], data: DataConfig, role: Role, cluster: Cluster
+    weights: list[str], data: DataConfig, role: Role, cluster: Cluster, resources: ResourcesConfig
 ) -> list[Score]:
-    """Evaluate .safetensors networks (path or URI) on a split: here, or where the GPUs are."""
+    """Evaluate .safetensors networks (path or URI) on a split: here, or where the GPUs are.
+
+    Args:
+        resources: of a run; here they say how many threads compute.
+    """
     if cluster.gpus < 1 and cluster.nodes == 1:
+        torch.set_num_threads(max(1, int(cluster.alone(resources).cpus)))
         return [_measure(uri, data, role) for uri in weights]
     gpu = 1 if cluster.gpus >= 1 else 0
     task = ray.remote(num_cpus=1, num_gpus=gpu, max_retries=2)(_measure)

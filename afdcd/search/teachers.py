@@ -13,6 +13,7 @@ from afdcd.environment import storage_root
 from afdcd.models.weights import NetworkCard, load_network, load_weights, save_network
 from afdcd.search.cluster import Cluster
 from afdcd.search.driver import Listener, OneJob, run_jobs
+from afdcd.search.progress import say
 from afdcd.search.score_networks import score_networks
 from afdcd.tracking.registry import FINGERPRINT, Version, fetch, find, register
 from afdcd.tracking.runs import Tracker
@@ -114,7 +115,7 @@ class Teachers:
         if storage.exists(known):
             miou = json.loads(storage.read_bytes(known))["miou"]
         else:
-            miou = score_networks([teacher.weights], config.data, "val", self._cluster)[0].miou
+            miou = self._measured(teacher, config)
             storage.write_bytes(known, json.dumps({"miou": miou}).encode())
         recorded = teacher.card.miou
         same_split = teacher.card.split == f"{protocol}/val"
@@ -124,6 +125,13 @@ class Teachers:
                 f"{100 * recorded:.2f} %; wrong data, normalisation or weights: nothing was started"
             )
         return Teacher(teacher.weights, teacher.card, miou)
+
+    def _measured(self, teacher: Teacher, config: TrialConfig) -> float:
+        say(f"scores the teacher {teacher.card.model.name} on {config.data.protocol}/val")
+        found = score_networks(
+            [teacher.weights], config.data, "val", self._cluster, config.resources
+        )
+        return found[0].miou
 
 
 def given_teacher(config: TrialConfig) -> tuple[Path, NetworkCard]:

@@ -15,7 +15,7 @@ from afdcd.data.shards.rows import open_split
 from afdcd.data.train.config import DataConfig
 from afdcd.models.weights import NetworkCard
 from afdcd.search.cluster import Cluster
-from afdcd.search.progress import percent
+from afdcd.search.progress import percent, say
 from afdcd.search.score_networks import Score, score_networks
 from afdcd.search.teachers import Teacher
 from afdcd.tracking.registry import Version, register
@@ -53,10 +53,10 @@ def register_best(
     protocol leaves none with labels, the scores are None.
     """
     scores: list[Score | None] = [None] * len(candidates)
-    if DATASETS[data.dataset].reports(data.protocol):
-        scores = [
-            *score_networks([candidate.weights for candidate in candidates], data, "test", cluster)
-        ]
+    if candidates and DATASETS[data.dataset].reports(data.protocol):
+        say(f"scores the best {len(candidates)} students on the test split and registers them")
+        weights, resources = [c.weights for c in candidates], candidates[0].config.resources
+        scores = [*score_networks(weights, data, "test", cluster, resources)]
     for place, (candidate, score) in enumerate(zip(candidates, scores, strict=True)):
         _, card = load_from(candidate.weights)
         version = Version(

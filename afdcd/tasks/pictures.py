@@ -11,7 +11,8 @@ from jaxtyping import Float, Integer, UInt8
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from afdcd.data.catalog.datasets import IGNORE, RGB, ignored_colour
+from afdcd.data.catalog.datasets import IGNORE, RGB
+from afdcd.data.show.legend import FRAME, INK, PAPER, colours, legend
 from afdcd.data.train.config import Normalisation
 from afdcd.data.train.transforms import normalise
 
@@ -19,12 +20,10 @@ Picture: TypeAlias = UInt8[np.ndarray, "H W 3"]
 LabelMap: TypeAlias = Integer[np.ndarray, "H W"]
 PanelRow: TypeAlias = tuple[Picture, LabelMap, LabelMap | None, LabelMap]
 
-TITLES = ("image", "truth", "teacher", "student")
+TITLES = ("image", "ground truth", "teacher", "student")
 MARGIN, GAP, CELL = 24, 12, 384
 TITLE_SIZE, TITLE_HEIGHT = 20, 34
-LEGEND_SIZE, LEGEND_LINE, SWATCH = 16, 28, 18
 LEGEND_NAMES = 24
-PAPER, INK, FRAME = (255, 255, 255), (40, 40, 40), (160, 160, 160)
 
 
 def denormalise(pixels: Float[Tensor, "3 H W"], name: Normalisation) -> Picture:
@@ -39,7 +38,7 @@ def denormalise(pixels: Float[Tensor, "3 H W"], name: Normalisation) -> Picture:
 def mask(labels: LabelMap, palette: Sequence[RGB]) -> Image.Image:
     """A palette picture (mode P): the pixel values are the train ids, the colours the classes'."""
     picture = Image.fromarray(labels.astype(np.uint8))
-    picture.putpalette([channel for colour in _colours(palette) for channel in colour])
+    picture.putpalette([channel for colour in colours(palette) for channel in colour])
     return picture
 
 
@@ -50,7 +49,7 @@ def overlay(
 
     Ignored pixels keep the image's colour.
     """
-    tint = np.array(_colours(palette), dtype=np.float32)[labels]
+    tint = np.array(colours(palette), dtype=np.float32)[labels]
     share = alpha * (labels != IGNORE)[:, :, None]
     return Image.fromarray((image + share * (tint - image)).round().astype(np.uint8))
 
@@ -69,9 +68,9 @@ def panel(rows: Sequence[PanelRow], palette: Sequence[RGB], classes: Sequence[st
     shown = [part for part in range(len(TITLES)) if any(row[part] is not None for row in rows)]
     heights = [max(1, round(CELL * len(image) / image.shape[1])) for image, *_ in rows]
     width = 2 * MARGIN + len(shown) * (CELL + GAP) - GAP
-    legend = _legend(rows, palette, classes, width - 2 * MARGIN)
-    grid_bottom = MARGIN + TITLE_HEIGHT + sum(heights) + GAP * len(rows)
-    page = Image.new("RGB", (width, grid_bottom + legend.height + MARGIN), PAPER)
+    key = _legend(rows, palette, classes, width - 2 * MARGIN)
+    grid_bottom = MARGIN + TITLE_HEIGHT + sum(heights) + GAP * (len(rows) + 1)
+    page = Image.new("RGB", (width, grid_bottom + key.height + MARGIN), PAPER)
     draw = ImageDraw.Draw(page)
     for column, part in enumerate(shown):
         draw.text((_left(column), MARGIN), TITLES[part], INK, ImageFont.load_default(TITLE_SIZE))
@@ -84,13 +83,8 @@ def panel(rows: Sequence[PanelRow], palette: Sequence[RGB], classes: Sequence[st
                 page.paste(_cell(content, palette, (CELL, height)), (left, top))
                 draw.rectangle((left - 1, top - 1, left + CELL, top + height), outline=FRAME)
         top += height + GAP
-    page.paste(legend, (MARGIN, grid_bottom))
+    page.paste(key, (MARGIN, grid_bottom))
     return page
-
-
-def _colours(palette: Sequence[RGB]) -> list[RGB]:
-    """One colour for each of the 256 values a label can have."""
-    return [*palette, *[ignored_colour(palette)] * (256 - len(palette))]
 
 
 def _left(column: int) -> int:
@@ -112,18 +106,4 @@ def _legend(
     maps = [content.ravel() for row in rows for content in row[1:] if content is not None]
     seen, pixels = np.unique(np.concatenate(maps), return_counts=True)
     kept = sorted(seen[np.argsort(-pixels, kind="stable")[:LEGEND_NAMES]].tolist())
-    names = ["ignored" if index == IGNORE else classes[index] for index in kept]
-    more = [f"and {len(seen) - len(kept)} more"] if len(seen) > len(kept) else []
-    font = ImageFont.load_default(LEGEND_SIZE)
-    step = SWATCH + 8 + max(round(font.getlength(name)) for name in names + more) + MARGIN
-    columns = max(1, width // step)
-    lines = -(-len(names + more) // columns)
-    picture = Image.new("RGB", (width, GAP + lines * LEGEND_LINE), PAPER)
-    draw = ImageDraw.Draw(picture)
-    for position, name in enumerate(names + more):
-        left, top = position % columns * step, GAP + position // columns * LEGEND_LINE
-        if position < len(names):
-            swatch = (left, top, left + SWATCH, top + SWATCH)
-            draw.rectangle(swatch, fill=_colours(palette)[kept[position]], outline=FRAME)
-        draw.text((left + SWATCH + 8, top + SWATCH / 2), name, INK, font, anchor="lm")
-    return picture
+    return legend(kept, classes, palette, width, more=len(seen) - len(kept))

@@ -24,7 +24,7 @@ def build_trainer(
         job: a `Job` as plain values.
     """
     resources = validate(ResourcesConfig, job["config"]["resources"])
-    per_worker = {"CPU": resources.cpus_per_worker, **({"GPU": 1.0} if gpu else {})}
+    per_worker = {"CPU": resources.cpus, **({"GPU": 1.0} if gpu else {})}
     return TorchTrainer(
         _work,
         train_loop_config=job,

@@ -11,7 +11,14 @@ class ResourcesConfig(FrozenConfig):
     """What one trial occupies; changes how fast it runs, not what it computes."""
 
     workers: PositiveInt = 1
-    cpus_per_worker: PositiveFloat = 1.0
+    # As many threads compute. None: one, but all cores of a CPU host for what runs there alone
+    # (a teacher). Say 1 for networks so small that threads wait for each other longer than that.
+    cpus_per_worker: PositiveFloat | None = None
     device: Literal["auto", "cpu", "gpu"] = (
         "auto"  # auto: one GPU per worker if the cluster has them
     )
+
+    @property
+    def cpus(self) -> float:
+        """Of each worker."""
+        return self.cpus_per_worker or 1.0

@@ -65,7 +65,7 @@ def _prepare(job: Job) -> _Run:
     device = ray.train.torch.get_device()
     if device.type == "cpu":
         # As many threads as the worker reserved, or concurrent trials crowd each other out.
-        torch.set_num_threads(max(1, int(job.config.resources.cpus_per_worker)))
+        torch.set_num_threads(max(1, int(job.config.resources.cpus)))
     teacher = None
     if job.teacher and job.config.distiller.method != "none":
         teacher, _ = load_from(job.teacher)

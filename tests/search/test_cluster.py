@@ -36,6 +36,12 @@ def test_trial_that_can_never_run_is_refused(resources: dict, needs: str) -> Non
 
 def test_run_that_is_alone_takes_the_whole_cpu_host_and_no_more() -> None:
     assert Cluster(8, 0, 1).alone(ResourcesConfig(workers=2)).cpus_per_worker == 4
-    assert Cluster(8, 2, 1).alone(ResourcesConfig()).cpus_per_worker == 1
-    assert Cluster(8, 0, 2).alone(ResourcesConfig()).cpus_per_worker == 1
-    assert Cluster(2, 0, 1).alone(ResourcesConfig(cpus_per_worker=4.0)).cpus_per_worker == 4
+    assert Cluster(8, 2, 1).alone(ResourcesConfig()).cpus == 1
+    assert Cluster(8, 0, 2).alone(ResourcesConfig()).cpus == 1
+    assert Cluster(2, 0, 1).alone(ResourcesConfig(workers=4)).cpus == 1
+
+
+@pytest.mark.parametrize("wanted", [1.0, 4.0])
+def test_run_that_is_alone_takes_what_a_person_wrote(wanted: float) -> None:
+    written = ResourcesConfig(cpus_per_worker=wanted)
+    assert Cluster(8, 0, 1).alone(written) == written

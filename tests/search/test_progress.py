@@ -6,7 +6,8 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from afdcd.search.progress import Progress, percent, trials_table
+from afdcd.search import progress
+from afdcd.search.progress import Progress, Rendering, percent, trials_table
 from afdcd.search.study import CAUSE
 from afdcd.training.job import RunResult
 from tests.examples import job
@@ -77,3 +78,20 @@ def test_table_ranks_full_length_trials_before_early_values() -> None:
     assert [row[0] for row in rows] == ["trial", "2", "1", "0", "3"]
     assert rows[1] == ["2", "50.00", "%", "complete", "10", "lr=0.123"]
     assert rows[4] == ["3", "10.00", "%", "fail", "10", "diverged"]
+
+
+def test_rendering_is_announced_and_told_now_and_then(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    rendering = Rendering()
+    rendering.begin(30, 0)
+    for second in range(1, 16):  # two scenes a second
+        now[0] = float(second)
+        rendering(2, 1000)
+    assert lines(capsys) == [
+        "renders 30 street scenes",
+        "12 of 30 street scenes are rendered",
+        "24 of 30 street scenes are rendered",
+    ]

@@ -12,7 +12,9 @@ from afdcd.data.catalog.datasets import COCO_STUFF_182
 from afdcd.data.train.config import DataConfig
 from afdcd.models.outputs import SegOutput
 from afdcd.search import score_networks
+from afdcd.search.cluster import Cluster
 from afdcd.training import worker
+from afdcd.training.resources import ResourcesConfig
 from tests.examples import trial
 
 DATA = DataConfig(dataset="coco_stuff_182", root="shards", crop=(64, 64))
@@ -57,3 +59,15 @@ def test_and_so_is_one_that_still_trains(monkeypatch: pytest.MonkeyPatch) -> Non
     )
     run: Any = SimpleNamespace(config=trial().updated(data=DATA), learner=learner)
     assert worker._validate(run)["miou"] == 0.75
+
+
+@pytest.mark.parametrize(("written", "threads"), [(None, 4), (1.0, 1)])
+def test_scoring_on_one_host_computes_as_a_run_that_is_alone_there(
+    monkeypatch: pytest.MonkeyPatch, written: float | None, threads: int
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", asked.append)
+    monkeypatch.setattr(score_networks, "_measure", lambda *_: None)
+    resources = ResourcesConfig(cpus_per_worker=written)
+    score_networks.measure(["student.safetensors"], DATA, "test", Cluster(4, 0, 1), resources)
+    assert asked == [threads]

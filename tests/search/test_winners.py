@@ -58,9 +58,7 @@ def test_best_is_champion_and_each_version_carries_its_evidence(
     asked: list[Any] = []
     iou = {"sky": 0.9, "car": math.nan}
 
-    def score_networks(
-        weights: list[str], data: DataConfig, role: str, cluster: Cluster
-    ) -> list[Score]:
+    def score_networks(weights: list[str], data: DataConfig, role: str, *_: object) -> list[Score]:
         asked.append((weights, role))
         return [Score(0.41, 0.8, iou), Score(0.52, 0.8, iou)]
 

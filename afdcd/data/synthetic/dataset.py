@@ -73,13 +73,13 @@ def prepare_synthetic(
     return manifest
 
 
-def ensure_synthetic(root: str) -> None:
+def ensure_synthetic(root: str, progress: Progress | None = None) -> None:
     """Render the default set unless `root` is prepared.
 
     Several processes may call it at once: they write equal files, each moved into place whole.
     """
     if not is_prepared(root):
-        prepare_synthetic(root, SyntheticConfig())
+        prepare_synthetic(root, SyntheticConfig(), progress)
 
 
 def _rows(

@@ -176,7 +176,10 @@ def _draw_vehicle(canvas: Canvas, thing: Thing, x: Number, z: Number, scene: Sce
     ]
     glass = mix((34, 38, 46), scene.sky[0], rng.uniform(0.05, 0.5))
     canvas.polygon(edge, shade(thing.colour, 0.72), CAR)
+    _draw_lid(canvas, x, (z, z + length), width, waist, shade(thing.colour, 1.1))
     canvas.polygon(glass_edge, glass, CAR)
+    ends = z + inset, z + length * 0.8
+    _draw_lid(canvas, x, ends, width * roof, height, shade(thing.colour, 1.1))
     canvas.polygon(cabin, thing.colour, CAR)
     canvas.polygon(
         rectangle(x, z + inset, (width * roof * 0.86, (height - waist) * 0.74), waist), glass
@@ -187,6 +190,16 @@ def _draw_vehicle(canvas: Canvas, thing: Thing, x: Number, z: Number, scene: Sce
     lamps = (220, 40, 36) if rng.random() < 0.5 else (244, 240, 214)
     for offset in (-0.4, 0.4):
         canvas.upright(x + offset * width, z, (0.26, 0.16), lamps, base=waist * 0.7)
+
+
+def _draw_lid(
+    canvas: Canvas, x: Number, ends: tuple[Number, Number], width: Number, y: Number, colour: Colour
+) -> None:
+    """A level part of a vehicle, bonnet or roof; whoever stands lower does not see it."""
+    if canvas.camera.y > y:
+        left, right, (near, far) = x - width / 2, x + width / 2, ends
+        corners = [(left, y, near), (right, y, near), (right, y, far), (left, y, far)]
+        canvas.polygon(corners, colour, CAR)
 
 
 def _draw_pedestrian(canvas: Canvas, thing: Thing, x: Number, z: Number, scene: Scene) -> None:

@@ -25,14 +25,16 @@ def photograph(
     coarse = _cloud(rng, height, width)
     light = 1 + amplitude[label] * (0.8 * fine + 0.45 * coarse)
     light *= _vignette(height, width, float(scene_rng.uniform(0.0, 0.35)))
-    cast = scene_rng.uniform(0.82, 1.18, 3) * scene_rng.uniform(0.4, 1.25) * rng.uniform(0.92, 1.08)
-    gamma = scene_rng.uniform(0.75, 1.35)
+    cast = (
+        scene_rng.uniform(0.86, 1.14, 3) * scene_rng.uniform(0.65, 1.25) * rng.uniform(0.92, 1.08)
+    )
+    gamma = scene_rng.uniform(0.75, 1.15)
     photo = image.astype(np.float32) * (light[:, :, None] * cast.astype(np.float32))
     curve = (255 * (np.arange(512) / 255) ** gamma).clip(0, 255).astype(np.uint8)
     exposed = Image.fromarray(curve.take(photo.astype(np.int16), mode="clip"))
     blurred = exposed.filter(ImageFilter.GaussianBlur(float(scene_rng.uniform(0.0, 0.9))))
     grain = rng.standard_normal((height, width, 3), dtype=np.float32)
-    noisy = np.asarray(blurred) + grain * np.float32(scene_rng.uniform(1.0, 9.0))
+    noisy = np.asarray(blurred) + grain * np.float32(scene_rng.uniform(1.0, 6.0))
     return noisy.clip(0, 255).astype(np.uint8)
 
 

@@ -6,6 +6,7 @@ loader processes. Axes: b images of this rank, h w the crop, H W the stored imag
 
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -25,19 +26,22 @@ from afdcd.data.train.processes import checked, context, report_what_cannot_be_s
 from afdcd.data.train.transforms import cut_image, cut_label, draw_window, normalise, scale_steps
 from afdcd.seeds import derive
 
+if TYPE_CHECKING:
+    from afdcd.data.prepare.part import Progress
+
 # Rows that each process fetches before their turn: with a round trip of 100 ms to a store, 80 images
 # a second, which is more than a process decodes.
 READ_AHEAD = 8
 
 
-def prepared_root(config: DataConfig, folder: str) -> str:
+def prepared_root(config: DataConfig, folder: str, progress: "Progress | None" = None) -> str:
     """`config.root`; where that is None, the synthetic set in `folder`, rendered on first use."""
     if config.root is not None:
         return config.root
     from afdcd.data.synthetic.dataset import ensure_synthetic  # a renderer that no worker needs
 
     root = storage.join(folder, "synthetic")
-    ensure_synthetic(root)
+    ensure_synthetic(root, progress)
     return root
 
 
