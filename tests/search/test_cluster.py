@@ -3,6 +3,7 @@
 import pytest
 
 from afdcd.config import UserError
+from afdcd.search import cluster
 from afdcd.search.cluster import Cluster
 from afdcd.training.resources import ResourcesConfig
 
@@ -45,3 +46,13 @@ def test_run_that_is_alone_takes_the_whole_cpu_host_and_no_more() -> None:
 def test_run_that_is_alone_takes_what_a_person_wrote(wanted: float) -> None:
     written = ResourcesConfig(cpus_per_worker=wanted)
     assert Cluster(8, 0, 1).alone(written) == written
+
+
+def test_whatever_keeps_ray_from_starting_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(**_: object) -> None:
+        raise Exception("The current node timed out during startup.\nThis could happen because")
+
+    monkeypatch.setattr(cluster.ray, "init", slow)
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "given")
+    with pytest.raises(UserError, match=r"timed out during startup\.\); its logs are in .*doctor"):
+        cluster._start()

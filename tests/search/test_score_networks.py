@@ -69,5 +69,7 @@ def test_scoring_on_one_host_computes_as_a_run_that_is_alone_there(
     monkeypatch.setattr(torch, "set_num_threads", asked.append)
     monkeypatch.setattr(score_networks, "_measure", lambda *_: None)
     resources = ResourcesConfig(cpus_per_worker=written)
-    score_networks.score_networks(["student.safetensors"], DATA, "test", Cluster(4, 0, 1), resources)
+    score_networks.score_networks(
+        ["student.safetensors"], DATA, "test", Cluster(4, 0, 1), resources
+    )
     assert asked == [threads]
