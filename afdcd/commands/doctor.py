@@ -107,9 +107,10 @@ def _study_database() -> list[Finding]:
 
 def _mlflow() -> list[Finding]:
     """MLflow."""
-    from afdcd.tracking.server import connect
+    from afdcd.tracking.server import check_experiment, connect
 
-    _, experiment = connect()
+    client, experiment = connect()
+    check_experiment(client, experiment)
     return [Finding("MLflow", f"{shown(tracking_uri())} answers, experiment {experiment}")]
 
 

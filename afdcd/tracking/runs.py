@@ -18,7 +18,7 @@ from mlflow.exceptions import MlflowException
 
 from afdcd import storage
 from afdcd.config import UserError
-from afdcd.tracking.server import connect, reason, refusals
+from afdcd.tracking.server import check_experiment, connect, reason, refusals
 from afdcd.training.artifacts import PANEL_FILE
 from afdcd.training.job import Job, RunResult
 from afdcd.version import git_commit
@@ -34,6 +34,7 @@ class Tracker:
 
     def __init__(self) -> None:
         self.client, self.experiment = connect()
+        check_experiment(self.client, self.experiment)
         self.commit = git_commit()
         self._runs: dict[str, str] = {}  # job name -> run id
         self._logged: dict[str, int] = {}  # job name -> last iteration in MLflow

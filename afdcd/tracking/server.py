@@ -1,6 +1,7 @@
 """Where runs are recorded: the MLflow server of MLFLOW_TRACKING_URI, else a SQLite file."""
 
 import logging
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from urllib.parse import urlsplit
 
 import mlflow
 from mlflow import MlflowClient
+from mlflow.entities import LifecycleStage
 from mlflow.exceptions import MlflowException
 from sqlalchemy import create_engine, make_url
 from sqlalchemy.exc import SQLAlchemyError
@@ -19,6 +21,7 @@ from afdcd.text import first_line
 logging.getLogger("mlflow").setLevel(logging.WARNING)
 
 SILENCE = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED")
+_DELETED = re.compile(r"experiment (\w+) must be in the 'active' state")
 PORTS = {"https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
 
 
@@ -49,6 +52,29 @@ def connect() -> tuple[MlflowClient, str]:
             f"MLflow at {shown(uri)}: {reason(error)}; if this is no MLflow server or database, correct "
             "MLFLOW_TRACKING_URI"
         ) from None
+
+
+def check_experiment(client: MlflowClient, experiment: str) -> None:
+    """Whether runs can be recorded there: a deleted experiment can still be found by its name.
+
+    Raises:
+        UserError: it was deleted; with the command that brings it back.
+    """
+    with refusals():
+        stage = client.get_experiment(experiment).lifecycle_stage
+    if stage != LifecycleStage.ACTIVE:
+        raise UserError(_was_deleted(experiment))
+
+
+def _was_deleted(experiment: str) -> str:
+    uri = tracking_uri()
+    # A URI with a password was set by the person, whose shell knows it.
+    prefix = f"MLFLOW_TRACKING_URI={uri} " if shown(uri) == uri else ""
+    return (
+        f"MLflow at {shown(uri)}: experiment {experiment_name()!r} was deleted; bring it back with "
+        f"`{prefix}python -m mlflow experiments restore --experiment-id {experiment}`, or name "
+        "another: MLFLOW_EXPERIMENT_NAME=..."
+    )
 
 
 def check_database(url: str, variable: str) -> None:
@@ -104,6 +130,8 @@ def refusals(*, patient: bool = False) -> Iterator[None]:
     try:
         yield
     except (MlflowException, OSError) as error:
+        if deleted := _DELETED.search(str(error)):
+            raise UserError(_was_deleted(deleted[1])) from None
         silent = not isinstance(error, MlflowException) or error.error_code in SILENCE
         if silent and patient:
             raise
