@@ -13,7 +13,7 @@ import pytest
 
 import afdcd
 from afdcd.spaces import space_names
-from tests.running import end, finish
+from tests.running import finish, kill_tree
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("afdcd", "benchmarks", "search_spaces", "tests")
@@ -122,4 +122,4 @@ def test_a_study_elsewhere_registers_its_champion(elsewhere: Path, tmp_path: Pat
     try:
         assert "models:/quickstart@champion" in finish(process)
     finally:
-        end(process)
+        kill_tree(process)
