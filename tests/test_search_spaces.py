@@ -10,6 +10,7 @@ from afdcd.data.catalog.datasets import DATASETS
 from afdcd.distillers.configs import AfDCDConfig
 from afdcd.distillers.configs.presets import PRESETS
 from afdcd.search.load import load_space
+from afdcd.search.networks import notes
 from afdcd.search.space import parameters_of, suggest
 from afdcd.training.shapes import check_shapes
 from afdcd.training.trial import TrialConfig
@@ -37,6 +38,13 @@ def test_the_quickstart_needs_nothing_but_the_repository() -> None:
     assert example.pair.teacher is not None
     assert example.pair.teacher.weights is None
     assert example.pair.student.pretrained is None
+
+
+def test_the_quickstart_warns_of_nothing_and_compares_with_the_plain_student() -> None:
+    space = load_space(str(FOLDER / "quickstart.yaml"), [])
+    assert notes(space) == []
+    assert [block["distiller"]["method"] for block in space.study.enqueue] == ["none", "afdcd"]
+    assert space.study.trials > len(space.study.enqueue)  # something is left to search
 
 
 @pytest.mark.parametrize("name", ["ade20k", "camvid", "cityscapes", "coco_stuff", "voc"])
