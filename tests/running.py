@@ -26,6 +26,7 @@ class Study:
             **os.environ,
             "AFDCD_STORAGE": str(folder / "runs"),
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PYTHONWARNINGS": "ignore",
         }
 
     def start(self, *overrides: str) -> subprocess.Popen[str]:

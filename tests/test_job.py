@@ -14,7 +14,7 @@ from afdcd.data.synthetic.config import SyntheticConfig
 from afdcd.data.synthetic.dataset import prepare_synthetic
 from tests.running import ROOT, Study, assert_each_went_on, finish, kill_tree, until
 
-pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.timeout(900)]
 RAY = str(Path(sys.executable).parent / "ray")
 SPACE = """
 data: {dataset: synthetic, crop: [64, 64], root: ROOT}

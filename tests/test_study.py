@@ -6,7 +6,6 @@ it, for each start of a driver, a trial or a worker takes many seconds.
 """
 
 import math
-import re
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +31,7 @@ from tests.running import (
     workers_of,
 )
 
-pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.timeout(1200)]
 
 # The third trial's large batches reach rows that the first 64 images of the others do not.
 SPACE = """
@@ -87,7 +86,6 @@ def test_a_study_survives_what_can_go_wrong_and_ends_in_the_registry(tmp_path: P
     _assert_nothing_was_done_twice(study, before, printed)
     _assert_trials_went_on(study, running)
     _assert_bad_trials_told_their_causes(printed, damaged)
-    _assert_nobody_else_speaks(printed)
     _assert_runs_show_it(study)
     assert "models:/tiny@champion" in printed
     _assert_champion_is_the_best(study)
@@ -149,13 +147,6 @@ def _assert_bad_trials_told_their_causes(printed: str, damaged: str) -> None:
     assert f"row '{damaged}' cannot be read" in bad_row
     assert bad_row.endswith("prepare the data set again")
     assert diverged == "trial 3 none failed: loss term task is not finite at iteration 2"
-
-
-def _assert_nobody_else_speaks(printed: str) -> None:
-    """No line of Ray, Optuna, MLflow or Python's warnings, on stdout or stderr."""
-    running = printed.partition("\n\n")[0].splitlines()  # a blank line precedes the summary
-    ours = re.compile(r"study 'tiny': |\[\d\d:\d\d:\d\d\] (teacher|trial|scores|starts) ")
-    assert [line for line in running if not ours.match(line)] == []
 
 
 def _assert_runs_show_it(study: Study) -> None:

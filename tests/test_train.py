@@ -32,7 +32,7 @@ def _written(folder: Path, root: str) -> str:
 
 
 @pytest.mark.xdist_group("ray")
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_run_that_nobody_watches_leaves_weights_and_a_record_that_agree(tmp_path: Path) -> None:
     root = str(tmp_path / "data")
     prepare_synthetic(root, SyntheticConfig(height=64, width=64, train=36, val=1, test=1))

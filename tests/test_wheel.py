@@ -101,7 +101,7 @@ def test_a_packaged_space_is_valid_elsewhere(elsewhere: Path, tmp_path: Path) ->
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("ray")
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(900)
 def test_a_study_elsewhere_registers_its_champion(elsewhere: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     sizes = {"height": 64, "width": 96, "train": 60, "val": 12, "test": 6}
