@@ -3,6 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export AFDCD_STORAGE ?= $(CURDIR)/runs
+# Dozens of processes import the same thousands of modules: compiled once, whatever the shell says.
+export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: demo test test-slow test-all check format lock clean
 

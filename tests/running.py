@@ -12,7 +12,24 @@ import psutil
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from afdcd.data.catalog.datasets import SYNTHETIC
+from afdcd.models.config import ModelConfig
+from afdcd.models.weights import NetworkCard, save_network
+
 ROOT = Path(__file__).parent.parent
+
+
+def save_teacher(file: Path) -> None:
+    """A teacher of the synthetic set, untrained: enough to be given by its file."""
+    model = ModelConfig(head="pspnet", encoder="timm:mobilenetv3_small_050")
+    card = NetworkCard(
+        model=model,
+        dataset="synthetic",
+        classes=SYNTHETIC.classes,
+        palette=SYNTHETIC.palette,
+        normalisation="imagenet",
+    )
+    save_network(file, model.build(len(SYNTHETIC.classes)), card)
 
 
 class Study:
@@ -26,7 +43,6 @@ class Study:
             **os.environ,
             "AFDCD_STORAGE": str(folder / "runs"),
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "PYTHONWARNINGS": "ignore",
         }
 
     def start(self, *overrides: str) -> subprocess.Popen[str]:
@@ -49,6 +65,12 @@ class Study:
         """Every MLflow run by the name of its job."""
         experiments = [e.experiment_id for e in self.client.search_experiments()]
         return {run.data.tags["afdcd.job"]: run for run in self.client.search_runs(experiments)}
+
+
+def steps_of(study: Study, job: str) -> list[int]:
+    """The iterations at which MLflow has a score of a job."""
+    run = study.runs()[job].info.run_id
+    return [point.step for point in study.client.get_metric_history(run, "miou")]
 
 
 def until(process: subprocess.Popen[str], text: str) -> str:
@@ -77,12 +99,19 @@ def assert_each_went_on(before: str, after: str) -> None:
         assert not again.get(trial) or min(again[trial]) > max(reached)
 
 
+def rest(process: subprocess.Popen[str]) -> str:
+    """What the process printed to its end."""
+    assert process.stdout is not None
+    printed = process.stdout.read()
+    process.wait()
+    return printed
+
+
 def finish(process: subprocess.Popen[str]) -> str:
     """What the process printed to its end, which must be a good one."""
-    assert process.stdout is not None
-    rest = process.stdout.read()
-    assert process.wait() == 0, rest
-    return rest
+    printed = rest(process)
+    assert process.returncode == 0, printed
+    return printed
 
 
 def workers_of(driver: int) -> Iterator[psutil.Process]:
@@ -97,24 +126,19 @@ def kill(process: subprocess.Popen[str]) -> str:
     cluster = psutil.Process(process.pid).children(recursive=True)
     process.kill()
     _outlive(cluster)
-    assert process.stdout is not None
-    rest = process.stdout.read()
-    process.wait()
-    return rest
+    return rest(process)
 
 
 def kill_tree(process: subprocess.Popen[str]) -> None:
-    """End what a test left, by id: the next one needs the host for a cluster of its own."""
+    """End a process and all below it, by id: the next test needs the host for its own cluster."""
     if process.poll() is not None:
         return
-    below = psutil.Process(process.pid).children(recursive=True)
-    process.terminate()
-    try:
-        process.wait(20)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    _outlive(below)
+    whole = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+    for one in whole:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.kill()
+    process.wait()
+    psutil.wait_procs(whole, timeout=20)
 
 
 def _outlive(cluster: list[psutil.Process]) -> None:

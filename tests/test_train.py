@@ -1,5 +1,10 @@
-"""`python -m afdcd.train`: one real run on a local Ray, and what is printed of its end."""
+"""`python -m afdcd.train`: one real run on a local Ray, and what is printed of its end.
 
+The real one distils on two workers. One of them is killed, and nobody reads on to the end.
+"""
+
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,13 +21,19 @@ from afdcd.environment import inherited
 from afdcd.models.weights import load_network
 from afdcd.training.job import RunResult
 from tests.examples import job
-from tests.running import ROOT, kill_tree, until
+from tests.running import ROOT, kill_tree, save_teacher, until, workers_of
 
 ONE = """
 data: {dataset: synthetic, root: ROOT, crop: [64, 64]}
 pair: {student: {head: pspnet, encoder: "timm:lcnet_050"}}
-training: {iterations: 4, validate_every: 2, batch: 4}
+training: {iterations: 16, validate_every: 2, batch: 4}
 """
+DISTILS = [  # overrides
+    "pair.teacher={weights: TEACHER}",
+    "distiller={method: afdcd, groups: 8, patch: 2, pool: 0, fd_weight: 1e-5}",
+    "resources.workers=2",
+    "training.lr=0.02",
+]
 
 
 def _written(folder: Path, root: str) -> str:
@@ -34,12 +45,14 @@ def _written(folder: Path, root: str) -> str:
 @pytest.mark.xdist_group("ray")
 @pytest.mark.timeout(600)
 def test_a_run_that_nobody_watches_leaves_weights_and_a_record_that_agree(tmp_path: Path) -> None:
-    root = str(tmp_path / "data")
+    root, teacher = str(tmp_path / "data"), tmp_path / "teacher.safetensors"
     prepare_synthetic(root, SyntheticConfig(height=64, width=64, train=36, val=1, test=1))
+    save_teacher(teacher)
     storage = tmp_path / "runs"
+    overrides = [word.replace("TEACHER", str(teacher)) for word in DISTILS]
     with (tmp_path / "errors").open("w") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", "afdcd.train", _written(tmp_path, root), "training.lr=0.02"],
+            [sys.executable, "-m", "afdcd.train", _written(tmp_path, root), *overrides],
             env=inherited(AFDCD_STORAGE=str(storage), PYTHONWARNINGS="ignore"),
             cwd=ROOT,
             stdout=subprocess.PIPE,
@@ -47,11 +60,16 @@ def test_a_run_that_nobody_watches_leaves_weights_and_a_record_that_agree(tmp_pa
             text=True,
         )
         try:
-            seen = until(process, "one starts (4 iterations)")
+            seen = until(process, "iteration 2/16")
+            ranks = [worker.pid for worker in workers_of(process.pid)]
+            os.kill(ranks[0], signal.SIGKILL)  # Ray Train starts both anew, from their checkpoint
+            seen += until(process, "iteration 10/16")
+            later = [worker.pid for worker in workers_of(process.pid)]
             process.stdout.close()  # as `| head` does
-            assert process.wait(280) == 0
+            assert process.wait() == 0
         finally:
             kill_tree(process)
+    assert (len(ranks), set(ranks) & set(later)) == (2, set())
     told = seen + (tmp_path / "errors").read_text()
     assert "Traceback" not in told
     assert "\x1b" not in told  # no colours where there is no terminal
@@ -68,7 +86,7 @@ def _assert_recorded(client: MlflowClient, miou: float) -> None:
     assert recorded.info.status == "FINISHED"
     assert recorded.data.params["training.lr"] == "0.02"
     history = client.get_metric_history(recorded.info.run_id, "miou")
-    assert [point.step for point in history] == [2, 4]
+    assert [point.step for point in history] == list(range(2, 17, 2))  # once each, none missing
     assert history[-1].value == pytest.approx(miou)
 
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import socket
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from typing import Any
 import ray
 
 from afdcd.config import UserError
-from afdcd.environment import ray_address, verbose
+from afdcd.environment import ray_address, set_defaults, verbose
 from afdcd.search.local_cluster import free_port, session_folder, set_token
 from afdcd.text import first_line
 from afdcd.training.resources import ResourcesConfig
@@ -69,6 +70,8 @@ class Cluster:
 @contextmanager
 def connect() -> Iterator[Cluster]:
     """Connect to the cluster in RAY_ADDRESS (a submitted job's own), else start a local one."""
+    if not sys.stdout.isatty():
+        set_defaults({"RAY_COLOR_PREFIX": "0"})  # Ray would colour a worker's death in a file, too
     address = ray_address()
     context = _join(address) if address else _start()
     total = ray.cluster_resources()
