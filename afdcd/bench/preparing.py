@@ -48,6 +48,7 @@ def main(folder: Path, count: int, workers: int) -> dict[str, float]:
         seconds = time.perf_counter() - start
     return {
         "images": len(pairs),
+        "seconds": seconds,
         "images_per_second": len(pairs) / seconds,
         "megabytes_per_second": size / seconds / 1e6,
         "peak_bytes": max(written.peaks),

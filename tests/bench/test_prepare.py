@@ -48,6 +48,10 @@ def _bench(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[str, dict[st
 
 def _assert_measured(values: dict[str, Any], kinds: set[str]) -> None:
     for found in values["runs"]:
-        assert found["images_per_second"] > 0
+        images, seconds = found["images"], found["seconds"]
+        assert found["images_per_second"] == pytest.approx(images / seconds)
+        # PNG of rendered scenes: between a hundredth and three bytes a pixel, label included.
+        pixels = 96 * 128 if kinds == {"96x128 JPEG"} else 480 * 640
+        assert 0.01 * pixels < 1e6 * found["megabytes_per_second"] * seconds / images
         assert found["peak_bytes"] > found["idle_bytes"] > 0
     assert values["peak_growth"].keys() == kinds
