@@ -102,6 +102,17 @@ def names(uri: str) -> list[str]:
     return sorted(info.base_name for info in found if info.type == fs.FileType.File)
 
 
+def walk(uri: str) -> list[str]:
+    """The files in a folder and below, relative to it, sorted; none where there is no such folder."""
+    files, path = resolve(uri)
+    try:
+        found = files.get_file_info(fs.FileSelector(path, allow_not_found=True, recursive=True))
+    except OSError as error:
+        raise UserError(f"{uri}: cannot be listed: {_reason(uri, error)}") from None
+    inside = [info.path for info in found if info.type == fs.FileType.File]
+    return sorted(place[len(path.rstrip("/")) + 1 :] for place in inside)
+
+
 def remove(uri: str) -> None:
     """Delete a file; one that is gone already is no error."""
     _discard(*resolve(uri))

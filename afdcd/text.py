@@ -1,5 +1,6 @@
 """Text that people read: tables of aligned columns, and errors in one line."""
 
+import math
 from collections.abc import Collection, Sequence
 
 
@@ -10,6 +11,11 @@ def first_line(error: BaseException) -> str:
     """
     lines = (line.strip() for line in str(error).splitlines())
     return next(filter(None, lines), type(error).__name__)
+
+
+def percent(value: float | None) -> str:
+    """A share in per cent; a dash where there is none, as for a class that never occurs."""
+    return "-" if value is None or math.isnan(value) else f"{100 * value:.2f} %"
 
 
 def table(

@@ -4,7 +4,8 @@ import copy
 from typing import Any
 
 from afdcd.config import validate
-from afdcd.training.job import Job
+from afdcd.tasks.score import Score
+from afdcd.training.job import Job, Report
 from afdcd.training.trial import TrialConfig
 
 STUDENT = {"head": "pspnet", "encoder": "timm:lcnet_050"}
@@ -39,4 +40,24 @@ def trial(**changes: Any) -> TrialConfig:
 
 
 def job(name: str = "trial-0000", folder: str = "nowhere", **changes: Any) -> Job:
-    return Job(name=name, title=f"{name} afdcd", config=trial(**changes), folder=folder)
+    config = trial(**changes)
+    return Job(
+        name=name,
+        title=f"{name} {config.distiller.method}",
+        config=config,
+        folder=folder,
+        identity=config.fingerprint("data", "teacher"),
+    )
+
+
+def score(value: float = 0.25, **parts: float) -> Score:
+    """A mean IoU, as every task so far is judged by."""
+    return Score(name="miou", value=value, parts=parts)
+
+
+def report(iteration: int = 2, value: float = 0.25, **changes: Any) -> Report:
+    """Of a validation of `job()`, which has four iterations."""
+    given = Report(
+        iteration=iteration, score=score(value), seconds=1800.0, devices=2, device="cuda"
+    )
+    return given.model_copy(update=changes)

@@ -49,6 +49,10 @@ class ModelConfig(FrozenConfig):
         """E.g. `deeplabv3-resnet18`: fit for file names and for the registry."""
         return f"{self.head}-{self.encoder.removeprefix(TIMM_PREFIX)}"
 
+    @property
+    def has_aux(self) -> bool:
+        return self.encoder != "mobilenetv2" if self.aux is None else self.aux
+
     def build(self, classes: int) -> "SegmentationNetwork":
         """The network for `classes` classes.
 

@@ -36,8 +36,7 @@ class SegmentationNetwork(nn.Module):
         width = config.head_width or _head_width(config, c4)
         head = DeepLabV3Head if config.head == "deeplabv3" else PSPHead
         self.head = head(c4, width, classes)
-        has_aux = config.encoder != "mobilenetv2" if config.aux is None else config.aux
-        self.aux = AuxiliaryHead(c3, max(16, c3 // 4), classes) if has_aux else None
+        self.aux = AuxiliaryHead(c3, max(16, c3 // 4), classes) if config.has_aux else None
         self.taps = {"encoder": Tap(c4, OUTPUT_STRIDE), "head": Tap(width, OUTPUT_STRIDE)}
 
     def forward(self, images: Float[Tensor, "b 3 H W"]) -> SegOutput:

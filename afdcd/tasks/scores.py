@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from afdcd import text
+from afdcd.models.weights import NetworkCard
 from afdcd.tasks.metric import ConfusionMatrix
+from afdcd.tasks.score import Score
 
 
 def scores_of(matrix: ConfusionMatrix, classes: Sequence[str]) -> dict[str, Any]:
@@ -23,6 +25,18 @@ def scores_of(matrix: ConfusionMatrix, classes: Sequence[str]) -> dict[str, Any]
     iou = enumerate(zip(classes, matrix.iou().tolist(), strict=True))
     scores["iou"] = {name: _number(value) for i, (name, value) in iou if i not in matrix.absent}
     return scores
+
+
+def score_of(matrix: ConfusionMatrix, classes: Sequence[str]) -> Score:
+    """The score that trials are compared by, with pixel accuracy and every class's IoU."""
+    iou = zip(classes, matrix.iou().tolist(), strict=True)
+    parts = {"pixel_accuracy": matrix.pixel_accuracy, **{f"iou/{name}": v for name, v in iou}}
+    return Score(name="miou", value=matrix.miou, parts=parts)
+
+
+def recorded(card: NetworkCard) -> Score | None:
+    """The score that a network's file says of itself, on `card.split`."""
+    return None if card.miou is None else Score(name="miou", value=card.miou)
 
 
 def table(scores: dict[str, Any], further: dict[str, float | None]) -> str:

@@ -13,7 +13,6 @@ from torch import nn
 
 from afdcd import storage
 from afdcd.data.catalog.datasets import DATASETS
-from afdcd.data.shards.manifest import read_manifest
 from afdcd.data.shards.rows import open_split
 from afdcd.data.train.loader import evaluation_images
 from afdcd.models.complexity import gmacs, parameters
@@ -21,6 +20,7 @@ from afdcd.models.weights import NetworkCard, load_network, save_network
 from afdcd.models.zoo import SegmentationNetwork
 from afdcd.tasks.inference import predict_labels
 from afdcd.tasks.pictures import PanelRow, denormalise, panel
+from afdcd.tasks.score import Score
 from afdcd.training.job import Job
 
 STUDENT_FILE = "student.safetensors"
@@ -36,7 +36,7 @@ def load_from(uri: str) -> tuple[SegmentationNetwork, NetworkCard]:
         return load_network(path)
 
 
-def save_student(job: Job, student: SegmentationNetwork, miou: float) -> None:
+def save_student(job: Job, student: SegmentationNetwork, score: Score) -> None:
     """Write the student alone, with everything needed to use it, as one safetensors file."""
     dataset = DATASETS[job.config.data.dataset]
     height, width = job.config.data.crop
@@ -46,11 +46,11 @@ def save_student(job: Job, student: SegmentationNetwork, miou: float) -> None:
         classes=dataset.classes,
         palette=dataset.palette,
         normalisation=job.config.data.normalisation,
-        miou=miou if math.isfinite(miou) else None,
+        miou=score.value if math.isfinite(score.value) else None,
         split=f"{job.config.data.protocol}/val",
         parameters=parameters(student),
         gmacs=gmacs(student, height, width),
-        fingerprint=job.config.fingerprint(read_manifest(job.config.data.location).digest),
+        fingerprint=job.identity,
     )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / STUDENT_FILE

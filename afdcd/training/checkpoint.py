@@ -17,7 +17,8 @@ from afdcd.config import FrozenConfig, Source, UserError, validate
 from afdcd.models.tensors import assign
 from afdcd.text import first_line
 
-VERSION = 2  # 2: momentum from the start, state that modules name themselves
+# 2: momentum from the start, state that modules name themselves. 3: the run it belongs to
+VERSION = 3
 
 
 class Position(FrozenConfig):
@@ -31,25 +32,33 @@ class Header(FrozenConfig):
     """What `state.json` says of itself and of the tensors beside it."""
 
     version: int
+    run: str  # the job's identity
     sha256: str
     position: Position
 
 
 def save_checkpoint(
-    folder: Path, step: nn.Module, optimizer: torch.optim.Optimizer, position: Position
+    folder: Path, run: str, step: nn.Module, optimizer: torch.optim.Optimizer, position: Position
 ) -> None:
-    """Write `state.safetensors` and, last, `state.json` into `folder`."""
+    """Write `state.safetensors` and, last, `state.json` into `folder`.
+
+    Args:
+        run: the identity of the job.
+    """
     payload = save(_tensors(step, optimizer))
-    header = Header(version=VERSION, sha256=hashlib.sha256(payload).hexdigest(), position=position)
+    digest = hashlib.sha256(payload).hexdigest()
+    header = Header(version=VERSION, run=run, sha256=digest, position=position)
     (folder / "state.safetensors").write_bytes(payload)
     (folder / "state.json").write_text(json.dumps(header.plain()))
 
 
-def load_checkpoint(folder: Path, step: nn.Module, optimizer: torch.optim.Optimizer) -> Position:
+def load_checkpoint(
+    folder: Path, run: str, step: nn.Module, optimizer: torch.optim.Optimizer
+) -> Position:
     """Restore `step` and `optimizer` in place and return how far the run was.
 
     Raises:
-        UserError: written by another version, incomplete, altered, or of another network.
+        UserError: written by another version, incomplete, altered, or of another run or network.
     """
     try:
         header = json.loads((folder / "state.json").read_text())
@@ -65,6 +74,11 @@ def load_checkpoint(folder: Path, step: nn.Module, optimizer: torch.optim.Optimi
             "with the afdcd that started it, or delete the checkpoint"
         )
     checked = validate(Header, header, Source(f"{folder}/state.json"))
+    if checked.run != run:
+        raise UserError(
+            f"{folder}: checkpoint of another run ({checked.run[:12]}, this one is {run[:12]}): its "
+            "setting, data, teacher or seed differ; delete it to start again"
+        )
     if hashlib.sha256(payload).hexdigest() != checked.sha256:
         raise UserError(
             f"{folder}: checkpoint is damaged (sha256 differs); delete it to start again"

@@ -1,31 +1,124 @@
-"""A training run as it is handed to a Ray Train worker, and how it ended."""
+"""A training run as it is handed to a Ray Train worker, what it reports, and how it ended."""
 
+import json
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from afdcd.config import FrozenConfig
+import pydantic
+import pydantic_core
+
+from afdcd.config import FrozenConfig, validate
+from afdcd.tasks.score import Score
 from afdcd.training.trial import TrialConfig
+
+# completed: to its full length. paused: stopped early, its checkpoint is kept. infeasible: the
+# setting's fault, so that it would end so everywhere. lost: the machine's or the data's fault.
+# killed: a person's doing.
+Outcome = Literal["completed", "paused", "infeasible", "lost", "killed"]
+Fault = Literal["setting", "data", "machine", "memory"]
 
 
 class Job(FrozenConfig):
     """One run as a worker needs it.
 
-    `name` identifies the job for ever, `title` is for people. `folder` (a path or URI) receives
-    checkpoints, the final weights and the picture; `teacher` is a .safetensors path or URI with
-    its card inside, which a run without distillation only shows in the picture.
+    Attributes:
+        name: identifies the run in its study for ever; `title` is for people.
+        folder: path or URI; receives checkpoints, journal, the final weights and the picture.
+        identity: of setting, data, teacher and seed (`TrialConfig.fingerprint`); a checkpoint of
+            another one is refused.
+        teacher: a .safetensors path or URI with its card inside, which a run without distillation
+            only shows in the picture.
     """
 
     name: str
     title: str
     config: TrialConfig
     folder: str
+    identity: str
     teacher: str | None = None
+
+
+class Report(FrozenConfig):
+    """What a run says of itself at a validation.
+
+    Attributes:
+        seconds: spent training and validating so far, over all attempts.
+        devices: GPUs, or CPU workers.
+        curve: loss terms and learning rate by name since the last report; "iteration" says where.
+        at: when it was made, in seconds since 1970; None in journals that do not say it.
+    """
+
+    model_config = pydantic.ConfigDict(allow_inf_nan=True)
+
+    iteration: int
+    score: Score
+    seconds: float
+    devices: int
+    device: str
+    curve: dict[str, list[float]] = pydantic.Field(default_factory=dict)
+    at: float | None = None
+
+    @property
+    def device_hours(self) -> float:
+        """GPU-hours, or worker-hours of CPU workers; lost attempts excepted."""
+        return self.seconds * self.devices / 3600
+
+
+class Failure(FrozenConfig):
+    """Why a run ended before its last iteration, as its process reported it."""
+
+    failed: str  # one line
+    fault: Fault
+    iteration: int = 0
+
+
+SAID = "said"  # the key under which a run's message travels
+
+
+def said(message: Report | Failure) -> dict[str, str]:
+    """A message as Ray hands it on: one text, because Tune flattens whatever is nested."""
+    return {SAID: pydantic_core.to_json(message.plain(), inf_nan_mode="constants").decode()}
+
+
+def message_of(result: dict[str, Any]) -> Report | Failure | None:
+    """What a run said, out of what Tune made of it; None if it said nothing."""
+    if SAID not in result:
+        return None
+    values = json.loads(result[SAID])
+    return validate(Failure, values) if "failed" in values else validate(Report, values)
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """How a job ended. `result` is its last report, empty if it never made one."""
+    """How a run ended. `last` is its last report, None if it never made one."""
 
-    outcome: Literal["completed", "pruned", "failed", "killed"]
-    result: dict[str, Any]
+    outcome: Outcome
+    last: Report | None = None
     cause: str = ""
+    fault: Fault | None = None
+
+    @property
+    def score(self) -> Score:
+        """Of the last report.
+
+        Raises:
+            ValueError: there was none.
+        """
+        if self.last is None:
+            raise ValueError("a run without a report has no score")
+        return self.last.score
+
+
+def result_of(iterations: int, last: Report | None, failure: Failure | None) -> RunResult:
+    """How a run of so many iterations ended, by what it reported last and by what went wrong."""
+    if failure:
+        infeasible = failure.fault == "setting"
+        outcome: Outcome = "infeasible" if infeasible else "lost"
+        return RunResult(outcome, last, failure.failed, failure.fault)
+    if last and not math.isfinite(last.score.value):
+        cause = f"its score is {last.score.value}: has the val split labelled pixels?"
+        return RunResult("lost", last, cause, "data")
+    if last and last.iteration == iterations:
+        return RunResult("completed", last)
+    return RunResult("paused", last)

@@ -4,13 +4,34 @@ Two helper processes per run import this module and no more: networks and data a
 import, which saves each trial seconds.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ray.train
 from ray.train.torch import TorchTrainer
 
 from afdcd.config import validate
 from afdcd.training.resources import ResourcesConfig
+
+if TYPE_CHECKING:
+    from afdcd.training.job import Failure, Fault
+
+FAULTS: tuple["Fault", ...] = ("setting", "data", "memory", "machine")  # what says most comes first
+USER_ERROR = "UserError: "  # of afdcd.config: the data or a file is not as it should be
+# The host's memory, as Ray's own watch and the allocators say it. What the kernel kills tells no more
+# than what a lost machine does.
+OUT_OF_MEMORY = (
+    "MemoryError",  # Ray's OutOfMemoryError, Python's, numpy's and pyarrow's
+    "can't allocate memory",
+    "Cannot allocate memory",
+    "bad_alloc",
+)
+# The device's, as torch, the CUDA runtime and the libraries on top of it say it.
+DEVICE_FULL = (
+    "CUDA out of memory",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+)
 
 
 def build_trainer(
@@ -36,13 +57,14 @@ def build_trainer(
             storage_path=job["folder"],
             callbacks=callbacks,
             checkpoint_config=ray.train.CheckpointConfig(num_to_keep=1),
-            failure_config=ray.train.FailureConfig(max_failures=2),
+            # Every failure is told: who tries again, and how often, is the search's to decide.
+            failure_config=ray.train.FailureConfig(max_failures=0),
         ),
     )
 
 
 def run_job(config: dict[str, Any]) -> None:
-    """The Tune trainable: one Ray Train run. A failed run is reported, never retried as a whole.
+    """The Tune trainable: one Ray Train run. A failed run is reported, never retried here.
 
     Args:
         config: `job`, a `Job` as plain values, and `gpu`, whether its workers take one each.
@@ -53,7 +75,9 @@ def run_job(config: dict[str, Any]) -> None:
     try:
         trainer.fit()
     except ray.train.TrainingFailedError as error:
-        ray.tune.report({"failed": _cause(error), "miou": float("nan"), "iteration": 0})
+        from afdcd.training.job import said
+
+        ray.tune.report(said(failure_of(error)))
 
 
 def _work(job: dict[str, Any]) -> None:
@@ -62,8 +86,25 @@ def _work(job: dict[str, Any]) -> None:
     train_loop(job)
 
 
-def _cause(error: ray.train.TrainingFailedError) -> str:
-    """The last line of the first worker's own error; the whole of it is in Ray's logs."""
-    failures = getattr(error, "worker_failures", None) or {0: error}
-    text = str(next(iter(failures.values()))).strip()
-    return text.splitlines()[-1] if text else type(error).__name__
+def failure_of(error: ray.train.TrainingFailedError) -> "Failure":
+    """What ended a run, in one line; the whole is in Ray's logs.
+
+    One worker's error breaks off the others', so theirs only count where nothing says more.
+    """
+    from afdcd.training.job import Failure
+
+    causes = list((getattr(error, "worker_failures", None) or {0: error}).values())
+    faults = [fault_of(f"{type(cause).__name__}: {cause}") for cause in causes]
+    fault = min(faults, key=FAULTS.index)
+    cause = causes[faults.index(fault)]
+    lines = str(cause).strip().splitlines()
+    return Failure(failed=lines[-1] if lines else type(cause).__name__, fault=fault)
+
+
+def fault_of(error: str) -> "Fault":
+    """Whose fault it is, by the text of a worker's error: see `afdcd.training.job.Fault`."""
+    if any(word in error for word in DEVICE_FULL):
+        return "setting"
+    if USER_ERROR in error:
+        return "data"
+    return "memory" if any(word in error for word in OUT_OF_MEMORY) else "machine"

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
@@ -12,6 +12,12 @@ from afdcd.distillers.configs import DistillerConfig, NoneConfig
 from afdcd.models.config import ModelConfig
 from afdcd.paths import Location
 from afdcd.training.resources import ResourcesConfig
+
+# Part of every run's identity. To be raised by a change after which the same setting trains another
+# network: losses, schedule, augmentation, normalisation over workers, random draws, default weights.
+# 1: 1ff7205. 2: several GPU workers keep timm's activations, one network on all ranks is validated.
+SEMANTICS = 2
+NOT_COMPUTED = ("root", "loader_workers")  # of `data`: where it lies and who reads it
 
 
 class TrainingConfig(FrozenConfig):
@@ -107,15 +113,29 @@ class TrialConfig(FrozenConfig):
             )
         return self
 
-    def fingerprint(self, data_digest: str) -> str:
-        """64 hex digits that are equal for two configs exactly if they define the same run."""
+    def fingerprint(self, data_digest: str, teacher: str | None = None) -> str:
+        """64 hex digits that are equal exactly if two runs compute the same.
+
+        Defaults are filled in, names that are only labels are left out, and so is what may change
+        no more than rounding and dropout's draws: how many workers, and whether it is compiled.
+
+        Args:
+            data_digest: of the prepared data set.
+            teacher: sha256 of the teacher's weights; what a plain run would only show in its
+                picture makes no difference.
+        """
         plain = self.plain()
-        del plain["resources"], plain["data"]["root"], plain["data"]["loader_workers"]
-        teacher = plain["pair"]["teacher"] or {}
-        for training in (plain["training"], teacher.get("train") or {}):
-            training.pop("compile", None)  # rounding and dropout's draws, as the workers do
-        text = json.dumps([plain, data_digest], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        distils = self.distiller.method != "none"
+        setting = {
+            "semantics": SEMANTICS,
+            "data": {k: v for k, v in plain["data"].items() if k not in NOT_COMPUTED},
+            "data_digest": data_digest,
+            "student": {**plain["pair"]["student"], "aux": self.pair.student.has_aux},
+            "teacher": (teacher or _without_compile(plain["pair"]["teacher"])) if distils else None,
+            "distiller": plain["distiller"],
+            "training": _without_compile(plain["training"]),
+        }
+        return hashlib.sha256(json.dumps(setting, sort_keys=True).encode()).hexdigest()
 
     def teacher_trial(self) -> "TrialConfig":
         """The run that trains this trial's teacher: the same data, no distiller."""
@@ -128,3 +148,12 @@ class TrialConfig(FrozenConfig):
             training=teacher.train,
             resources=self.resources,
         )
+
+
+def _without_compile(plain: dict[str, Any]) -> dict[str, Any]:
+    """Plain values without the key that says how fast a run is, at any depth."""
+    return {
+        key: _without_compile(value) if isinstance(value, dict) else value
+        for key, value in plain.items()
+        if key != "compile"
+    }

@@ -1,9 +1,13 @@
 """The loop that one Ray Train worker runs; the same for trials, teachers and single runs."""
 
+import logging
 import math
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +19,14 @@ import torch.distributed as dist
 from afdcd.config import validate
 from afdcd.data.catalog.datasets import DATASETS
 from afdcd.data.train.loader import evaluation_images, train_batches
+from afdcd.tasks.score import Score
+from afdcd.tasks.scores import score_of
 from afdcd.tasks.segmentation import evaluate
+from afdcd.text import first_line
+from afdcd.training import journal, pulse
 from afdcd.training.artifacts import load_from, save_panel, save_student
 from afdcd.training.checkpoint import Position, load_checkpoint, save_checkpoint
-from afdcd.training.job import Job
+from afdcd.training.job import Failure, Job, Report, said
 from afdcd.training.learner import Learner
 from afdcd.training.optim import learning_rate
 from afdcd.training.prefetch import prefetch
@@ -34,6 +42,7 @@ class _Run:
     job: Job
     learner: Learner
     position: Position
+    pulses: pulse.Pulses
 
     @property
     def config(self) -> TrialConfig:
@@ -42,25 +51,47 @@ class _Run:
 
 def train_loop(plain_job: dict[str, Any]) -> None:
     """Entry point of every worker (`train_loop_per_worker` of the TorchTrainer)."""
-    run = _prepare(validate(Job, plain_job))
+    job = validate(Job, plain_job)
+    with _beating(job) as pulses:
+        _train(_prepare(job, pulses))
+
+
+@contextmanager
+def _beating(job: Job) -> Iterator[pulse.Pulses]:
+    """What tells how far the run is; the first worker's alone is heard."""
+    training = job.config.training
+    if ray.train.get_context().get_world_rank() != 0:
+        yield pulse.Pulses(training.iterations, training.batch, post=lambda _: None)
+        return
+    mailbox = pulse.Mailbox(partial(pulse.write, job.folder))
+    try:
+        yield pulse.Pulses(training.iterations, training.batch, post=mailbox.put)
+    finally:
+        mailbox.close()
+
+
+def _train(run: _Run) -> None:
     training = run.config.training
     if run.position.iteration == training.iterations:  # killed between its last report and its end
-        _report(run, {**_validate(run), **_so_far(run), "curve": {"iteration": []}})
+        run.pulses.validating(run.position.iteration)
+        _report(run, _validate(run), {})
     while run.position.iteration < training.iterations:
         started = time.monotonic()
-        curve = _train_until(run, run.position.iteration + training.validate_every)
+        stop = run.position.iteration + training.validate_every
+        curve = _train_until(run, stop)
         if "diverged" in curve:
-            ray.train.report({"failed": curve["diverged"], **_so_far(run), "miou": float("nan")})
+            at = run.position.iteration
+            failure = Failure(failed=curve["diverged"], fault="setting", iteration=at)
+            ray.train.report(said(failure))
             return
-        metrics = _validate(run)
-        run.position = Position(
-            iteration=run.position.iteration + training.validate_every,
-            seconds=run.position.seconds + time.monotonic() - started,
-        )
-        _report(run, {**metrics, **_so_far(run), "curve": curve})
+        run.pulses.validating(stop)
+        score = _validate(run)
+        seconds = run.position.seconds + time.monotonic() - started
+        run.position = Position(iteration=stop, seconds=seconds)
+        _report(run, score, curve)
 
 
-def _prepare(job: Job) -> _Run:
+def _prepare(job: Job, pulses: pulse.Pulses) -> _Run:
     context = ray.train.get_context()
     device = ray.train.torch.get_device()
     if device.type == "cpu":
@@ -81,8 +112,8 @@ def _prepare(job: Job) -> _Run:
     checkpoint = ray.train.get_checkpoint()
     if checkpoint:
         with checkpoint.as_directory() as folder:
-            position = load_checkpoint(Path(folder), learner.step, learner.optimizer)
-    return _Run(job, learner, position)
+            position = load_checkpoint(Path(folder), job.identity, learner.step, learner.optimizer)
+    return _Run(job, learner, position, pulses)
 
 
 def _train_until(run: _Run, stop: int) -> dict[str, Any]:
@@ -104,11 +135,13 @@ def _train_until(run: _Run, stop: int) -> dict[str, Any]:
     arriving = prefetch(batches, learner.device, run.config.data.normalisation)
     for iteration, batch in enumerate(arriving, start):
         learner.iterate(iteration, *batch)
+        run.pulses.trained(iteration + 1)
         if (iteration + 1) % every and iteration + 1 < stop:
             continue
         finished = learner.drain()  # here alone the host waits for the device
         if cause := _divergence(finished):
             return {"diverged": cause}
+        run.pulses.loss = sum(finished[-1][1].values())
         if (iteration + 1) % every == 0:
             terms = finished[-1][1]
             logged = {"total": sum(terms.values()), "lr": learning_rate(training, iteration)}
@@ -125,7 +158,7 @@ def _divergence(finished: list[tuple[int, dict[str, float]]]) -> str | None:
     return None
 
 
-def _validate(run: _Run) -> dict[str, Any]:
+def _validate(run: _Run) -> Score:
     """Each validation image once over all ranks; the same numbers on every rank."""
     data, learner = run.config.data, run.learner
     learner.share_buffers()
@@ -141,35 +174,42 @@ def _validate(run: _Run) -> dict[str, Any]:
     )
     if learner.world > 1:
         dist.all_reduce(matrix.counts)
-    return {
-        "miou": matrix.miou,
-        "pixel_accuracy": matrix.pixel_accuracy,
-        "iou": dict(zip(DATASETS[data.dataset].classes, matrix.iou().tolist(), strict=True)),
-    }
+    return score_of(matrix, DATASETS[data.dataset].classes)
 
 
-def _so_far(run: _Run) -> dict[str, Any]:
-    return {
-        "iteration": run.position.iteration,
-        "seconds": run.position.seconds,
-        "devices": run.learner.world,
-        "device": run.learner.device.type,
-    }
+def _show(run: _Run) -> None:
+    """Leave the picture; for want of one no run is lost that was trained to its end."""
+    try:
+        save_panel(run.job, run.learner.step.student, run.learner.device)
+    except Exception as error:  # the teacher's file, the data, device and disk each have theirs
+        cause = first_line(error)
+        logging.getLogger(__name__).warning("%s: no picture: %s", run.job.title, cause)
 
 
-def _report(run: _Run, metrics: dict[str, Any]) -> None:
-    """Checkpoint and report; on the last validation also the weights and the picture."""
+def _report(run: _Run, score: Score, curve: dict[str, list[float]]) -> None:
+    """Keep and report a validation; after the last one also the weights and the picture."""
     learner = run.learner
+    report = Report(
+        iteration=run.position.iteration,
+        score=score,
+        seconds=run.position.seconds,
+        devices=learner.world,
+        device=learner.device.type,
+        curve=curve,
+        at=time.time(),
+    )
     if learner.rank != 0:
-        ray.train.report(metrics)
+        ray.train.report(said(report))
         return
+    journal.write(run.job.folder, report)
     if run.position.iteration == run.config.training.iterations:
-        save_student(run.job, learner.step.student, metrics["miou"])
-        save_panel(run.job, learner.step.student, learner.device)
+        save_student(run.job, learner.step.student, score)
+        _show(run)
     with tempfile.TemporaryDirectory() as folder:
-        save_checkpoint(Path(folder), learner.step, learner.optimizer, run.position)
+        state = (learner.step, learner.optimizer, run.position)
+        save_checkpoint(Path(folder), run.job.identity, *state)
         ray.train.report(
-            metrics,
+            said(report),
             checkpoint=ray.train.Checkpoint.from_directory(folder),
             checkpoint_dir_name=f"iteration_{run.position.iteration:06d}",
         )

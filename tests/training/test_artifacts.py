@@ -10,11 +10,10 @@ from PIL import Image
 
 from afdcd import storage
 from afdcd.data.catalog.datasets import SYNTHETIC
-from afdcd.data.shards.manifest import read_manifest
 from afdcd.data.synthetic.config import SyntheticConfig
 from afdcd.data.synthetic.dataset import prepare_synthetic
 from afdcd.training.artifacts import PANEL_FILE, STUDENT_FILE, load_from, save_panel, save_student
-from tests.examples import job
+from tests.examples import job, score
 from tests.training.networks import CLASSES
 
 
@@ -32,7 +31,7 @@ def test_student_comes_back_with_its_card_from_path_or_uri(
     changes = {"data__normalisation": "caffe", "data__root": shards}
     given = job(folder=f"{scheme}{tmp_path}/job", **changes)
     student = given.config.pair.student.build(CLASSES)
-    save_student(given, student, 0.25)
+    save_student(given, student, score(0.25))
     loaded, card = load_from(storage.join(given.folder, STUDENT_FILE))
     assert all(v.equal(loaded.state_dict()[n]) for n, v in student.state_dict().items())
     assert (card.miou, card.split, card.normalisation) == (0.25, "dev/val", "caffe")
@@ -40,12 +39,12 @@ def test_student_comes_back_with_its_card_from_path_or_uri(
     assert card.parameters == sum(p.numel() for p in student.eval().parameters())
     assert card.gmacs is not None
     assert card.gmacs > 0
-    assert card.fingerprint == given.config.fingerprint(read_manifest(shards).digest)
+    assert card.fingerprint == given.identity
 
 
 def test_student_without_a_score_is_kept_all_the_same(tmp_path: Path, shards: str) -> None:
     given = job(folder=str(tmp_path), data__root=shards)
-    save_student(given, given.config.pair.student.build(CLASSES), math.nan)
+    save_student(given, given.config.pair.student.build(CLASSES), score(math.nan))
     assert load_from(str(tmp_path / STUDENT_FILE))[1].miou is None
 
 
@@ -55,7 +54,7 @@ def test_panel_shows_rows_spread_over_the_split_and_leaves_the_mode(
     changes = {"data__root": shards, "data__protocol": "official"}
     given = job(folder=str(tmp_path / "job"), **changes)
     student = given.config.pair.student.build(CLASSES)
-    save_student(given, student, 0.1)
+    save_student(given, student, score(0.1))
     student.train()
     sizes = []
     for teacher in (None, storage.join(given.folder, STUDENT_FILE)):

@@ -16,6 +16,7 @@ from afdcd.training.checkpoint import Position, load_checkpoint, save_checkpoint
 from afdcd.training.optim import build_optimizer
 from afdcd.training.trial import TrainingConfig
 
+RUN, OTHER = "a" * 64, "b" * 64
 PROGRESS = Position(iteration=7, seconds=1.5)
 STATE, HEADER = "state.safetensors", "state.json"
 
@@ -40,16 +41,16 @@ def advance(step: nn.Module, optimizer: torch.optim.Optimizer) -> None:
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
-    save_checkpoint(tmp_path, *trained(), PROGRESS)
+    save_checkpoint(tmp_path, RUN, *trained(), PROGRESS)
     return tmp_path
 
 
 @pytest.mark.parametrize("momentum", [0.9, 0.0])
 def test_weights_buffers_momentum_and_position_come_back(tmp_path: Path, momentum: float) -> None:
     original = trained(momentum=momentum)
-    save_checkpoint(tmp_path, *original, PROGRESS)
+    save_checkpoint(tmp_path, RUN, *original, PROGRESS)
     other = trained(momentum=momentum, seed=1)
-    assert load_checkpoint(tmp_path, *other) == PROGRESS
+    assert load_checkpoint(tmp_path, RUN, *other) == PROGRESS
     for step, optimizer in (original, other):
         advance(step, optimizer)  # equal only if the momentum came back too
     for name, value in original[0].state_dict().items():
@@ -59,8 +60,8 @@ def test_weights_buffers_momentum_and_position_come_back(tmp_path: Path, momentu
 def test_checkpoint_before_the_first_step_is_one_too(tmp_path: Path) -> None:
     step = nn.Linear(2, 1)
     optimizer = torch.optim.SGD(step.parameters(), lr=0.1, momentum=0.9)
-    save_checkpoint(tmp_path, step, optimizer, Position())
-    assert load_checkpoint(tmp_path, step, optimizer) == Position()
+    save_checkpoint(tmp_path, RUN, step, optimizer, Position())
+    assert load_checkpoint(tmp_path, RUN, step, optimizer) == Position()
 
 
 class _Counts(nn.Linear):
@@ -79,8 +80,8 @@ def test_state_that_a_module_names_itself_comes_back(tmp_path: Path) -> None:
     step, other = (nn.Sequential(_Counts(2, 1)) for _ in range(2))
     step[0].count = 2**40
     assert "0._extra_state" in step.state_dict()
-    save_checkpoint(tmp_path, step, torch.optim.SGD(step.parameters()), PROGRESS)
-    load_checkpoint(tmp_path, other, torch.optim.SGD(other.parameters()))
+    save_checkpoint(tmp_path, RUN, step, torch.optim.SGD(step.parameters()), PROGRESS)
+    load_checkpoint(tmp_path, RUN, other, torch.optim.SGD(other.parameters()))
     assert other[0].count == 2**40
 
 
@@ -94,9 +95,9 @@ def test_momentum_comes_back_laid_out_in_memory_as_its_parameter_is(tmp_path: Pa
 
     step, optimizer = built()
     momentum = optimizer.state[step.weight]["momentum_buffer"].normal_()
-    save_checkpoint(tmp_path, step, optimizer, PROGRESS)
+    save_checkpoint(tmp_path, RUN, step, optimizer, PROGRESS)
     step, optimizer = built()
-    load_checkpoint(tmp_path, step, optimizer)
+    load_checkpoint(tmp_path, RUN, step, optimizer)
     found = optimizer.state[step.weight]["momentum_buffer"]
     assert found.equal(momentum)
     assert found.stride() == step.weight.stride() == (12, 1, 6, 3)
@@ -105,15 +106,15 @@ def test_momentum_comes_back_laid_out_in_memory_as_its_parameter_is(tmp_path: Pa
 def test_learning_rate_is_the_schedules_not_the_files(saved: Path) -> None:
     step, optimizer = trained()
     optimizer.param_groups[0]["lr"] = 0.7
-    load_checkpoint(saved, step, optimizer)
+    load_checkpoint(saved, RUN, step, optimizer)
     assert optimizer.param_groups[0]["lr"] == 0.7
 
 
-def refusal(folder: Path, width: int = 3) -> str:
+def refusal(folder: Path, width: int = 3, run: str = RUN) -> str:
     step, optimizer = trained(width)
     before = {name: value.clone() for name, value in step.state_dict().items()}
     with pytest.raises(UserError) as error:
-        load_checkpoint(folder, step, optimizer)
+        load_checkpoint(folder, run, step, optimizer)
     assert "\n" not in str(error.value)
     assert str(folder) in str(error.value)
     assert all(value.equal(step.state_dict()[name]) for name, value in before.items())
@@ -143,26 +144,36 @@ def test_tensors_that_were_cut_short_are_refused(saved: Path) -> None:
     ("text", "message"),
     [
         ("{", "no usable checkpoint"),
-        ("[]", "checkpoint version None, this is version 2"),
-        ("{}", "checkpoint version None, this is version 2"),
-        ('{"version": 2}', "sha256: required"),
-        ('{"version": 2, "sha256": "x", "position": {"iteration": "two"}}', "position.iteration"),
+        ("[]", "checkpoint version None, this is version 3"),
+        ("{}", "checkpoint version None, this is version 3"),
+        ('{"version": 3}', "sha256: required"),
+        (
+            '{"version": 3, "run": "x", "sha256": "x", "position": {"iteration": "two"}}',
+            "position.iteration",
+        ),
     ],
 )
 def test_unreadable_header_is_refused(saved: Path, text: str, message: str) -> None:
     (saved / HEADER).write_text(text)
     step, optimizer = trained()
     with pytest.raises(UserError) as error:
-        load_checkpoint(saved, step, optimizer)
+        load_checkpoint(saved, RUN, step, optimizer)
     assert message in str(error.value)
     assert all(str(saved) in line for line in str(error.value).splitlines())
 
 
-@pytest.mark.parametrize("version", [1, 3])
+@pytest.mark.parametrize("version", [2, 4])
 def test_other_version_says_what_to_do(saved: Path, version: int) -> None:
     header = json.loads((saved / HEADER).read_text())
     (saved / HEADER).write_text(json.dumps({**header, "version": version, "new": True}))
-    assert f"checkpoint version {version}, this is version 2; finish the run" in refusal(saved)
+    assert f"checkpoint version {version}, this is version 3; finish the run" in refusal(saved)
+
+
+def test_checkpoint_of_another_run_is_refused_in_one_line(saved: Path) -> None:
+    """A fresh study database over an old folder would complete runs with another's network."""
+    line = refusal(saved, run=OTHER)
+    assert f"checkpoint of another run ({RUN[:12]}, this one is {OTHER[:12]})" in line
+    assert line.endswith("delete it to start again")
 
 
 def test_checkpoint_of_another_network_is_refused(saved: Path) -> None:

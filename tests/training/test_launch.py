@@ -1,5 +1,6 @@
 """What a job asks of Ray Train, and what a failed run is told to have failed of."""
 
+import traceback
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +12,8 @@ from ray.tune.integration import ray_train
 
 from afdcd.config import UserError
 from afdcd.training import launch
-from afdcd.training.launch import _cause, build_trainer, run_job
+from afdcd.training.job import Failure, message_of
+from afdcd.training.launch import build_trainer, fault_of, run_job
 from tests.examples import job
 
 WORKERS = {"resources__workers": 2, "resources__cpus_per_worker": 3}
@@ -37,7 +39,7 @@ def test_a_job_is_found_again_by_its_folder_and_hears_of_each_report(tmp_path: P
     run = trainer.run_config
     assert (run.storage_path, run.name) == (str(tmp_path), "train")
     assert run.checkpoint_config.num_to_keep == 1  # a long run must not fill the disk
-    assert run.failure_config.max_failures == 2
+    assert run.failure_config.max_failures == 0  # who tries again is not Train's to decide
     assert run.callbacks == [listener]
     assert trainer.train_loop_config == plain
 
@@ -49,25 +51,82 @@ def test_resources_that_make_no_sense_are_refused(tmp_path: Path) -> None:
         build_trainer(plain, gpu=False, callbacks=[])
 
 
-def test_a_failed_run_is_reported_and_raises_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Tune would start the whole trial again."""
+def _failed(monkeypatch: pytest.MonkeyPatch, error: Exception) -> dict[str, Any]:
+    """What a run of which Train raises this reports."""
 
     def fit() -> None:
-        raise ray.train.WorkerGroupError("1 of 2 died", {1: RuntimeError("Traceback\nout of luck")})
+        raise error
 
     told: list[dict[str, Any]] = []
     monkeypatch.setattr(launch, "build_trainer", lambda *_, **__: SimpleNamespace(fit=fit))
     monkeypatch.setattr(ray.tune, "report", told.append)
     monkeypatch.setattr(ray_train, "TuneReportCallback", SimpleNamespace)  # needs a Tune session
-    run_job({"job": _plain(tmp_path), "gpu": False})
-    assert [report["failed"] for report in told] == ["out of luck"]
-    assert told[0]["iteration"] == 0
+    run_job({"job": job().plain(), "gpu": False})
+    (report,) = told
+    return report
 
 
-def test_cause_is_the_last_line_of_the_workers_own_error() -> None:
-    failed = SimpleNamespace(worker_failures={1: "Traceback\n  x\nValueError: y\n"})
-    assert _cause(failed) == "ValueError: y"
-    assert _cause(RuntimeError("first\nlast")) == "last"
-    assert _cause(RuntimeError("")) == "RuntimeError"
+def test_a_failed_run_is_reported_and_raises_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tune would start the whole trial again."""
+    died = {1: RuntimeError("Traceback\nout of luck")}
+    report = _failed(monkeypatch, ray.train.WorkerGroupError("1 of 2 died", died))
+    assert message_of({**report, "training_iteration": 1}) == Failure(
+        failed="out of luck", fault="machine"
+    )
+
+
+def test_the_error_that_says_most_counts_whichever_worker_had_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    died = {0: RuntimeError("connection closed by peer"), 1: UserError("row 7: cannot be read")}
+    report = _failed(monkeypatch, ray.train.WorkerGroupError("2 of 2 died", died))
+    assert message_of(report) == Failure(failed="row 7: cannot be read", fault="data")
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (ray.train.WorkerGroupError("", {1: "Traceback\n  x\nValueError: y\n"}), "ValueError: y"),
+        (ray.train.TrainingFailedError("first\nlast"), "last"),
+        (ray.train.TrainingFailedError(""), "TrainingFailedError"),
+    ],
+)
+def test_cause_is_the_last_line_of_the_workers_own_error(
+    error: Exception, cause: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert message_of(_failed(monkeypatch, error)).failed == cause
+
+
+TRIED = "Tried to allocate 2.00 GiB"
+
+
+@pytest.mark.parametrize(
+    ("error", "fault"),
+    [
+        (f"torch.OutOfMemoryError: CUDA out of memory. {TRIED}", "setting"),
+        ("torch.AcceleratorError: CUDA error: out of memory", "setting"),
+        ("RuntimeError: cuDNN error: CUDNN_STATUS_ALLOC_FAILED", "setting"),
+        ("RuntimeError: CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling", "setting"),
+        ("afdcd.config.UserError: shards/x: no such data set; prepare it", "data"),
+        ("ray.exceptions.OutOfMemoryError: Task was killed, the node runs low", "memory"),
+        ("RuntimeError: DefaultCPUAllocator: can't allocate memory: you tried", "memory"),
+        ("OSError: [Errno 12] Cannot allocate memory", "memory"),
+        ("numpy._core._exceptions._ArrayMemoryError: Unable to allocate 9 GiB", "memory"),
+        ("RuntimeError: std::bad_alloc", "memory"),
+        ("ray.exceptions.ActorDiedError: the node it ran on is gone", "machine"),
+        ("RuntimeError: CUDA error: an illegal memory access was encountered", "machine"),
+    ],
+)
+def test_a_failed_run_says_whose_fault_it_was(
+    error: str, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = f"Traceback (most recent call last):\n  File x\n{error}\n"
+    assert fault_of(whole) == fault
+    died = ray.train.WorkerGroupError("1 of 1 died", {0: whole})
+    assert message_of(_failed(monkeypatch, died)).fault == fault
+
+
+def test_a_users_mistake_is_known_by_its_own_name() -> None:
+    """By the words that a traceback has for it."""
+    lines = traceback.format_exception_only(UserError("no such data set"))
+    assert fault_of("".join(lines)) == "data"

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from afdcd.config import UserError
+from afdcd.training import trial as trials
 from afdcd.training.shapes import check_shapes
 from tests.examples import STUDENT, trial
 
@@ -18,18 +19,38 @@ from tests.examples import STUDENT, trial
         {"data__root": "s3://bucket/shards"},
         {"data__loader_workers": 3},
         {"training__compile": "on"},
+        {"pair__name": "small"},
         {"pair__teacher__train__compile": "off"},
     ],
 )
-def test_fingerprint_ignores_where_and_how_fast_it_runs(change: dict[str, Any]) -> None:
+def test_fingerprint_ignores_labels_and_where_and_how_fast_it_runs(change: dict[str, Any]) -> None:
     assert trial(**change).fingerprint("digest") == trial().fingerprint("digest")
+    assert trial(**change).fingerprint("digest", "sha") == trial().fingerprint("digest", "sha")
 
 
-def test_fingerprint_of_a_trial_with_a_finished_teacher_or_none_ignores_it_too() -> None:
-    for teacher in (None, {"weights": "models:/t@champion"}):
-        changes = {"pair__teacher": teacher, "distiller": {"method": "none"}}
-        known = trial(**changes).fingerprint("digest")
-        assert trial(**changes, training__compile="on").fingerprint("digest") == known
+def test_fingerprint_reacts_to_the_teachers_weights_and_not_to_where_they_come_from() -> None:
+    weights = {"weights": "models:/t@champion"}
+    known = trial().fingerprint("digest", "sha")
+    assert trial().fingerprint("digest", "other") != known
+    assert trial().fingerprint("digest") != known
+    assert trial(pair__teacher=weights).fingerprint("digest", "sha") == known
+
+
+def test_fingerprint_of_a_plain_run_knows_no_teacher() -> None:
+    """Which is shown in its picture and no more."""
+    plain = {"distiller": {"method": "none"}}
+    known = trial(**plain).fingerprint("digest")
+    assert trial(**plain).fingerprint("digest", "sha") == known
+    assert trial(**plain, pair__teacher=None).fingerprint("digest") == known
+    assert trial(**plain, pair__teacher__train__lr=0.5).fingerprint("digest") == known
+
+
+def test_fingerprint_knows_what_the_same_setting_computes_today(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known = trial().fingerprint("digest")
+    monkeypatch.setattr(trials, "SEMANTICS", trials.SEMANTICS + 1)
+    assert trial().fingerprint("digest") != known
 
 
 @pytest.mark.parametrize(
@@ -57,7 +78,13 @@ def test_fingerprint_reacts_to_all_else(change: dict[str, Any]) -> None:
 def test_fingerprint_reacts_to_the_data_and_not_to_spelled_out_defaults() -> None:
     known = trial().fingerprint("digest")
     assert trial().fingerprint("other") != known
-    assert trial(data__scale=[0.5, 2.0], training__momentum=0.9).fingerprint("digest") == known
+    written = {
+        "data__scale": [0.5, 2.0],
+        "distiller__kd_weight": trial().distiller.kd_weight,
+        "pair__student__aux": True,
+        "training__momentum": 0.9,
+    }
+    assert trial(**written).fingerprint("digest") == known
 
 
 @pytest.mark.parametrize(

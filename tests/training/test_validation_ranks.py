@@ -18,6 +18,7 @@ from afdcd.training import worker
 from afdcd.training.artifacts import STUDENT_FILE, load_from, save_student
 from afdcd.training.checkpoint import Position
 from afdcd.training.job import Job
+from afdcd.training.pulse import Pulses
 from tests.examples import job
 from tests.training.networks import CLASSES, CPU, batch, build_learner
 
@@ -44,8 +45,8 @@ def test_recorded_score_is_that_of_the_saved_weights(folder: Path) -> None:
     expected = evaluate(student, images, CLASSES, CPU)
     for rank in range(2):
         scores = json.loads((folder / f"scores{rank}.json").read_text())
-        assert scores["miou"] == expected.miou > 0
-        assert scores["pixel_accuracy"] == expected.pixel_accuracy
+        assert scores["value"] == expected.miou > 0
+        assert scores["parts"]["pixel_accuracy"] == expected.pixel_accuracy
 
 
 def test_ranks_that_agree_had_differed(folder: Path) -> None:
@@ -78,9 +79,11 @@ def _one_of_two(rank: int, folder: str) -> None:
     for iteration in range(2):
         learner.iterate(iteration, images * 10**rank, labels)
     save_file(dict(learner.step.named_buffers()), f"{folder}/trained{rank}.safetensors")
-    scores = worker._validate(worker._Run(_job(folder), learner, Position()))
+    score = worker._validate(
+        worker._Run(_job(folder), learner, Position(), Pulses(4, 2, lambda _: None))
+    )
     save_file(dict(learner.step.named_buffers()), f"{folder}/validated{rank}.safetensors")
-    Path(f"{folder}/scores{rank}.json").write_text(json.dumps(scores))
+    Path(f"{folder}/scores{rank}.json").write_text(json.dumps(score.plain()))
     if rank == 0:
-        save_student(_job(folder), learner.step.student, scores["miou"])
+        save_student(_job(folder), learner.step.student, score)
     dist.destroy_process_group()

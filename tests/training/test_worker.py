@@ -1,5 +1,6 @@
 """The loop of one worker, with Ray Train's functions replaced: reports, resumption, divergence."""
 
+import json
 import math
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,19 +13,21 @@ import torch
 from torch import Tensor, nn
 
 from afdcd import storage
+from afdcd.config import UserError
 from afdcd.data.synthetic.config import SyntheticConfig
 from afdcd.data.synthetic.dataset import prepare_synthetic
 from afdcd.models.outputs import SegOutput
 from afdcd.models.weights import NetworkCard, save_network
-from afdcd.training import worker
+from afdcd.training import journal, pulse, worker
 from afdcd.training.artifacts import PANEL_FILE, STUDENT_FILE, load_from
 from afdcd.training.checkpoint import load_checkpoint, save_checkpoint
-from afdcd.training.job import Job
+from afdcd.training.job import Failure, Job, message_of
 from afdcd.training.optim import build_optimizer
 from tests.examples import job
 from tests.training.networks import CLASSES, build_pair
 
 CPU = torch.device("cpu")
+RUN = "a" * 64
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +72,7 @@ def reports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Reports:
     heard = Reports()
 
     def report(metrics: dict, checkpoint: Any = None, checkpoint_dir_name: str = "") -> None:
-        heard.append(metrics)
+        heard.append(json.loads(metrics["said"]))  # a text: Tune flattens what is nested
         if checkpoint:
             kept = tmp_path / f"{len(heard)}_{checkpoint_dir_name}"
             checkpoint.to_directory(str(kept))
@@ -93,10 +96,13 @@ def test_run_reports_each_validation_and_leaves_student_and_picture(
         *("iteration", "task", "aux", "kd", "fd", "contrast", "total", "lr")
     }
     student, card = load_from(storage.join(given.folder, STUDENT_FILE))
-    assert card.miou == reports[-1]["miou"]
+    assert card.miou == reports[-1]["score"]["value"]
     assert card.split == "official/val"
     assert card.parameters == sum(p.numel() for p in student.parameters())
     assert storage.read_bytes(storage.join(given.folder, PANEL_FILE)).startswith(b"\x89PNG")
+    assert journal.read(given.folder) == [
+        message_of({"said": json.dumps(report)}) for report in reports
+    ]
 
 
 def test_curve_has_the_terms_of_its_own_iterations(
@@ -134,7 +140,7 @@ def test_killed_and_resumed_run_equals_the_uninterrupted_one(
     assert [report["iteration"] for report in reports] == [2, 4]
     resumed = load_from(storage.join(given.folder, STUDENT_FILE))[0].state_dict()
     assert all(value.equal(resumed[name]) for name, value in whole.items())
-    assert reports[-1]["miou"] == straight[-1]["miou"]
+    assert reports[-1]["score"] == straight[-1]["score"]
     assert reports[-1]["curve"] == straight[-1]["curve"]
     assert reports[-1]["seconds"] > reports[0]["seconds"]
 
@@ -145,8 +151,80 @@ def test_run_killed_after_its_last_report_reports_it_again(given: Job, reports: 
     storage.write_bytes(storage.join(given.folder, STUDENT_FILE), b"cut sh")
     worker.train_loop(given.plain())
     assert len(reports) == 3
-    assert (reports[-1]["iteration"], reports[-1]["miou"]) == (4, first["miou"])
+    assert (reports[-1]["iteration"], reports[-1]["score"]) == (4, first["score"])
     load_from(storage.join(given.folder, STUDENT_FILE))
+
+
+def test_a_checkpoint_of_another_setting_is_not_taken_up(given: Job, reports: Reports) -> None:
+    worker.train_loop(given.plain())
+    config = given.config.updated(training=given.config.training.updated(lr=0.5))
+    identity = config.fingerprint("data", "teacher")
+    with pytest.raises(UserError, match="checkpoint of another run"):
+        worker.train_loop(given.updated(config=config, identity=identity).plain())
+    assert len(reports) == 2
+
+
+def test_a_report_is_in_the_journal_before_it_is_made(
+    given: Job, reports: Reports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill between the two must not leave a checkpoint without its line."""
+
+    def killed(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ray.train, "report", killed)
+    with pytest.raises(KeyboardInterrupt):
+        worker.train_loop(given.plain())
+    assert [line.iteration for line in journal.read(given.folder)] == [2]
+
+
+def test_no_picture_is_a_warning_and_not_the_end(
+    given: Job, reports: Reports, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(*_: Any) -> None:
+        raise RuntimeError("no room\n  on the device")
+
+    monkeypatch.setattr(worker, "save_panel", fails)
+    worker.train_loop(given.plain())
+    assert reports[-1]["iteration"] == 4
+    assert reports.checkpoint is not None
+    assert [r.getMessage() for r in caplog.records] == [f"{given.title}: no picture: no room"]
+
+
+def test_run_says_how_far_it_is(
+    given: Job, reports: Reports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[pulse.Pulse] = []
+    monkeypatch.setattr(pulse, "write", lambda folder, one: heard.append(one))
+    monkeypatch.setattr(pulse, "Mailbox", Straight)
+    worker.train_loop(given.plain())
+    found = [(one.phase, one.iteration) for one in heard]
+    assert found == [
+        ("starting", 0),
+        *(("training", 1), ("validating", 2)),
+        *(("training", 3), ("validating", 4)),
+    ]
+    losses = [report["curve"]["total"] for report in reports]
+    assert [one.loss for one in heard] == [None, None, losses[0][1], losses[0][1], losses[1][1]]
+
+
+def test_a_run_goes_on_where_no_pulse_can_be_written(
+    given: Job, reports: Reports, caplog: pytest.LogCaptureFixture
+) -> None:
+    Path(given.folder, pulse.FILE).mkdir(parents=True)
+    worker.train_loop(given.plain())
+    assert reports[-1]["iteration"] == 4
+    assert pulse.read(given.folder) is None
+    assert len([r for r in caplog.records if "no pulse" in r.getMessage()]) == 1
+
+
+class Straight:
+    """A mailbox that drops nothing."""
+
+    def __init__(self, write: Any) -> None:
+        self.put = write
+
+    def close(self) -> None: ...
 
 
 class _Breaks(nn.Module):
@@ -185,19 +263,19 @@ def test_divergence_is_reported_with_its_cause_and_no_checkpoint(
     training = given.config.training.updated(iterations=10, validate_every=5)
     worker.train_loop(given.updated(config=given.config.updated(training=training)).plain())
     (report,) = reports
-    assert report["failed"] == f"loss term kd is not finite at iteration {broken}"
-    assert math.isnan(report["miou"])
-    assert report["iteration"] == 0
+    assert message_of({"said": json.dumps(report)}) == Failure(
+        failed=f"loss term kd is not finite at iteration {broken}", fault="setting"
+    )
     assert reports.checkpoint is None
 
 
 def test_checkpoint_holds_student_and_distiller_and_not_the_teacher(tmp_path: Path) -> None:
     pair = build_pair()
     optimizer = build_optimizer(pair.config.training, pair.step.parameters())
-    save_checkpoint(tmp_path, pair.step, optimizer, worker.Position(iteration=1))
+    save_checkpoint(tmp_path, RUN, pair.step, optimizer, worker.Position(iteration=1))
     other = build_pair(seed=1)
     other_optimizer = build_optimizer(other.config.training, other.step.parameters())
-    assert load_checkpoint(tmp_path, other.step, other_optimizer).iteration == 1
+    assert load_checkpoint(tmp_path, RUN, other.step, other_optimizer).iteration == 1
     names = {name.split(".")[0] for name in other.step.state_dict()}
     assert names == {"student", "distiller"}
     assert all(v.equal(other.step.state_dict()[n]) for n, v in pair.step.state_dict().items())
