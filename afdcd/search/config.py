@@ -18,5 +18,7 @@ class StudyConfig(FrozenConfig):
     # Of the trials at a rung, one in `reduction` goes on.
     reduction: int = Field(default=3, ge=2)
     max_concurrent: PositiveInt | None = None  # default: as many as the cluster holds
+    # The registered model; default: the study's name, or NAME-ID where that belongs to another study.
+    model: str | None = None
     keep: PositiveInt = 3  # how many of the best students become model versions
     enqueue: tuple[dict[str, Any], ...] = ()  # settings to run first and at full length

@@ -5,7 +5,8 @@ from typing import Any
 from afdcd.config import Key, Source, UserError
 from afdcd.search.space import Choice, Range
 
-# One study reads and scores one data set in one way, or its values could not be compared.
+# One study reads and scores one data set in one way and trains for one length, or its values could not
+# be compared. A searched seed would be the luckiest one.
 _SHARED = (
     ("data", "dataset"),
     ("data", "root"),
@@ -13,6 +14,9 @@ _SHARED = (
     ("data", "normalisation"),
     ("data", "loader_workers"),
     ("resources",),
+    ("training", "iterations"),
+    ("training", "validate_every"),
+    ("training", "seed"),
 )
 
 
@@ -31,14 +35,20 @@ def check_fixed(space: dict[str, Any], source: Source) -> None:
                 key, node = (*key, part), node.get(part)
         if found := _first_range(node, key):
             raise UserError(
-                f"{source.at(found)}: all trials of a study must share it, so it takes no range; "
-                "give one value, and run a study for each"
+                f"{source.at(found)}: all runs of a study must share it, or their scores could not be "
+                "compared, so it takes no range; give one value, and run a study for each"
             )
     for teacher, key in _teachers(space.get("pair"), ("pair",)):
         if found := _first_range(teacher, key):
             raise UserError(
                 f"{source.at(found)}: a teacher takes no ranges inside; choose among whole ones: "
                 "pair.teacher: {choice: [{...}, {...}]}"
+            )
+        searched = _first_range(space.get("data"), ("data",))
+        if searched and isinstance(teacher, dict) and teacher.get("train"):
+            raise UserError(
+                f"{source.at(searched)}: the teacher is trained once for all runs, so the data it "
+                "learns from take no range; give one value, or give finished pair.teacher.weights"
             )
 
 

@@ -1,6 +1,5 @@
 """A search space file: a TrialConfig with ranges, plus the `study:` section that says how to search."""
 
-import hashlib
 import json
 import re
 from dataclasses import dataclass, replace
@@ -10,8 +9,9 @@ from typing import Any
 from afdcd.config import Source, UserError, validate
 from afdcd.search.config import StudyConfig
 from afdcd.search.fixed import check_fixed
+from afdcd.search.rungs import Rules, rungs
 from afdcd.search.space import corners, parameters_of, parse_ranges
-from afdcd.training.trial import TrialConfig
+from afdcd.training.trial import SEMANTICS, TrialConfig
 from afdcd.yaml_text import load_yaml, override
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -35,17 +35,32 @@ class SearchSpace:
     examples: tuple[TrialConfig, ...]
     sources: tuple[Source, ...]
 
-    def identity(self, data_digest: str) -> str:
-        """Digest of what must stay the same for a study to go on.
-
-        How many trials there are and what they occupy may change, what they compute may not.
-        """
-        space = {name: item for name, item in self.space.items() if name != "resources"}
-        space["data"] = {
-            k: v for k, v in space["data"].items() if k not in ("root", "loader_workers")
+    def frame(self, data_digest: str) -> dict[str, Any]:
+        """By dotted key what all runs share, so that their scores can be compared."""
+        data, training = self.examples[0].data, self.examples[0].training
+        return {
+            "data.dataset": data.dataset,
+            "data.protocol": data.protocol,
+            "data.normalisation": data.normalisation,
+            "data digest": data_digest,
+            "training.iterations": training.iterations,
+            "training.validate_every": training.validate_every,
+            "training.seed": training.seed,
+            "training semantics": SEMANTICS,
         }
-        text = json.dumps([space, data_digest], sort_keys=True, default=vars)
-        return hashlib.sha256(text.encode()).hexdigest()
+
+    def rules(self) -> Rules:
+        training, study = self.examples[0].training, self.study
+        grace = study.grace or training.validate_every
+        compared = rungs(training.iterations, training.validate_every, grace, study.reduction)
+        return Rules(study.trials, tuple(compared), study.reduction)
+
+    def references(self) -> list[dict[str, Any]]:
+        """The searched values, by path, of each setting in `study.enqueue`."""
+        return [
+            parameters_of(self.space, block, self.source, ("study", "enqueue", index))
+            for index, block in enumerate(self.study.enqueue)
+        ]
 
     def rooted(self, root: str) -> "SearchSpace":
         """The same space on the prepared data at `root`."""

@@ -11,9 +11,9 @@ from afdcd.data.shards.parquet import check_sizes
 from afdcd.data.shards.rows import open_split
 from afdcd.environment import study_database, tracking_uri
 from afdcd.models.config import ModelConfig
+from afdcd.search.given_teacher import given_teacher
 from afdcd.search.load import SearchSpace, teacher_key
 from afdcd.search.networks import check_shapes
-from afdcd.search.teachers import given_teacher
 
 ROOM = 64 * 2**20  # databases, one teacher and one student of the smallest kind
 

@@ -1,51 +1,206 @@
-"""What a person sees while a study runs, and the table at its end."""
+"""What a person sees while a study runs, and the table at its end.
 
+At a terminal the running runs are bars below the lines; elsewhere there are lines alone, and never
+more than 15 seconds without one while something runs.
+"""
+
+import atexit
 import math
+import statistics
+import sys
+import threading
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from optuna.trial import FrozenTrial, TrialState
+from afdcd.search.watched import Watched, duration
+from afdcd.tasks.score import SELECTED_BY, Score, label_of
+from afdcd.text import percent, table
+from afdcd.training import pulse
+from afdcd.training.job import Job, Report, RunResult
 
-from afdcd.search.study import CAUSE
-from afdcd.text import table
-from afdcd.tracking.runs import device_hours
-from afdcd.training.job import Job, RunResult
+if TYPE_CHECKING:
+    from afdcd.search.screen import Screen
 
 PATIENCE = 5  # seconds that a person waits without a word
+NEWS = 14.0  # as long without a line; with the second between two ticks never more than 15
+TICK, LOOK = 1.0, 2.0  # seconds between two ticks, and between two looks at the pulses
+SHOWN = 4  # runs in one line
+FINISHED = ("completed", "paused", "infeasible")  # what is lost or killed is run again
 
 
 class Progress:
-    """Prints a line for every validation and every end: trial, mIoU, best so far, device-hours."""
+    """Tells of runs as they start, report and end, and in between how far they are.
 
-    def __init__(self, best: tuple[float, str] = (float("-inf"), "")) -> None:
-        self._best = best
-        self._hours: dict[str, float] = {}
-        self._unit = "cpu"
+    Args:
+        best: the best full-length score so far, and whose it is.
+        wanted: how many runs the study will have in all; None for a teacher or a single run.
+        done: how many of them had finished before.
+        hours: device-hours so far; without it those of the runs that reported here are added up.
+        clock: seconds, monotonic.
+        threads: whether time passes by itself; without, `look` and `tick` are to be called.
+    """
+
+    def __init__(
+        self,
+        best: tuple[Score, str] | None = None,
+        wanted: int | None = None,
+        *,
+        done: int = 0,
+        hours: Callable[[], float] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        threads: bool = True,
+    ) -> None:
+        self._best, self._wanted, self._done = best, wanted, done
+        self._hours, self._clock, self._by_itself = hours, clock, threads
+        self._running: dict[str, Watched] = {}
+        self._finished: set[str] = set()
+        self._took: list[float] = []  # seconds of each completed run
+        self._together = 1  # most runs at the same time so far
+        self._spent: dict[str, float] = {}
+        self._cost = ""
+        self._said = clock()
+        self._screen: Screen | None = None
+        self._threads: list[_Every] = []
+        self._lock = threading.RLock()
+
+    @property
+    def finished(self) -> int:
+        """Runs of the study that have come to an end, and need not be run again."""
+        return self._done + len(self._finished)
 
     def started(self, job: Job) -> None:
-        say(f"{job.title} starts ({job.config.training.iterations} iterations)")
+        with self._lock:
+            self._open()
+            self._running[job.name] = Watched(job, self._clock())
+            self._together = max(self._together, len(self._running))
+            say(f"{job.title} starts ({job.config.training.iterations} iterations)")
+            self._draw()
 
-    def reported(self, job: Job, result: dict[str, Any]) -> None:
-        if result.get("failed"):
-            return
-        self._hours[job.name] = device_hours(result)
-        self._unit = {"cuda": "GPU"}.get(result["device"], result["device"].upper())
-        total = job.config.training.iterations
-        if result["iteration"] == total and result["miou"] > self._best[0]:
-            self._best = (result["miou"], job.title)
-        best = f"best {percent(self._best[0])} ({self._best[1]})  " if self._best[1] else ""
-        say(
-            f"{job.title}  iteration {result['iteration']}/{total}  mIoU "
-            f"{percent(result['miou'])}  {best}{sum(self._hours.values()):.3f} {self._unit}-hours"
-        )
+    def reported(self, job: Job, report: Report) -> None:
+        with self._lock:
+            if job.name in self._running:
+                self._running[job.name].report = report
+            total = job.config.training.iterations
+            if report.iteration == total and report.score.beats(self._best and self._best[0]):
+                self._best = (report.score, job.title)
+            self._spent[job.name] = report.device_hours
+            spent = self._hours() if self._hours else sum(self._spent.values())
+            unit = {"cuda": "GPU"}.get(report.device, report.device.upper())
+            self._cost = f"{spent:.3f} {unit}-hours"
+            place = f"iteration {report.iteration}/{total}"
+            told = [job.title, place, str(report.score), self._best_so_far(), self._cost]
+            say("  ".join(filter(None, told)))
+            self._draw()
 
-    def ended(self, job: Job, end: RunResult) -> None:
-        if end.outcome != "completed":
-            say(f"{job.title} {end.outcome}{': ' + end.cause if end.cause else ''}")
+    def ended(self, job: Job, result: RunResult) -> None:
+        with self._lock:
+            run = self._running.pop(job.name, None)
+            if result.outcome in FINISHED:
+                self._finished.add(job.name)
+            if run and result.outcome == "completed":
+                before = result.last.seconds if result.last else 0.0  # by earlier drivers too
+                self._took.append(max(self._clock() - run.begun, before))
+            if result.outcome != "completed" or self._wanted is not None:
+                cause = f": {result.cause}" if result.cause else ""
+                told = [f"{job.title} {result.outcome}{cause}", self._study()]
+                say("   ".join(filter(None, told)))
+            self._draw()
 
     def interrupted(self) -> None:
-        say("interrupted")
+        with self._lock:
+            self._running.clear()
+            say("interrupted")
+            self._draw()
+
+    def close(self) -> None:
+        """Take the bars away and fall silent; a run that starts later opens it again."""
+        with self._lock:
+            for thread in self._threads:
+                thread.end()
+            if self._screen:
+                self._screen.close()
+            if self in _showing:
+                _showing.remove(self)
+            self._screen, self._threads = None, []
+            self._running.clear()
+            atexit.unregister(self.close)
+
+    def look(self) -> None:
+        """Read how far the running runs are."""
+        with self._lock:
+            running = list(self._running.values())
+        for run in running:  # a slow store must not hold up those who report
+            run.hear(pulse.read(run.job.folder))
+
+    def tick(self) -> None:
+        """Tell what is new, if it is time."""
+        with self._lock:
+            self._draw()
+            if self._running and not self._screen and self._clock() - self._said > NEWS:
+                runs = [str(run) for run in self._running.values()]
+                rest = [f"and {len(runs) - SHOWN} more"] if len(runs) > SHOWN else []
+                say("   ".join(filter(None, [*runs[:SHOWN], *rest, self._study()])))
+
+    def line(self, text: str) -> None:
+        """Print a line; above the bars where there are some."""
+        with self._lock:
+            self._said = self._clock()
+            if self._screen:
+                self._screen.line(text)
+            else:
+                print(text, flush=True)
+
+    def _open(self) -> None:
+        if self in _showing:
+            return
+        _showing.append(self)
+        atexit.register(self.close)  # else a terminal would be left without its cursor
+        if sys.stdout.isatty():
+            from afdcd.search.screen import Screen
+
+            self._screen = Screen.opened()
+        if self._by_itself:
+            self._threads = [_Every(TICK, self.tick), _Every(LOOK, self.look)]
+
+    def _draw(self) -> None:
+        if self._screen:
+            below = filter(None, [self._best_so_far(), self._cost, self._study()])
+            shown = "   ".join(below) if self._running else ""
+            self._screen.show(list(self._running.values()), shown)
+
+    def _best_so_far(self) -> str:
+        return f"best {percent(self._best[0].value)} ({self._best[1]})" if self._best else ""
+
+    def _study(self) -> str:
+        """How far the study is, and how long it will take by the runs that were completed here."""
+        if self._wanted is None:
+            return ""
+        eta = ""
+        if self._took:
+            left = max(0, self._wanted - self.finished)
+            eta = f"  ETA {duration(left * statistics.median(self._took) / self._together)}"
+        return f"study {self.finished}/{self._wanted}{eta}"
+
+
+class _Every(threading.Thread):
+    """Does something again and again, so many seconds apart."""
+
+    def __init__(self, seconds: float, action: Callable[[], None]) -> None:
+        super().__init__(name="progress", daemon=True)
+        self._seconds, self._action, self._over = seconds, action, threading.Event()
+        self.start()
+
+    def run(self) -> None:
+        while not self._over.wait(self._seconds):
+            self._action()
+
+    def end(self) -> None:
+        self._over.set()
+
+
+_showing: list[Progress] = []  # the last one has the terminal
 
 
 class Rendering:
@@ -67,32 +222,55 @@ class Rendering:
 
 
 def say(text: str) -> None:
-    """A line with the time of day."""
-    print(f"[{time.strftime('%H:%M:%S')}] {text}", flush=True)
+    """A line with the time of day; the one way to print one while runs go on."""
+    line = f"[{time.strftime('%H:%M:%S')}] {text}"
+    if _showing:
+        _showing[-1].line(line)
+    else:
+        print(line, flush=True)
 
 
-def percent(value: float | None) -> str:
-    """A share in per cent; a dash where there is none, as for a class that never occurs."""
-    return "-" if value is None or math.isnan(value) else f"{100 * value:.2f} %"
+@dataclass(frozen=True)
+class Row:
+    """A trial in the table at a study's end.
+
+    Attributes:
+        outcome: of its run; "running" while it goes on.
+        iteration: how far it came.
+        cause: why it came no further, if something went wrong.
+    """
+
+    number: int
+    score: Score | None
+    outcome: str
+    iteration: int
+    settings: dict[str, Any]
+    cause: str = ""
 
 
-def trials_table(trials: Sequence[FrozenTrial]) -> str:
-    """Every trial of a study: state, mIoU, iterations, settings; full-length ones first, best first."""
-    titles = ("trial", "mIoU", "state", "iterations", "settings")
-    rows = []
-    for trial in sorted(trials, key=_rank):
-        steps = trial.intermediate_values
-        last = max(steps, default=0)
-        value = trial.value if trial.value is not None else steps.get(last)
-        state = trial.state.name.lower()
-        settings = "  ".join(f"{name}={_short(item)}" for name, item in trial.params.items())
-        cause = trial.user_attrs.get(CAUSE)
-        rows.append((str(trial.number), percent(value), state, str(last), cause or settings or "-"))
-    return table(titles, rows, rules=())
+ORDER = ("completed", "paused", "running")
 
 
-def _rank(trial: FrozenTrial) -> tuple[bool, float]:
-    return trial.state != TrialState.COMPLETE, -(trial.value or 0.0)
+def trials_table(rows: Sequence[Row]) -> str:
+    """Every trial of a study: completed ones first, best first; then those that may still be."""
+    label = next((row.score.label for row in rows if row.score), label_of(SELECTED_BY))
+    titles = ("trial", label, "outcome", "iterations", "settings")
+    return table(titles, [_cells(row) for row in sorted(rows, key=_rank)], rules=())
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    value = percent(row.score.value if row.score else None)
+    told = [f"{name}={_short(item)}" for name, item in row.settings.items()]
+    last = "  ".join(filter(None, [*told, row.cause])) or "-"
+    return (str(row.number), value, row.outcome, str(row.iteration), last)
+
+
+def _rank(row: Row) -> tuple[int, bool, float, int]:
+    place = ORDER.index(row.outcome) if row.outcome in ORDER else len(ORDER)
+    if row.score is None or math.isnan(row.score.value):
+        return place, True, 0.0, row.number
+    sign = -1 if row.score.higher_is_better else 1
+    return place, False, sign * row.score.value, row.number
 
 
 def _short(value: Any) -> str:

@@ -1,54 +1,52 @@
-"""A whole study: teachers, trials, winners. Run again after any interruption, it goes on."""
+"""A whole study: teachers, runs, the best students. Run again after any interruption, it goes on."""
 
-import fcntl
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+import json
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from optuna.trial import FrozenTrial, TrialState
+import optuna
 
 from afdcd import storage
 from afdcd.config import UserError, validate
-from afdcd.data.shards.manifest import read_manifest
-from afdcd.data.train.loader import prepared_root
 from afdcd.environment import storage_root, study_database
 from afdcd.search.cluster import Cluster, connect
-from afdcd.search.driver import Listener, OneJob, run_jobs
+from afdcd.search.kept import DATA
 from afdcd.search.load import SearchSpace, teacher_key
+from afdcd.search.loop import Loop, OneRun
 from afdcd.search.networks import check_shapes
-from afdcd.search.preflight import check_data, check_weights, check_writable
-from afdcd.search.progress import Progress, Rendering, say
-from afdcd.search.score_networks import Score
-from afdcd.search.study import Proposal, Study, open_study
+from afdcd.search.open_study import check_frame, claim, open_study
+from afdcd.search.open_study import connect as connect_study
+from afdcd.search.preflight import check_writable
+from afdcd.search.progress import Progress, Row, say
+from afdcd.search.records import Recorder, folder_of, run_records, study_record, title_of
+from afdcd.search.rows import Entry
+from afdcd.search.session import Session, session
+from afdcd.search.study import Proposal, Settings, Study
 from afdcd.search.teachers import Teacher, Teachers
-from afdcd.search.winners import Candidate, register_best, save_pictures
-from afdcd.tracking.datasets import dataset_input
-from afdcd.tracking.runs import Tracker
+from afdcd.search.winners import Candidate, Registered, register_best, save_pictures
+from afdcd.tasks.score import SELECTED_BY, Score
+from afdcd.tracking.records import StudyRecord
 from afdcd.tracking.server import check_database
-from afdcd.training.job import Job, RunResult
+from afdcd.training.job import Job, Outcome, RunResult
 from afdcd.training.trial import TrialConfig
 
-OUTCOMES = {
-    TrialState.COMPLETE: "completed",
-    TrialState.PRUNED: "pruned",
-    TrialState.FAIL: "failed",
-}
 PICTURES = "pictures"  # of the study's folder: test images to try a student on
 
 
 @dataclass
-class Report:
-    """What a study came to. `trials` is empty if it was interrupted before its first trial."""
+class Conclusion:
+    """What a study came to. Nothing is registered if it was interrupted."""
 
     finished: bool = False
-    trials: list[FrozenTrial] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
     teachers: list[Teacher] = field(default_factory=list)
     winners: list[Candidate] = field(default_factory=list)
-    scores: list[Score | None] = field(default_factory=list)
+    registered: Registered | None = None
+    notes: list[str] = field(default_factory=list)
+    pages: tuple[str, str, str] = ("", "", "")  # MLflow: experiment, study, run of the best
 
 
-def run_study(space: SearchSpace) -> Report:
+def run_study(space: SearchSpace) -> Conclusion:
     """Run the study of a search space file to its end, or on from where it was.
 
     Raises:
@@ -57,8 +55,20 @@ def run_study(space: SearchSpace) -> Report:
     folder = storage.join(storage_root(), "studies", space.name)
     check_writable(folder)
     check_database(study_database(), "AFDCD_STUDY_DB")
-    with _ready(space, folder) as conductor:
-        return conductor.run_study()
+    with session(space, folder) as here:
+        database = connect_study(study_database(), space.name)
+        claim(folder, database)
+        check_frame(database, space.frame(here.digest), space.source.name)
+        if here.tracker.data:
+            database.set_user_attr(DATA, here.tracker.data.to_dictionary())
+        say("starts or joins a Ray cluster")
+        with connect() as cluster:
+            teachers = _teachers(here, cluster, database)
+            if teachers is None:
+                return Conclusion()
+            study = _open(here, database, teachers)
+            finished = _run(here, cluster, study)
+            return _conclude(here, cluster, study, teachers) if finished else _so_far(study)
 
 
 def run_single(space: SearchSpace) -> tuple[Job, RunResult] | None:
@@ -68,204 +78,196 @@ def run_single(space: SearchSpace) -> tuple[Job, RunResult] | None:
         UserError: anything a person can mend.
     """
     folder = storage.join(storage_root(), "runs", space.name)
-    with _ready(space, folder) as conductor:
-        return conductor.run_single()
-
-
-@contextmanager
-def _ready(space: SearchSpace, folder: str) -> Iterator["_Conductor"]:
-    """All that can fail early does so here, the cheapest first: lock, MLflow, data, cluster."""
-    check_writable(folder)
-    with _only_driver(folder, space.name):
-        tracker = Tracker()
-        data = space.examples[0].data
-        root = prepared_root(data, storage.join(storage_root(), "data"), Rendering())
-        manifest = read_manifest(root, data.dataset)
-        tracker.data = dataset_input(root, manifest, data.protocol)
-        check_data(space, root, manifest)
-        check_weights(space)
+    with session(space, folder) as here:
         say("starts or joins a Ray cluster")
         with connect() as cluster:
-            yield _Conductor(space.rooted(root), folder, manifest.digest, tracker, cluster)
+            teachers = _teachers(here, cluster)
+            if teachers is None:
+                return None
+            return _run_one(here, cluster, teachers)
 
 
-class _Conductor:
-    def __init__(
-        self, space: SearchSpace, folder: str, digest: str, tracker: Tracker, cluster: Cluster
-    ) -> None:
-        self.space = space
-        self.folder = folder
-        self.digest = digest
-        self.tracker = tracker
-        self.cluster = cluster
-        self.teachers: dict[str, Teacher] = {}
-        self.capacity = min(cluster.capacity(example.resources) for example in space.examples)
-
-    def run_study(self) -> Report:
-        study = self._open_study()
-        if not self._prepare_teachers():
-            return Report()
-        self._open_runs(study)
-        status = "KILLED"
-        try:
-            done = self._run_trials(study)
-            report = self._conclude(study) if done else Report(trials=study.trials_so_far())
-            status = "FINISHED" if done else "KILLED"
-            return report
-        finally:
-            self.tracker.close_study(status)
-
-    def run_single(self) -> tuple[Job, RunResult] | None:
-        config = self.space.examples[0]
-        if not self._prepare_teachers():
+def _teachers(
+    here: Session, cluster: Cluster, database: optuna.Study | None = None
+) -> dict[str, Teacher] | None:
+    """The teacher of every pair by `teacher_key`, pinned in the study; None if interrupted."""
+    makers = Teachers(here, cluster, database.user_attrs.get("teachers") if database else None)
+    found: dict[str, Teacher] = {}
+    for example in here.space.with_teachers():
+        key = teacher_key(example)
+        teacher = makers.prepare(key, example)
+        if teacher is None:
             return None
-        name = f"run-{config.fingerprint(self.digest)[:12]}"
-        job = self._job(config, name, self.space.name, storage.join(self.folder, name))
-        source = OneJob(job)
-        listeners: list[Listener] = [self.tracker, Progress()]
-        run_jobs(source, listeners, self.cluster, folder=job.folder, concurrency=1)
-        return (job, source.end) if source.end else None
+        found[key] = teacher
+        if database:
+            database.set_user_attr("teachers", {k: vars(pin) for k, pin in makers.pins.items()})
+    for example in here.space.examples:
+        known = found.get(teacher_key(example))
+        check_shapes(example, here.space.source, known.card.model if known else None)
+    return found
 
-    def _run_trials(self, study: Study) -> bool:
-        best = [(trial.value, _title(trial.number)) for trial in study.best()]
-        listeners: list[Listener] = [self.tracker, Progress(*best)]
-        wanted = self.space.study.max_concurrent or self.capacity
-        return run_jobs(
-            StudyJobs(study, self._trial_job),
-            listeners,
-            self.cluster,
-            folder=self.folder,
-            concurrency=min(self.capacity, wanted),
+
+def _open(here: Session, database: optuna.Study, teachers: dict[str, Teacher]) -> Study:
+    space = here.space
+    settings = _settings(here, teachers)
+    references = space.references()
+    study = open_study(
+        database, settings, space.rules(), references, space.study.seed, space.source.name
+    )
+    if outside := study.outside():
+        say(f"{outside} earlier runs lie outside the present search space and do not count")
+    return study
+
+
+def _settings(here: Session, teachers: dict[str, Teacher]) -> Settings:
+    """What the study needs to know of its configurations."""
+
+    def config(values: dict[str, Any]) -> TrialConfig:
+        checked = validate(TrialConfig, values)
+        teacher = teachers.get(teacher_key(checked))
+        check_shapes(checked, here.space.source, teacher.card.model if teacher else None)
+        return checked
+
+    def identity(config: TrialConfig) -> str:
+        teacher = teachers.get(teacher_key(config))
+        return config.fingerprint(here.digest, teacher.sha256 if teacher else None)
+
+    def job(proposal: Proposal) -> Job:
+        config, teacher = proposal.config, teachers.get(teacher_key(proposal.config))
+        root = here.space.examples[0].data.root  # where it lies now, and who computes now
+        resources = here.space.examples[0].resources
+        return Job(
+            name=proposal.name,
+            title=title_of(proposal.number, config),
+            config=config.updated(data=config.data.updated(root=root), resources=resources),
+            folder=folder_of(here.folder, proposal.number),
+            identity=proposal.identity,
+            teacher=teacher.weights if teacher else None,
         )
 
-    def _prepare_teachers(self) -> bool:
-        """False if interrupted."""
-        makers = Teachers(self.tracker, [self.tracker, Progress()], self.cluster, self.digest)
-        for example in self.space.with_teachers():
-            teacher = makers.prepare(example)
-            if teacher is None:
-                return False
-            self.teachers[teacher_key(example)] = teacher
-        for example in self.space.examples:
-            known = self.teachers.get(teacher_key(example))
-            check_shapes(example, self.space.source, known.card.model if known else None)
-        return True
+    return Settings(here.space.space, config, identity, job)
 
-    def _open_study(self) -> Study:
-        example = self.space.examples[0].training
-        return open_study(
-            study_database(),
-            self.space.name,
-            self.space.study,
-            self.space.space,
-            self.space.identity(self.digest),
-            self.space.source,
-            grace=self.space.study.grace or example.validate_every,
+
+def _run(here: Session, cluster: Cluster, study: Study) -> bool:
+    """All runs of the study; False if it was interrupted."""
+    space = here.space
+
+    def describe(outcome: Outcome | None) -> StudyRecord:
+        return study_record(study.study, study.entries(), outcome)
+
+    capacity = cluster.capacity(space.examples[0].resources)
+    progress = Progress(_best(study), wanted=space.study.trials, done=study.counted())
+    here.tracker.open_study(describe(None))
+    for record in run_records(study.study, study.entries(), here.folder):
+        # What an earlier driver could not write any more; a run that goes on is told when it starts.
+        here.tracker.update(replace(record, outcome=record.outcome or "killed"))
+    outcome: Outcome = "lost"
+    try:
+        recorder = Recorder(here.tracker, study.id, describe)
+        concurrency = min(capacity, space.study.max_concurrent or capacity)
+        finished = Loop(study, [recorder, progress], cluster).run(here.folder, concurrency)
+        outcome = "completed" if finished else "killed"
+        return finished
+    finally:
+        progress.close()
+        here.tracker.close_study(describe(outcome))
+
+
+def _run_one(
+    here: Session, cluster: Cluster, teachers: dict[str, Teacher]
+) -> tuple[Job, RunResult] | None:
+    config = here.space.examples[0]
+    settings = _settings(here, teachers)
+    identity = settings.identity(config)
+    name, teacher = f"run-{identity[:12]}", teachers.get(teacher_key(config))
+    job = Job(
+        name=name,
+        title=here.space.name,
+        config=config,
+        folder=storage.join(here.folder, name),
+        identity=identity,
+        teacher=teacher.weights if teacher else None,
+    )
+    source, progress = OneRun(job), Progress()
+    try:
+        watchers: list[Any] = [Recorder(here.tracker), progress]
+        Loop(source, watchers, cluster).run(job.folder, concurrency=1)
+    finally:
+        progress.close()
+    here.tracker.flush(60.0)
+    return (job, source.result) if source.result else None
+
+
+def _conclude(
+    here: Session, cluster: Cluster, study: Study, teachers: dict[str, Teacher]
+) -> Conclusion:
+    """Score the best students on the test split and register them."""
+    if not here.tracker.flush(60.0):
+        raise UserError(
+            "MLflow does not answer, so the best students are not registered yet; all runs "
+            "are kept: start the server and run the same command again"
         )
-
-    def _open_runs(self, study: Study) -> None:
-        outcomes = {
-            job_name(trial.number): OUTCOMES[trial.state]
-            for trial in study.trials_so_far()
-            if trial.state in OUTCOMES
-        }
-        data = self.space.examples[0].data
-        tags = {"dataset": f"{data.dataset}/{data.protocol}", "data_digest": self.digest}
-        self.tracker.open_study(self.space.name, tags, outcomes)
-
-    def _trial_job(self, proposal: Proposal) -> Job:
-        """The job of a proposed trial.
-
-        Raises:
-            UserError: the sampled values do not make a valid trial together.
-        """
-        config = validate(TrialConfig, proposal.values)
-        number = proposal.number
-        title = f"{_title(number)} {config.distiller.method}"
-        return self._job(config, job_name(number), title, self._trial_folder(number))
-
-    def _job(self, config: TrialConfig, name: str, title: str, folder: str) -> Job:
-        teacher = self.teachers.get(teacher_key(config))
-        check_shapes(config, self.space.source, teacher.card.model if teacher else None)
-        weights = teacher.weights if teacher else None
-        return Job(name=name, title=title, config=config, folder=folder, teacher=weights)
-
-    def _trial_folder(self, number: int) -> str:
-        return storage.join(self.folder, "trials", f"{number:04d}")
-
-    def _conclude(self, study: Study) -> Report:
-        if not self.tracker.flush():
-            raise UserError(
-                "MLflow does not answer, so the best students are not registered yet; all trials "
-                "are kept: start the server and run the same command again"
-            )
-        winners = [self._candidate(study, t) for t in study.best(self.space.study.keep)]
-        data = self.space.examples[0].data
-        scores = register_best(self.space.name, winners, self.tracker, self.cluster, data)
-        save_pictures(storage.join(self.folder, PICTURES), data)
-        teachers = list(self.teachers.values())
-        return Report(True, study.trials_so_far(), teachers, winners, scores)
-
-    def _candidate(self, study: Study, trial: FrozenTrial) -> Candidate:
-        config = validate(TrialConfig, study.values_of(trial))
-        run = self.tracker.run_of(job_name(trial.number))
-        teacher = self.teachers.get(teacher_key(config))
-        return Candidate(trial, config, self._trial_folder(trial.number), run, teacher)
+    data = here.space.examples[0].data
+    winners = [
+        _candidate(here, study, entry, teachers) for entry in study.best(here.space.study.keep)
+    ]
+    record = study_record(study.study, study.entries(), "completed")
+    model, plain = here.space.study.model, _plain_students(study)
+    registered = register_best(record, model, winners, plain, here.tracker, cluster, data)
+    save_pictures(storage.join(here.folder, PICTURES), data)
+    conclusion = _so_far(study)
+    conclusion.finished, conclusion.teachers = True, list(teachers.values())
+    conclusion.winners, conclusion.registered = winners, registered
+    conclusion.notes += registered.notes
+    best_run = winners[0].run if winners else ""
+    conclusion.pages = (here.tracker.experiment, study.id, best_run)
+    return conclusion
 
 
-class StudyJobs:
-    """A study as the driver's source of jobs."""
+def _so_far(study: Study) -> Conclusion:
+    unmet = [e for e in study.entries() if e.is_reference and e.outcome in ("infeasible", "lost")]
+    notes = [f"reference {json.dumps(e.reference)} did not complete: {e.cause}" for e in unmet]
+    return Conclusion(rows=[_row(entry) for entry in study.entries()], notes=notes)
 
-    def __init__(self, study: Study, make_job: Callable[[Proposal], Job]) -> None:
-        self._study = study
-        self._make_job = make_job
 
-    def next(self) -> Job | None:
-        while proposal := self._study.next():
-            try:
-                return self._make_job(proposal)
-            except UserError as error:  # this combination only; the others are worth running
-                self._study.fail(proposal.number, str(error))
+def _row(entry: Entry) -> Row:
+    last = max(entry.curve, default=0)
+    value = entry.value if entry.value is not None else entry.curve.get(last)
+    score = None if value is None else Score(name=SELECTED_BY, value=value)
+    outcome = entry.outcome or "running"
+    return Row(entry.first, score, outcome, last, entry.searched, entry.cause)
+
+
+def _candidate(
+    here: Session, study: Study, entry: Entry, teachers: dict[str, Teacher]
+) -> Candidate:
+    config = validate(TrialConfig, entry.setting)
+    job = study.settings.job(Proposal(entry.first, config, entry.identity or ""))
+    assert entry.value is not None
+    return Candidate(
+        number=entry.first,
+        title=job.title,
+        config=job.config,
+        folder=job.folder,
+        run=here.tracker.run_of(job.name, study.id),
+        score=Score(name=SELECTED_BY, value=entry.value),
+        settings=entry.searched,
+        teacher=teachers.get(teacher_key(config)),
+    )
+
+
+def _plain_students(study: Study) -> dict[str, Score]:
+    """The best score of each student that completed without a teacher, by the student's name."""
+    found: dict[str, Score] = {}
+    for entry in reversed(study.best(study.counted())):
+        config = validate(TrialConfig, entry.setting)
+        if config.distiller.method == "none" and entry.value is not None:
+            found[config.pair.student.name] = Score(name=SELECTED_BY, value=entry.value)
+    return found
+
+
+def _best(study: Study) -> tuple[Score, str] | None:
+    best = study.best()
+    if not best or best[0].value is None:
         return None
-
-    def report(self, job: Job, iteration: int, miou: float) -> bool:
-        last = iteration == job.config.training.iterations
-        return self._study.report(job_number(job.name), iteration, miou, last=last)
-
-    def finish(self, job: Job, end: RunResult) -> None:
-        number = job_number(job.name)
-        if end.outcome == "completed":
-            self._study.complete(number, end.result["miou"])
-        elif end.outcome == "pruned":
-            self._study.prune(number)
-        else:
-            self._study.fail(number, end.cause)
-
-
-def _title(number: int) -> str:
-    return f"trial {number}"
-
-
-def job_name(number: int) -> str:
-    return f"trial-{number:04d}"
-
-
-def job_number(name: str) -> int:
-    return int(name.removeprefix("trial-"))
-
-
-@contextmanager
-def _only_driver(folder: str, name: str) -> Iterator[None]:
-    """Two drivers of one study would run its trials twice; a file lock dies with its holder."""
-    if "://" in folder:
-        yield
-        return
-    with (Path(folder) / "driver.lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UserError(
-                f"study {name!r} is already being run by another process; wait for it, stop it, or "
-                "give this one its own name: study.name=..."
-            ) from None
-        yield
+    return Score(name=SELECTED_BY, value=best[0].value), f"trial {best[0].first}"

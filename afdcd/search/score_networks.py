@@ -1,7 +1,5 @@
 """Scores of finished networks, measured on the cluster: the teacher gate and the final report."""
 
-from dataclasses import dataclass
-
 import ray
 import torch
 
@@ -9,18 +7,11 @@ from afdcd.data.catalog.datasets import DATASETS, Role
 from afdcd.data.train.config import DataConfig
 from afdcd.data.train.loader import evaluation_images
 from afdcd.search.cluster import Cluster
+from afdcd.tasks.score import Score
+from afdcd.tasks.scores import score_of
 from afdcd.tasks.segmentation import evaluate
 from afdcd.training.artifacts import load_from
 from afdcd.training.resources import ResourcesConfig
-
-
-@dataclass(frozen=True)
-class Score:
-    """mIoU and per-class IoU are 0..1; a class that occurs nowhere is nan."""
-
-    miou: float
-    pixel_accuracy: float
-    iou: dict[str, float]
 
 
 def score_networks(
@@ -47,5 +38,4 @@ def _measure(weights: str, data: DataConfig, role: Role) -> Score:
     matrix = evaluate(
         network.to(device), images, len(dataset.classes), device, absent=dataset.absent
     )
-    iou = dict(zip(dataset.classes, matrix.iou().tolist(), strict=True))
-    return Score(matrix.miou, matrix.pixel_accuracy, iou)
+    return score_of(matrix, dataset.classes)

@@ -164,15 +164,18 @@ def resolve(
     return parts if isinstance(space, dict) else list(parts.values())
 
 
-def suggest(space: Any, trial: "optuna.Trial") -> dict[str, Any]:
-    """One configuration, asked of an Optuna trial parameter by parameter (define by run)."""
-
-    def pick(name: str, node: Range | Choice) -> Any:
-        if isinstance(node, Choice):
-            return trial.suggest_categorical(name, list(node.labels))
-        return node.suggest(trial, name)
-
-    return resolve(space, pick)
+def nodes(space: Any, name: str = "") -> Iterator[tuple[str, Range | Choice]]:
+    """Every range and choice of a space under its parameter name, those inside options too."""
+    if isinstance(space, Range):
+        yield name, space
+    elif isinstance(space, Choice):
+        yield name, space
+        for label, option in zip(space.labels, space.options, strict=True):
+            yield from nodes(option, f"{name}.{label}")
+    elif isinstance(space, dict | list):
+        items = space.items() if isinstance(space, dict) else enumerate(space)
+        for part, item in items:
+            yield from nodes(item, f"{name}.{part}" if name else str(part))
 
 
 def corners(space: Any) -> Iterator[tuple[dict[str, Any], dict[Key, Key]]]:

@@ -1,201 +1,314 @@
-"""The study: an Optuna study in a database, told the truth about every trial.
+"""The study: an Optuna study in a database, told the truth about every run.
 
-A state machine fed by hand: `next`, `report`, `complete`, `prune`, `fail`. Nothing here knows Ray. All
-that a new driver needs to go on is in the database, the pruning rungs included.
+A state machine fed by hand: `next`, `report`, `end`. Nothing here knows Ray or MLflow. All that a new
+driver needs to go on is in the database.
 """
 
 import math
-import warnings
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from afdcd.config import Source, UserError
-from afdcd.search.config import StudyConfig
-from afdcd.search.space import parameters_of, resolve, suggest
-from afdcd.seeds import derive
-from afdcd.text import first_line
+from afdcd.config import UserError
+from afdcd.search import rows
+from afdcd.search.losses import Breaker, Loss, ends
+from afdcd.search.membership import parameters_in
+from afdcd.search.options import OptionSets
+from afdcd.search.patience import patiently
+from afdcd.search.rows import Entry, entry_of
+from afdcd.search.rungs import Rules, goes_on, values_at
+from afdcd.search.space import resolve
+from afdcd.training.job import Job, Report, RunResult
+from afdcd.training.trial import TrialConfig
 
-REFERENCE = "reference"  # trial attribute: a setting given by a person; runs at full length
-CAUSE = "cause"
-TWIN = "twin"  # trial attribute: the number of an earlier trial with the same settings
-PRUNED = TrialState.PRUNED
 ATTEMPTS = 50  # proposals in a row that repeat what was run, before a space counts as exhausted
 
 
 @dataclass(frozen=True)
+class Settings:
+    """What can be run in a study.
+
+    Attributes:
+        space: config values with ranges (see `afdcd.search.space`).
+        config: plain values as a configuration; UserError where they do not go together.
+        identity: of a configuration: equal exactly if two compute the same.
+        job: what a worker needs to run a proposal.
+    """
+
+    space: Any
+    config: Callable[[dict[str, Any]], TrialConfig]
+    identity: Callable[[TrialConfig], str]
+    job: Callable[["Proposal"], Job]
+
+
+@dataclass(frozen=True)
 class Proposal:
-    """A trial to run: its number in the study and the plain config values to run it with."""
+    """A run to start or to take up.
+
+    Attributes:
+        number: of the run for ever: of the row that began it.
+    """
 
     number: int
-    values: dict[str, Any]
-    resumed: bool
+    config: TrialConfig
+    identity: str
+
+    @property
+    def name(self) -> str:
+        return rows.run_name(self.number)
 
 
 class Study:
-    """Ask, report and tell, one trial at a time.
+    """Ask, report and tell, one run at a time."""
 
-    Args:
-        study: as `open_study` gives it.
-        space: config values with ranges (see `afdcd.search.space`).
-        trials: how many trials the study has in all, failed ones included.
-    """
+    def __init__(
+        self, study: optuna.Study, settings: Settings, rules: Rules, options: OptionSets
+    ) -> None:
+        self.study, self.settings, self.rules = study, settings, rules
+        self._options = options
+        self._breaker = Breaker()
+        self._ids: dict[int, int] = {}  # a row's number -> the database's own number of it
+        self._fitting: dict[str, bool] = {}  # identity -> whether the space gives it
+        running = [e.number for e in self.everything() if e.state == TrialState.RUNNING]
+        self._waiting = running  # begun rows that no process works on
+        self._live: dict[str, int] = {}  # name of a run -> its row
 
-    def __init__(self, study: optuna.Study, space: Any, trials: int) -> None:
-        self.study = study
-        self.space = space
-        self.trials = trials
-        running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        self._interrupted = [trial.number for trial in running]
-        self._live: dict[int, optuna.Trial] = {}
+    @property
+    def id(self) -> str:
+        return str(self.study.user_attrs["id"])
 
-    def next(self) -> Proposal | None:
-        """The next trial: first those that a killed driver left running, then new ones.
+    @property
+    def name(self) -> str:
+        return self.study.study_name
 
-        A run is a function of its settings, so none is paid for twice: a repeated proposal is told
-        its twin's result, counts for nothing, and another is asked for.
+    def next(self) -> Job | None:
+        """The next run: first those that were begun, then the references, then what is sampled.
+
+        Raises:
+            UserError: run after run was lost; what is kept goes on when the cause is mended.
         """
-        if self._interrupted:
-            trial = self._revive(self._interrupted.pop(0))
-            self._live[trial.number] = trial
-            return Proposal(trial.number, suggest(self.space, trial), resumed=True)
+        if reason := self._breaker.reason:
+            raise UserError(f"study {self.name!r} stops: {reason}; the same command goes on")
+        while self._waiting:
+            if proposal := self._taken_up(self._waiting.pop(0)):
+                return self.settings.job(proposal)
         for _ in range(ATTEMPTS):
-            if len(self.trials_so_far()) >= self.trials:
+            if self.counted() >= self.rules.trials and not self._has_asked():
                 return None
-            trial = self.study.ask()
-            values = suggest(self.space, trial)
-            twin = self._twin(trial)
-            if twin is None:
-                self._live[trial.number] = trial
-                return Proposal(trial.number, values, resumed=False)
-            trial.set_user_attr(TWIN, twin.number)
-            done = twin.state == TrialState.COMPLETE
-            self.study.tell(trial, twin.value if done else None, None if done else PRUNED)
+            if proposal := self._begun(patiently(self.study.ask)):
+                return self.settings.job(proposal)
         return None  # nothing new is left to try
 
-    def report(self, number: int, iteration: int, value: float, *, last: bool) -> bool:
-        """Note an intermediate value; True if the trial should stop (successive halving).
-
-        Args:
-            last: the trial ends by itself with this value.
-        """
-        trial = self._live[number]
+    def report(self, job: Job, report: Report) -> bool:
+        """Note a validation; True if the run should be paused here, to be taken up later or never."""
+        number, iteration, value = self._live[job.name], report.iteration, report.score.value
         if not math.isfinite(value):
-            return True
-        if iteration not in self.frozen(number).intermediate_values:
-            trial.report(value, iteration)
-        return not last and not trial.user_attrs.get(REFERENCE) and trial.should_prune()
+            return True  # nothing can be scored: `result_of` says whose fault it is
+        entry = self._entry(number)
+        if iteration not in entry.curve:
+            note = self.study._storage.set_trial_intermediate_value
+            patiently(lambda: note(self._id(number), iteration, value))
+        return self._pauses(entry, iteration, value)
 
-    def complete(self, number: int, value: float) -> None:
-        """The trial ran to its full length; `value` is its full-length value.
-
-        A value that is no number (no labelled pixel to score) is a failure.
-        """
-        if math.isfinite(value):
-            self._tell(number, TrialState.COMPLETE, value)
+    def end(self, job: Job, result: RunResult) -> None:
+        """Note how a run ended; a lost one goes on, unless it was lost too often."""
+        number = self._live.pop(job.name)
+        entry = self._entry(number)
+        if result.last:
+            self._set(number, rows.HOURS, result.last.device_hours)
+        if result.outcome == "killed":
+            return  # a person stopped it: the next driver takes it up
+        if result.outcome == "lost":
+            self._note_loss(entry, result)
+            return
+        self._breaker.ended_well()
+        if result.outcome == "completed":
+            self._tell(number, TrialState.COMPLETE, "completed", value=result.score.value)
+        elif result.outcome == "paused":
+            self._tell(number, TrialState.PRUNED, "paused")
         else:
-            self.fail(number, f"its score is {value}: has the val split labelled pixels?")
+            self._tell(number, TrialState.FAIL, "infeasible", cause=result.cause)
 
-    def prune(self, number: int) -> None:
-        self._tell(number, TrialState.PRUNED)
+    def reopen(self, number: int, reference: dict[str, Any] | None = None) -> int:
+        """Take up a paused run again: a new row, linked to the old one, which no longer counts.
 
-    def fail(self, number: int, cause: str) -> None:
-        self._live[number].set_user_attr(CAUSE, cause)
-        self._tell(number, TrialState.FAIL)
+        Optuna refuses a second word about a row that was told, hence the new one. The run keeps
+        its name, and with it its checkpoint, its journal and its page in MLflow.
+        """
+        old = self._row(number)
+        entry = entry_of(old)
+        attributes = {**old.user_attrs, rows.FIRST: entry.first, rows.CONTINUES: number}
+        for forgotten in (rows.OUTCOME, rows.CAUSE):
+            attributes.pop(forgotten, None)
+        if reference is not None:
+            attributes[rows.REFERENCE] = reference
+        row = create_trial(
+            state=TrialState.RUNNING,
+            params=old.params,
+            distributions=old.distributions,
+            intermediate_values=old.intermediate_values,
+            user_attrs=attributes,
+        )
+        patiently(lambda: self.study.add_trial(row))
+        new = next(e.number for e in reversed(self.everything()) if e.continues == number)
+        self._waiting.append(new)
+        return new
 
-    def trials_so_far(self) -> list[FrozenTrial]:
-        """Every trial that was started."""
-        return [
-            trial
-            for trial in self.study.get_trials(deepcopy=False)
-            if trial.state != TrialState.WAITING and TWIN not in trial.user_attrs
+    def prefer(self, number: int, reference: dict[str, Any]) -> None:
+        """Make a run that goes on a reference: it is not paused any more."""
+        self._set(number, rows.REFERENCE, reference)
+
+    def everything(self) -> list[Entry]:
+        """Every row, those that do not count too."""
+        found = patiently(lambda: self.study.get_trials(deepcopy=False))
+        return [entry_of(row) for row in found]
+
+    def entries(self) -> list[Entry]:
+        """The rows that count: begun, in the present space, and not taken up by a later row."""
+        return [e for e in rows.standing(self.everything()) if self._lies_in_space(e)]
+
+    def counted(self) -> int:
+        """How many trials are spent; a lost one costs none."""
+        return sum(1 for e in self.entries() if e.outcome != "lost")
+
+    def best(self, count: int = 1) -> list[Entry]:
+        """The `count` best full-length runs, best first."""
+        done = [e for e in self.entries() if e.outcome == "completed" and e.value is not None]
+        sign = -1 if self.rules.higher_is_better else 1
+        return sorted(done, key=lambda e: sign * (e.value or 0.0))[:count]
+
+    def outside(self) -> int:
+        """How many runs that ended lie outside the present space, and so do not count."""
+        ended = [
+            e for e in self.everything() if e.outcome in ("completed", "paused") and e.twin is None
         ]
+        return sum(1 for e in ended if not self._lies_in_space(e))
 
-    def values_of(self, trial: FrozenTrial) -> dict[str, Any]:
-        """The plain config values that the trial ran with."""
-        return resolve(self.space, lambda name, _: trial.params[name])
+    def _taken_up(self, number: int) -> Proposal | None:
+        entry = self._entry(number)
+        if entry.setting is None:  # its driver died while it was being sampled
+            return self._begun(optuna.Trial(self.study, self._id(number)))
+        if not self._lies_in_space(entry):
+            self._tell(number, TrialState.FAIL, "killed", cause="not in the present search space")
+            return None
+        at = max(entry.curve, default=0)
+        if at and self._pauses(entry, at, entry.curve[at]):  # decided, and then the driver died
+            self._tell(number, TrialState.PRUNED, "paused")
+            return None
+        self._live[entry.name] = number
+        config = self.settings.config(entry.setting)
+        return Proposal(entry.first, config, self.settings.identity(config))
 
-    def frozen(self, number: int) -> FrozenTrial:
-        return self.study.get_trials(deepcopy=False)[number]
+    def _begun(self, trial: optuna.Trial) -> Proposal | None:
+        """Fix what a new row runs; None if it cannot be run, or is a copy of another."""
+        values = patiently(lambda: self._options.suggest(self.settings.space, trial))
+        try:
+            config = self.settings.config(values)
+        except UserError as error:  # this combination only; the others are worth running
+            self._tell(trial.number, TrialState.FAIL, "infeasible", cause=str(error))
+            return None
+        identity = self.settings.identity(config)
+        twin = next((e for e in self.entries() if _repeats(e, trial.number, identity)), None)
+        if twin is not None:
+            patiently(lambda: trial.set_user_attr(rows.TWIN, twin.number))
+            done = twin.state == TrialState.COMPLETE
+            state = TrialState.COMPLETE if done else TrialState.PRUNED
+            self._told(trial.number, state, twin.value if done else None)
+            return None
+        self._set(trial.number, rows.IDENTITY, identity)
+        self._set(trial.number, rows.SETTING, config.plain())
+        self._fitting[identity] = True
+        self._live[rows.run_name(trial.number)] = trial.number
+        return Proposal(trial.number, config, identity)
 
-    def best(self, count: int = 1) -> list[FrozenTrial]:
-        """The `count` best full-length trials, best first."""
-        done = [trial for trial in self.trials_so_far() if trial.state == TrialState.COMPLETE]
-        return sorted(done, key=lambda trial: -trial.value)[:count]
+    def _pauses(self, entry: Entry, iteration: int, value: float) -> bool:
+        """A function of what all runs had at this iteration, and of nothing else."""
+        rule = self.rules
+        if entry.is_reference or iteration not in rule.rungs:
+            return False
+        others = [e.curve for e in self.entries() if e.number != entry.number]
+        peers = values_at(iteration, others)
+        return not goes_on(value, peers, rule.reduction, rule.higher_is_better)
 
-    def _tell(self, number: int, state: TrialState, value: float | None = None) -> None:
-        self.study.tell(self._live.pop(number), value, state=state)
+    def _note_loss(self, entry: Entry, result: RunResult) -> None:
+        at = max(entry.curve, default=0)
+        loss = Loss(result.cause, result.fault or "machine", at)
+        losses = [*entry.losses, loss]
+        self._breaker.lost(entry.name, result.cause)
+        self._set(entry.number, rows.LOSSES, [asdict(one) for one in losses])
+        if ends(losses):
+            self._tell(entry.number, TrialState.FAIL, "lost", cause=result.cause)
+        else:
+            self._waiting.append(entry.number)
 
-    def _twin(self, trial: optuna.Trial) -> FrozenTrial | None:
-        """Another trial with the same settings that ran, or runs."""
-        for other in self.trials_so_far():
-            same = other.number != trial.number and other.params == trial.params
-            if same and other.state != TrialState.FAIL:
-                return other
-        return None
+    def _tell(
+        self,
+        number: int,
+        state: TrialState,
+        outcome: str,
+        *,
+        value: float | None = None,
+        cause: str = "",
+    ) -> None:
+        if cause:
+            self._set(number, rows.CAUSE, cause)
+        self._set(number, rows.OUTCOME, outcome)
+        self._told(number, state, value)
 
-    def _revive(self, number: int) -> optuna.Trial:
-        return optuna.Trial(self.study, self.frozen(number)._trial_id)
+    def _told(self, number: int, state: TrialState, value: float | None) -> None:
+        def tell() -> None:
+            if not self._row(number).state.is_finished():  # else it was done, unheard
+                self.study.tell(number, value, state=state)
 
+        patiently(tell)
 
-def open_study(
-    url: str, name: str, config: StudyConfig, space: Any, identity: str, source: Source, grace: int
-) -> Study:
-    """Open or create the study `name` in the database `url`.
+    def _set(self, number: int, key: str, value: Any) -> None:
+        note = self.study._storage.set_trial_user_attr
+        patiently(lambda: note(self._id(number), key, value))
 
-    Args:
-        identity: digest of all that must not change between two runs of one study.
+    def _has_asked(self) -> bool:
+        """Whether a person's settings still wait to be begun."""
+        return any(e.state == TrialState.WAITING for e in self.everything())
 
-    Raises:
-        UserError: unreachable database, or a study of that name with another search space.
-    """
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    references = [
-        parameters_of(space, block, source, ("study", "enqueue", index))
-        for index, block in enumerate(config.enqueue)
-    ]
-    try:
-        storage = optuna.storages.RDBStorage(url, engine_kwargs=_engine_options(url))
-        study = optuna.create_study(
-            storage=storage, study_name=name, direction="maximize", load_if_exists=True
-        )
-    except Exception as error:  # the database drivers' errors share no base class
-        raise UserError(
-            f"study database {_without_password(url)}: cannot be used ({first_line(error)}); "
-            "check AFDCD_STUDY_DB"
-        ) from None
-    known = study.user_attrs.get("identity")
-    if known is None:
-        study.set_user_attr("identity", identity)
-    elif known != identity:
-        raise UserError(
-            f"study {name!r} exists with another search space or data set; "
-            "give this one its own name: study.name=..."
-        )
-    count = len(study.get_trials(deepcopy=False))
-    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # `group=True`
-    study.sampler = optuna.samplers.TPESampler(
-        # A resumed study must not draw its first random trials again, hence the count.
-        seed=derive(config.seed, "sampler", count) % 2**32,
-        multivariate=True,
-        group=True,
-        constant_liar=True,
-    )
-    study.pruner = optuna.pruners.SuccessiveHalvingPruner(
-        min_resource=grace, reduction_factor=config.reduction
-    )
-    for parameters in references:
-        study.enqueue_trial(parameters, user_attrs={REFERENCE: True}, skip_if_exists=True)
-    return Study(study, space, config.trials)
+    def _lies_in_space(self, entry: Entry) -> bool:
+        if entry.setting is None or entry.identity is None:
+            return entry.state == TrialState.RUNNING or entry.outcome == "infeasible"
+        if entry.identity not in self._fitting:
+            self._fitting[entry.identity] = self._is_given(entry.setting, entry.identity)
+        return self._fitting[entry.identity]
+
+    def _is_given(self, setting: dict[str, Any], identity: str) -> bool:
+        for found in parameters_in(self.settings.space, setting):
+            values = resolve(self.settings.space, partial(_looked_up, found))
+            try:
+                if self.settings.identity(self.settings.config(values)) == identity:
+                    return True
+            except UserError:
+                continue
+        return False
+
+    def _entry(self, number: int) -> Entry:
+        return entry_of(self._row(number))
+
+    def _row(self, number: int) -> FrozenTrial:
+        return patiently(lambda: self.study._storage.get_trial(self._id(number)))
+
+    def _id(self, number: int) -> int:
+        """The database's own number of a row."""
+        if number not in self._ids:
+            found = patiently(lambda: self.study.get_trials(deepcopy=False))
+            self._ids = {row.number: row._trial_id for row in found}
+        return self._ids[number]
 
 
-def _engine_options(url: str) -> dict[str, Any]:
-    """Wait for another writer of the same SQLite file instead of failing at once."""
-    return {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}
+def _looked_up(found: dict[str, Any], path: str, _: Any) -> Any:
+    return found[path]
 
 
-def _without_password(url: str) -> str:
-    head, at, tail = url.rpartition("@")
-    return f"{head.split('://')[0]}://...@{tail}" if at else url
+def _repeats(entry: Entry, number: int, identity: str) -> bool:
+    same = entry.number != number and entry.identity == identity
+    return same and entry.outcome not in ("lost", "killed")

@@ -1,27 +1,35 @@
-"""Teachers: trained once and registered, or given; measured before a single trial is paid for."""
+"""Teachers: trained once and registered, or given; measured before a single run is paid for."""
 
-import hashlib
 import json
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from mlflow.exceptions import MlflowException
 
 from afdcd import storage
-from afdcd.config import UserError
-from afdcd.data.catalog.datasets import DATASETS
-from afdcd.environment import storage_root
-from afdcd.models.weights import NetworkCard, load_network, load_weights, save_network
+from afdcd.config import UserError, validate
+from afdcd.environment import shown, storage_root
+from afdcd.models.weights import NetworkCard, load_weights, save_network
 from afdcd.search.cluster import Cluster
-from afdcd.search.driver import Listener, OneJob, run_jobs
-from afdcd.search.progress import say
+from afdcd.search.given_teacher import given_teacher
+from afdcd.search.loop import Loop, OneRun
+from afdcd.search.progress import Progress, say
+from afdcd.search.records import Recorder
 from afdcd.search.score_networks import score_networks
-from afdcd.tracking.registry import FINGERPRINT, Version, fetch, find, register
-from afdcd.tracking.runs import Tracker
+from afdcd.search.session import Session
+from afdcd.tasks.score import Score
+from afdcd.tasks.scores import recorded
+from afdcd.tracking.registry import FINGERPRINT, Version, find, register
 from afdcd.training.artifacts import STUDENT_FILE
 from afdcd.training.job import Job
 from afdcd.training.trial import TrialConfig
 
-TOLERANCE = 0.005  # mIoU; other hardware and precision may cost this much, a wrong teacher more
+TOLERANCE = (
+    0.005  # of the score; other hardware and precision may cost this much, a wrong teacher more
+)
 
 
 @dataclass(frozen=True)
@@ -30,164 +38,154 @@ class Teacher:
 
     weights: str
     card: NetworkCard
-    miou: float
+    score: Score
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Pin:
+    """What a teacher was when the study began; it stays so to the study's end."""
+
+    model: str  # a file, or models:/name/version
+    sha256: str
 
 
 class Teachers:
     """Finds, trains and measures the teachers of a study.
 
     Args:
-        digest: of the prepared data set.
+        pins: what earlier drivers of the study resolved, by `teacher_key`.
     """
 
     def __init__(
-        self, tracker: Tracker, listeners: list[Listener], cluster: Cluster, digest: str
+        self, session: Session, cluster: Cluster, pins: dict[str, dict[str, str]] | None = None
     ) -> None:
-        self._tracker = tracker
-        self._listeners = listeners
-        self._cluster = cluster
-        self._digest = digest
+        self._tracker, self._digest = session.tracker, session.digest
+        self._session, self._cluster = session, cluster
+        self.pins = {key: Pin(**pin) for key, pin in (pins or {}).items()}
 
-    def prepare(self, config: TrialConfig) -> Teacher | None:
+    def prepare(self, key: str, config: TrialConfig) -> Teacher | None:
         """The teacher of this trial; None if it was interrupted while being trained.
 
         Raises:
-            UserError: unusable weights, other classes than the data set's, or a score below the
-                recorded one.
+            UserError: unusable weights, other classes than the data set's, other weights than the
+                study began with, or a score below the recorded one.
         """
+        model = self._resolved(key, config)
+        if model is None:
+            return None
+        path, card = given_teacher(config, model)
+        sha256 = storage.sha256(str(path))
+        self._hold(key, Pin(model, sha256))
+        return self._gate(_stored(path, card, sha256), card, sha256, config, model)
+
+    def _resolved(self, key: str, config: TrialConfig) -> str | None:
+        """The file or registered version: as pinned, as given, or trained now."""
         teacher = config.pair.teacher
         assert teacher is not None
-        if teacher.weights:
-            origin = teacher.weights
-            path, card = given_teacher(config)
-        else:
-            model = self._trained(config)
-            if model is None:
-                return None
-            path, origin = fetch(model), model
-            card = load_network(path)[1]
-        weights = _stored(path, card)
-        return self._gate(Teacher(weights, card, 0.0), config, origin)
+        if key in self.pins:
+            return self.pins[key].model
+        return self._version(teacher.weights) if teacher.weights else self._trained(config)
+
+    def _version(self, weights: str) -> str:
+        """An alias may move while the study runs, a version's number does not."""
+        name, at, alias = weights.removeprefix("models:/").partition("@")
+        if not at or not weights.startswith("models:/"):
+            return weights
+        try:
+            number = self._tracker.client.get_model_version_by_alias(name, alias).version
+        except (MlflowException, OSError):
+            return weights  # fetching it says what is wrong
+        return f"models:/{name}/{number}"
+
+    def _hold(self, key: str, found: Pin) -> None:
+        known = self.pins.setdefault(key, found)
+        if known.sha256 != found.sha256:
+            raise UserError(
+                f"teacher {shown(found.model)}: its weights have changed since the study began (sha256 "
+                f"{known.sha256[:12]}, now {found.sha256[:12]}); put them back, or give this study "
+                "its own name: study.name=..."
+            )
 
     def _trained(self, config: TrialConfig) -> str | None:
         """The registered teacher of this configuration, trained now if there is none yet."""
         trial = config.teacher_trial()
         fingerprint = trial.fingerprint(self._digest)
-        client = self._tracker.client
-        found = find(client, fingerprint)
+        found = find(self._tracker.client, fingerprint)
         if found:
             return found
         name = f"teacher-{fingerprint[:12]}"
         title = f"teacher {trial.pair.student.name}"
         folder = storage.join(storage_root(), "teachers", name)
         alone = trial.updated(resources=self._cluster.alone(trial.resources))
-        job = Job(name=name, title=title, config=alone, folder=folder)
-        source = OneJob(job)
-        if not run_jobs(source, self._listeners, self._cluster, folder=folder, concurrency=1):
+        job = Job(name=name, title=title, config=alone, folder=folder, identity=fingerprint)
+        source, progress = OneRun(job), Progress()
+        watchers: list[Any] = [Recorder(self._tracker), progress]
+        try:
+            ended = Loop(source, watchers, self._cluster).run(folder, concurrency=1)
+        finally:
+            progress.close()
+        if not ended:
             return None
-        if source.end is None or source.end.outcome != "completed":
-            cause = source.end.cause if source.end else "it never started"
+        if source.result is None or source.result.outcome != "completed":
+            cause = source.result.cause if source.result else "it never started"
             raise UserError(f"{title}: training failed: {cause}")
-        return self._register(job, fingerprint, source.end.result["miou"])
+        self._tracker.flush(60.0)
+        return self._register(job, fingerprint, source.result.score)
 
-    def _register(self, job: Job, fingerprint: str, miou: float) -> str:
+    def _register(self, job: Job, fingerprint: str, score: Score) -> str:
+        data = job.config.data
         version = Version(
-            name=f"{job.config.data.dataset}-teacher-{job.config.pair.student.name}",
-            run=self._tracker.run_of(job.name),
+            name=f"{data.dataset}-teacher-{job.config.pair.student.name}",
+            run=self._tracker.run_of(job.name, None),
             tags={
                 FINGERPRINT: fingerprint,
-                "dataset": f"{job.config.data.dataset}/{job.config.data.protocol}",
-                "miou": f"{miou:.4f}",
+                "dataset": f"{data.dataset}/{data.protocol}",
+                score.name: f"{score.value:.4f}",
                 "git_commit": self._tracker.commit,
             },
-            description=f"Teacher {job.config.pair.student.name}, mIoU {100 * miou:.2f} % on "
-            f"{job.config.data.protocol}/val after {job.config.training.iterations} iterations.",
+            description=f"{score} on {data.protocol}/val: teacher {job.config.pair.student.name} "
+            f"after {job.config.training.iterations} iterations.",
             aliases=("newest",),
         )
         weights = storage.read_bytes(storage.join(job.folder, STUDENT_FILE))
         number = register(self._tracker.client, version, weights)
         return f"models:/{version.name}/{number}"
 
-    def _gate(self, teacher: Teacher, config: TrialConfig, origin: str) -> Teacher:
+    def _gate(
+        self, weights: str, card: NetworkCard, sha256: str, config: TrialConfig, origin: str
+    ) -> Teacher:
         """Measure the teacher once per (weights, data, protocol); refuse one below its record."""
-        protocol = config.data.protocol
-        known = f"{teacher.weights}.{self._digest[:12]}-{protocol}.json"
-        if storage.exists(known):
-            miou = json.loads(storage.read_bytes(known))["miou"]
-        else:
-            miou = self._measured(teacher, config)
-            storage.write_bytes(known, json.dumps({"miou": miou}).encode())
-        recorded = teacher.card.miou
-        same_split = teacher.card.split == f"{protocol}/val"
-        if recorded is not None and same_split and miou < recorded - TOLERANCE:
+        split = f"{config.data.protocol}/val"
+        name = f"{sha256[:16]}.{self._digest[:12]}-{config.data.protocol}.score.json"
+        known = storage.join(storage_root(), "teachers", name)
+        score = _once(known, lambda: self._measured(weights, card, config))
+        noted = recorded(card) if card.split == split else None
+        if noted and noted.value - score.value > TOLERANCE:
             raise UserError(
-                f"teacher {origin}: scores mIoU {100 * miou:.2f} % on {protocol}/val, recorded is "
-                f"{100 * recorded:.2f} %; wrong data, normalisation or weights: nothing was started"
+                f"teacher {shown(origin)}: scores {score} on {split}, recorded is {noted}; wrong data, "
+                "normalisation or weights: nothing was started"
             )
-        return Teacher(teacher.weights, teacher.card, miou)
+        return Teacher(weights, card, score, sha256)
 
-    def _measured(self, teacher: Teacher, config: TrialConfig) -> float:
-        say(f"scores the teacher {teacher.card.model.name} on {config.data.protocol}/val")
-        found = score_networks(
-            [teacher.weights], config.data, "val", self._cluster, config.resources
-        )
-        return found[0].miou
+    def _measured(self, weights: str, card: NetworkCard, config: TrialConfig) -> Score:
+        say(f"scores the teacher {card.model.name} on {config.data.protocol}/val")
+        data = config.data
+        return score_networks([weights], data, "val", self._cluster, config.resources)[0]
 
 
-def given_teacher(config: TrialConfig) -> tuple[Path, NetworkCard]:
-    """The local file and the card of a teacher that the config names by its weights.
-
-    Raises:
-        UserError: unusable weights, or other classes or normalisation than the trials'.
-    """
-    teacher = config.pair.teacher
-    assert teacher is not None and teacher.weights is not None
-    origin, path = teacher.weights, fetch(teacher.weights)
-    card = _card_of(path, config)
-    if card.classes != DATASETS[config.data.dataset].classes:
-        raise UserError(
-            f"teacher {origin}: knows {len(card.classes)} classes of {card.dataset!r}, the "
-            f"data set is {config.data.dataset!r}; choose a teacher trained on it"
-        )
-    if card.normalisation != config.data.normalisation:
-        raise UserError(
-            f"teacher {origin}: was trained on {card.normalisation!r} images, the trials see "
-            f"{config.data.normalisation!r} ones; set data.normalisation: {card.normalisation}"
-        )
-    return path, card
+def _once(place: str, measure: Callable[[], Score]) -> Score:
+    """What was measured before, or is measured now and kept."""
+    if storage.exists(place):
+        return validate(Score, json.loads(storage.read_bytes(place)))
+    score = measure()
+    storage.write_bytes(place, json.dumps(score.plain()).encode())
+    return score
 
 
-def _card_of(path: Path, config: TrialConfig) -> NetworkCard:
-    """The file's own card, or one made from the configuration for bare weights."""
-    teacher = config.pair.teacher
-    assert teacher is not None
-    if teacher.model is None:
-        return load_network(path)[1]
-    dataset = DATASETS[config.data.dataset]
-    try:
-        card = load_network(path)[1]
-    except UserError:
-        network = teacher.model.updated(pretrained=None).build(len(dataset.classes))
-        load_weights(network, path)  # its error is the one to show
-        return NetworkCard(
-            model=teacher.model.updated(pretrained=None),
-            dataset=dataset.name,
-            classes=dataset.classes,
-            palette=dataset.palette,
-            normalisation=config.data.normalisation,
-        )
-    if card.model != teacher.model.updated(pretrained=None):
-        raise UserError(
-            f"teacher {path}: holds {card.model.name}, the config says {teacher.model.name}; "
-            "leave out pair.teacher.model or correct it"
-        )
-    return card
-
-
-def _stored(path: Path, card: NetworkCard) -> str:
+def _stored(path: Path, card: NetworkCard, sha256: str) -> str:
     """A copy of the weights, card inside, where every node of the cluster can read it."""
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    uri = storage.join(storage_root(), "teachers", f"{digest[:16]}.safetensors")
+    uri = storage.join(storage_root(), "teachers", f"{sha256[:16]}.safetensors")
     if not storage.exists(uri):
         network = card.model.build(len(card.classes))
         load_weights(network, path)

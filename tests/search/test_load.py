@@ -101,32 +101,45 @@ def test_reference_outside_the_space_names_its_line(load) -> None:
         "data.protocol={choice: [dev, official]}",
         "data.normalisation={choice: [imagenet, caffe]}",
         "data={choice: [{dataset: synthetic, crop: [64, 64]}, {dataset: synthetic, crop: [96, 96]}]}",
+        "training.iterations={choice: [20, 40]}",
+        "training.validate_every={choice: [10, 20]}",
+        "training.seed={choice: [0, 1]}",
     ],
 )
-def test_data_that_trials_are_compared_on_cannot_be_searched(load, change: str) -> None:
-    assert "all trials of a study must share it" in message(load, SPACE, change)
+def test_what_runs_are_compared_on_cannot_be_searched(load, change: str) -> None:
+    assert "all runs of a study must share it" in message(load, SPACE, change)
 
 
-def test_identity_ignores_what_only_changes_where_and_how_fast(load) -> None:
-    known = load().identity("digest")
+def test_a_trained_teacher_learns_from_data_that_are_written(load) -> None:
+    """Else it would learn from whichever end of the range came last."""
+    change = "data.crop={choice: [[64, 64], [96, 96]]}"
+    assert "the teacher is trained once for all runs" in message(load, SPACE, change)
+    given = (
+        "pair.teacher={weights: t.safetensors, model: {head: pspnet, encoder: 'timm:resnet10t'}}"
+    )
+    crops = {example.data.crop for example in load(SPACE, change, given).examples}
+    assert crops == {(64, 64), (96, 96)}
+
+
+def test_frame_ignores_what_only_changes_where_and_how_fast(load) -> None:
+    known = load().frame("digest")
     same = (
         "resources.workers=2",
         "data.root=/elsewhere",
         "data.loader_workers=2",
         "study.trials=9",
+        "training.lr={uniform: [0.1, 0.2]}",  # the space may grow
     )
     for change in same:
-        assert load(SPACE, change).identity("digest") == known, change
-    assert load().rooted("/prepared").identity("digest") == known
+        assert load(SPACE, change).frame("digest") == known, change
+    assert load().rooted("/prepared").frame("digest") == known
 
 
-def test_identity_reacts_to_ranges_values_and_data(load) -> None:
-    known = load().identity("digest")
-    assert load().identity("other") != known
-    for change in ("training.lr=0.3", "data.crop=[96, 96]", "training.lr={uniform: [0.1, 0.2]}"):
-        assert load(SPACE, change).identity("digest") != known, change
-    assert load(SPACE.replace("log: [0.05", "log: [0.06")).identity("digest") != known
-    assert load(SPACE.replace("log: [0.05", "uniform: [0.05")).identity("digest") != known
+def test_frame_reacts_to_what_makes_scores_incomparable(load) -> None:
+    known = load().frame("digest")
+    assert load().frame("other") != known
+    for change in ("data.normalisation=caffe", "training.seed=3", "data.protocol=official"):
+        assert load(SPACE, change).frame("digest") != known, change
 
 
 def test_rooted_examples_and_space_name_the_prepared_data(load) -> None:

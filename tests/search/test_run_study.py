@@ -1,94 +1,200 @@
-"""A study as a source of jobs, fed by hand: what becomes of each way a job can end."""
+"""`run_study` from its file to its end, on a cluster that does nothing."""
 
-import math
+import fcntl
 from pathlib import Path
+from typing import Any
 
+import optuna
 import pytest
-from optuna.trial import TrialState
 
-from afdcd.config import Source, UserError
-from afdcd.search.config import StudyConfig
-from afdcd.search.run_study import StudyJobs, _only_driver, job_name, job_number
-from afdcd.search.space import parse_ranges
-from afdcd.search.study import CAUSE, Proposal, Study, open_study
-from afdcd.training.job import Job, RunResult
-from tests.examples import job
+from afdcd.config import UserError
+from afdcd.data.synthetic.config import SyntheticConfig
+from afdcd.data.synthetic.dataset import prepare_synthetic
+from afdcd.search import run_study as module
+from afdcd.search.kept import kept_study
+from afdcd.search.load import SearchSpace, load_space
+from afdcd.search.run_study import Conclusion, run_study
+from afdcd.search.winners import Registered
+from afdcd.training.job import Job
+from tests.search.virtual import Tracker, drive, failing, install, to_the_end
 
-SPACE = parse_ranges({"lr": {"uniform": [0.01, 0.1]}}, Source())
+SPACE = """
+data: {dataset: synthetic, root: ROOT, crop: [64, 64]}
+pair: {student: {head: pspnet, encoder: "timm:lcnet_050"}}
+training: {iterations: 8, validate_every: 2, batch: 4, lr: {choice: [0.01, 0.02, 0.04]}}
+study:
+  trials: 3
+  grace: 8  # nothing is paused
+  enqueue: [{training: {lr: 0.02}}]
+"""
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> str:
+    root = str(tmp_path_factory.mktemp("data"))
+    prepare_synthetic(root, SyntheticConfig(height=64, width=64, train=36, val=1, test=1))
+    return root
 
 
 @pytest.fixture
-def study(tmp_path: Path) -> Study:
-    config = StudyConfig(trials=4, reduction=2)
-    return open_study(f"sqlite:///{tmp_path}/s.db", "s", config, SPACE, "i", Source(), grace=2)
+def tracker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Tracker:
+    monkeypatch.setenv("AFDCD_STORAGE", str(tmp_path / "storage"))
+    (tmp_path / "storage").mkdir()
+    monkeypatch.setattr(module, "register_best", _register)
+    drive(monkeypatch, by_rate)
+    return install(monkeypatch)
 
 
-def made(proposal: Proposal) -> Job:
-    return job(job_name(proposal.number), training__lr=proposal.values["lr"])
+def _register(record: Any, model: Any, winners: list[Any], *_: Any) -> Registered:
+    return Registered(model or record.name, [None] * len(winners), [])
 
 
-def test_completed_pruned_and_failed_jobs_are_told_apart(study: Study) -> None:
-    jobs = StudyJobs(study, made)
-    done, stopped, broken = (jobs.next() for _ in range(3))
-    jobs.report(done, 2, 0.5)
-    jobs.report(done, 4, 0.6)
-    jobs.finish(done, RunResult("completed", {"miou": 0.6}))
-    assert jobs.report(stopped, 2, 0.1) is True
-    jobs.finish(stopped, RunResult("pruned", {"miou": 0.1}))
-    jobs.finish(broken, RunResult("failed", {}, "loss term kd is not finite"))
-    trials = study.trials_so_far()
-    assert [t.state for t in trials] == [TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL]
-    assert trials[0].value == 0.6
-    assert trials[1].intermediate_values == {2: 0.1}
-    assert trials[2].user_attrs[CAUSE] == "loss term kd is not finite"
+def by_rate(job: Job) -> list[dict[str, Any]]:
+    return to_the_end(job, job.config.training.lr)
 
 
-def test_job_is_not_stopped_at_its_last_iteration(study: Study) -> None:
-    jobs = StudyJobs(study, made)
-    good = jobs.next()
-    jobs.report(good, 4, 0.9)
-    jobs.finish(good, RunResult("completed", {"miou": 0.9}))
-    assert jobs.report(jobs.next(), 4, 0.1) is False
+def space(folder: Path, shards: str, *overrides: str, text: str = SPACE) -> SearchSpace:
+    file = folder / "street.yaml"
+    file.write_text(text.replace("ROOT", shards))
+    return load_space(str(file), list(overrides))
 
 
-def test_not_a_number_stops_the_job(study: Study) -> None:
-    jobs = StudyJobs(study, made)
-    assert jobs.report(jobs.next(), 2, math.nan) is True
+def outcomes(conclusion: Conclusion) -> list[tuple[int, str]]:
+    return [(row.number, row.outcome) for row in conclusion.rows]
 
 
-def test_impossible_combination_fails_with_its_reason_and_the_next_one_runs(study: Study) -> None:
-    def refuses_the_first(proposal: Proposal) -> Job:
-        if proposal.number == 0:
-            raise UserError("s.yaml:3: groups 7 does not divide 512")
-        return made(proposal)
-
-    assert StudyJobs(study, refuses_the_first).next().name == "trial-0001"
-    assert study.frozen(0).state == TrialState.FAIL
-    assert study.frozen(0).user_attrs[CAUSE] == "s.yaml:3: groups 7 does not divide 512"
-
-
-def test_study_of_impossible_combinations_ends(study: Study) -> None:
-    def refuses(proposal: Proposal) -> Job:
-        raise UserError("no")
-
-    assert StudyJobs(study, refuses).next() is None
-    assert len(study.trials_so_far()) == 4
+def test_a_study_runs_to_its_end_and_tells_mlflow(
+    tracker: Tracker, shards: str, tmp_path: Path
+) -> None:
+    conclusion = run_study(space(tmp_path, shards))
+    assert conclusion.finished
+    assert [winner.score.value for winner in conclusion.winners] == [0.04, 0.02, 0.01]
+    assert conclusion.winners[0].config.training.lr == 0.04
+    assert conclusion.winners[0].run == f"run of trial-{conclusion.winners[0].number:04d}"
+    last = tracker.studies[-1]
+    assert (last.outcome, last.metrics["miou"], last.metrics["runs_completed"]) == (
+        "completed",
+        0.04,
+        3,
+    )
+    assert len({record.id for record in tracker.studies}) == 1
 
 
-def test_name_of_a_job_leads_back_to_its_trial() -> None:
-    assert [job_number(job_name(number)) for number in (0, 7, 12345)] == [0, 7, 12345]
+def test_an_interrupted_study_goes_on(
+    tracker: Tracker, shards: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+
+    def stop_at_the_second(job: Job) -> list[dict[str, Any]] | None:
+        begun.append(job.name)
+        return by_rate(job) if len(begun) == 1 else None
+
+    drive(monkeypatch, stop_at_the_second)
+    conclusion = run_study(space(tmp_path, shards))
+    assert not conclusion.finished
+    assert outcomes(conclusion) == [(0, "completed"), (1, "running")]
+    assert tracker.studies[-1].outcome == "killed"
+    drive(monkeypatch, by_rate)
+    assert outcomes(run_study(space(tmp_path, shards))) == [
+        (0, "completed"),
+        (1, "completed"),
+        (2, "completed"),
+    ]
 
 
-def test_second_driver_of_one_study_is_refused_while_the_first_lives(tmp_path: Path) -> None:
-    for folder in ("s", "other"):
-        (tmp_path / folder).mkdir()
-    with _only_driver(str(tmp_path / "s"), "s"):
-        with (
-            pytest.raises(UserError, match="study 's' is already being run"),
-            _only_driver(str(tmp_path / "s"), "s"),
-        ):
-            pass
-        with _only_driver(str(tmp_path / "other"), "other"):
-            pass
-    with _only_driver(str(tmp_path / "s"), "s"):
-        pass
+def test_a_reference_that_cannot_run_is_told_aloud(
+    tracker: Tracker, shards: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drive(
+        monkeypatch,
+        lambda job: failing("not finite") if job.config.training.lr == 0.02 else by_rate(job),
+    )
+    conclusion = run_study(space(tmp_path, shards))
+    assert conclusion.notes == [
+        'reference {"training.lr": 0.02} did not complete: not finite',
+    ]
+
+
+def test_a_disk_that_fills_stops_the_study_and_costs_no_trial(
+    tracker: Tracker, shards: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drive(monkeypatch, lambda job: failing("no space left", "machine"))
+    with pytest.raises(UserError, match="3 runs in a row were lost: no space left"):
+        run_study(space(tmp_path, shards, "study.trials=9"))
+    assert tracker.studies[-1].outcome == "lost"
+    drive(monkeypatch, by_rate)
+    conclusion = run_study(space(tmp_path, shards, "study.trials=9"))
+    assert [row.outcome for row in conclusion.rows].count("completed") == 3
+    assert len(conclusion.winners) == 3
+
+
+def test_an_option_that_is_added_goes_on_with_the_same_study(
+    tracker: Tracker, shards: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_study(space(tmp_path, shards))
+    names: list[str] = []
+    drive(monkeypatch, lambda job: [names.append(job.name), *by_rate(job)][1:])  # type: ignore[func-returns-value,list-item]
+    more = SPACE.replace("0.04]", "0.04, 0.08]").replace("trials: 3", "trials: 4")
+    conclusion = run_study(space(tmp_path, shards, text=more))
+    assert len(names) == 1
+    assert conclusion.winners[0].score.value == 0.08
+    assert len({record.id for record in tracker.studies}) == 1
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("training.iterations=16", "training.iterations = 8, here it is 16"),
+        ("training.seed=1", "training.seed = 0, here it is 1"),
+        ("data.normalisation=caffe", 'data.normalisation = "imagenet", here it is "caffe"'),
+        ("data.crop=[32, 64]", "none of the 3 runs that study 'street' has lies in this search"),
+    ],
+)
+def test_what_makes_scores_incomparable_is_refused(
+    tracker: Tracker, shards: str, tmp_path: Path, override: str, said: str
+) -> None:
+    run_study(space(tmp_path, shards))
+    with pytest.raises(UserError, match=said):
+        run_study(space(tmp_path, shards, override))
+
+
+def test_a_fresh_database_does_not_take_over_the_folder_of_another_study(
+    tracker: Tracker, shards: str, tmp_path: Path
+) -> None:
+    run_study(space(tmp_path, shards))
+    (tmp_path / "storage" / "study.db").unlink()
+    with pytest.raises(UserError, match=r"belongs to study .*study\.name="):
+        run_study(space(tmp_path, shards, "training.lr=0.5", "study.enqueue=[]"))
+
+
+def test_a_second_driver_of_one_study_is_refused_while_the_first_lives(
+    tracker: Tracker, shards: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "storage" / "studies" / "street"
+    folder.mkdir(parents=True)
+    with (folder / "driver.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(UserError, match="'street' is already being run by another process"):
+            run_study(space(tmp_path, shards))
+
+
+def test_what_is_kept_of_a_study_is_what_mlflow_was_told(
+    tracker: Tracker, shards: str, tmp_path: Path
+) -> None:
+    run_study(space(tmp_path, shards))
+    kept = kept_study("street")
+    assert kept.record() == tracker.studies[-1]
+    assert [run.outcome for run in kept.runs()] == ["completed"] * 3
+    assert [run.job.title for run in kept.runs()] == [
+        f"trial {entry.first} none" for entry in kept.entries()
+    ]
+    assert kept.data().to_dictionary() == tracker.data.to_dictionary()
+    with pytest.raises(UserError, match=r"no study 'x' in .*: it has street; check the name"):
+        kept_study("x")
+
+
+def test_the_database_is_honest(tracker: Tracker, shards: str, tmp_path: Path) -> None:
+    run_study(space(tmp_path, shards))
+    study = optuna.load_study(study_name="street", storage=f"sqlite:///{tmp_path}/storage/study.db")
+    assert {row.value for row in study.get_trials()} == {0.01, 0.02, 0.04}
+    assert study.best_trial.user_attrs["setting"]["training"]["lr"] == 0.04

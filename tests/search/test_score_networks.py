@@ -42,9 +42,9 @@ def test_a_registered_student_is_scored_over_the_classes_that_occur(
     monkeypatch.setattr(score_networks, "load_from", lambda _: (Hat(), None))
     monkeypatch.setattr(score_networks, "evaluation_images", images)
     score = score_networks._measure("student.safetensors", DATA, "test")
-    assert score.miou == 0.75
-    assert math.isnan(score.iou["hat"])
-    assert len(score.iou) == 182
+    assert score.value == 0.75
+    assert math.isnan(score.group("iou")["hat"])
+    assert len(score.group("iou")) == 182
 
 
 def test_and_so_is_one_that_still_trains(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,7 +58,7 @@ def test_and_so_is_one_that_still_trains(monkeypatch: pytest.MonkeyPatch) -> Non
         autocast=None,
     )
     run: Any = SimpleNamespace(config=trial().updated(data=DATA), learner=learner)
-    assert worker._validate(run)["miou"] == 0.75
+    assert worker._validate(run).value == 0.75
 
 
 @pytest.mark.parametrize(("written", "threads"), [(None, 4), (1.0, 1)])

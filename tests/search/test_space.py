@@ -6,8 +6,9 @@ import optuna
 import pytest
 
 from afdcd.config import Source, UserError
-from afdcd.search.space import Choice, Range, corners, parameters_of, parse_ranges, resolve, suggest
+from afdcd.search.space import Choice, Range, corners, parameters_of, parse_ranges, resolve
 from afdcd.yaml_text import parse_yaml
+from tests.sampled import suggest
 
 SPACE = """
 lr: {log: [1e-4, 1e-1]}

@@ -1,219 +1,288 @@
-"""The study fed by hand: what is asked, stopped, told, and what a new driver finds."""
+"""The study fed by hand: what is proposed, paused, told, and what a new driver finds."""
 
 import math
 from pathlib import Path
-from typing import Any
 
 import pytest
 from optuna.trial import TrialState
 
-from afdcd.config import Source, UserError
-from afdcd.search.config import StudyConfig
-from afdcd.search.space import parse_ranges
-from afdcd.search.study import CAUSE, Study, open_study
-from afdcd.yaml_text import parse_yaml
+from afdcd.config import UserError
+from afdcd.search.study import Study
+from afdcd.training.job import Failure, Job, result_of
+from tests.search.studies import (
+    LENGTH,
+    LR,
+    REFERENCES,
+    completed,
+    lost,
+    opened,
+    pause,
+    report,
+    run_to_the_end,
+    space_of,
+)
 
-VALUES, SOURCE = parse_yaml("lr: {uniform: [0.0, 1.0]}\nmethod: {choice: [none, kd]}\n", "s.yaml")
-SPACE = parse_ranges(VALUES, SOURCE)
-REFERENCES = ({"lr": 0.25, "method": "none"}, {"lr": 0.75, "method": "kd"})
+
+def rate(job: Job | None) -> float:
+    assert job is not None
+    return job.config.training.lr
 
 
-def opened(folder: Path, identity: str = "same", **config: Any) -> Study:
-    """The study of `folder`, as a new driver would open it."""
-    settings = StudyConfig(**{"trials": 6, "reduction": 2, **config})
-    url = f"sqlite:///{folder}/study.db"
-    return open_study(url, "s", settings, SPACE, identity, SOURCE, grace=10)
-
-
-def run_to_the_end(study: Study, value: float) -> int:
-    proposal = study.next()
-    assert proposal is not None
-    study.report(proposal.number, 20, value, last=True)
-    study.complete(proposal.number, value)
-    return proposal.number
+def states(study: Study) -> list[TrialState]:
+    return [trial.state for trial in study.study.get_trials(deepcopy=False)]
 
 
 def test_references_come_first_and_only_once_over_all_drivers(tmp_path: Path) -> None:
-    study = opened(tmp_path, enqueue=REFERENCES)
-    assert study.next().values == REFERENCES[0]
-    study = opened(tmp_path, enqueue=REFERENCES)
-    resumed = study.next()
-    assert (resumed.values, resumed.resumed) == (REFERENCES[0], True)
-    study.complete(resumed.number, 0.5)
-    assert study.next().values == REFERENCES[1]
-    study = opened(tmp_path, enqueue=REFERENCES)
-    assert len(study.study.get_trials()) == 2
+    study = opened(tmp_path, references=REFERENCES)
+    first = study.next()
+    assert (rate(first), first.config.distiller.method) == (0.25, "none")
+    study = opened(tmp_path, references=REFERENCES)
+    again = study.next()
+    assert (again.name, rate(again)) == (first.name, 0.25)
+    study.end(again, completed(0.5))
+    assert rate(study.next()) == 0.75
+    study = opened(tmp_path, references=REFERENCES)
+    assert len(states(study)) == 2
 
 
-def test_running_trials_are_resumed_first_with_their_parameters(tmp_path: Path) -> None:
+def test_begun_runs_are_taken_up_first_with_their_settings(tmp_path: Path) -> None:
     study = opened(tmp_path)
     run_to_the_end(study, 0.5)
-    lost = [study.next() for _ in range(2)]
+    begun = [study.next() for _ in range(2)]
     study = opened(tmp_path)
     again = [study.next() for _ in range(3)]
-    assert [p.number for p in again] == [1, 2, 3]
-    assert [p.resumed for p in again] == [True, True, False]
-    assert [p.values for p in again[:2]] == [p.values for p in lost]
-    study.complete(1, 0.7)
-    assert study.frozen(1).state == TrialState.COMPLETE
+    assert [job.name for job in again] == ["trial-0001", "trial-0002", "trial-0003"]
+    assert [job.identity for job in again[:2]] == [job.identity for job in begun]
 
 
-def test_resumed_trial_keeps_its_values_and_reports_each_iteration_once(tmp_path: Path) -> None:
+def test_a_run_taken_up_keeps_its_values_and_reports_each_iteration_once(tmp_path: Path) -> None:
     study = opened(tmp_path)
-    number = study.next().number
-    study.report(number, 10, 0.3, last=False)
+    study.report(study.next(), report(10, 0.3))
     study = opened(tmp_path)
-    assert study.next().number == number
-    study.report(number, 10, 0.9, last=False)
-    study.report(number, 20, 0.4, last=True)
-    assert study.frozen(number).intermediate_values == {10: 0.3, 20: 0.4}
+    job = study.next()
+    study.report(job, report(10, 0.9))
+    study.report(job, report(20, 0.4))
+    assert study.entries()[0].curve == {10: 0.3, 20: 0.4}
 
 
-def test_number_of_trials_counts_all_that_started_and_can_be_raised(tmp_path: Path) -> None:
+def test_infeasible_settings_count_lost_runs_do_not(tmp_path: Path) -> None:
     study = opened(tmp_path, trials=2)
-    study.fail(study.next().number, "it broke")
+    study.end(study.next(), result_of(LENGTH, None, Failure(failed="nan", fault="setting")))
+    study.end(study.next(), lost("row 7 cannot be read", "data"))
+    assert study.counted() == 1
     run_to_the_end(study, 0.1)
     assert study.next() is None
+    outcomes = [(entry.outcome, entry.cause) for entry in study.entries()]
+    assert outcomes == [("infeasible", "nan"), ("lost", "row 7 cannot be read"), ("completed", "")]
     study = opened(tmp_path, trials=3)
-    assert study.next().number == 2
-    assert study.next() is None
+    assert study.next().name == "trial-0003"
 
 
-def test_worse_half_is_stopped_and_told_as_pruned_with_its_values(tmp_path: Path) -> None:
+def test_a_lost_run_goes_on_and_ends_with_its_cause_at_the_third_time(tmp_path: Path) -> None:
     study = opened(tmp_path)
-    for value in (0.6, 0.7):
-        number = study.next().number
-        study.report(number, 10, value, last=False)
-        study.report(number, 20, value, last=True)
-        study.complete(number, value)
-    bad = study.next().number
-    assert study.report(bad, 5, 0.0, last=False) is False  # before its grace
-    assert study.report(bad, 10, 0.1, last=False) is True
-    study.prune(bad)
-    trial = study.frozen(bad)
-    assert trial.state == TrialState.PRUNED
-    assert trial.intermediate_values == {5: 0.0, 10: 0.1}
+    job = study.next()
+    for _ in range(2):
+        study.end(job, lost("node gone"))
+        assert study.next().name == job.name
+    study.end(job, lost("node gone"))
+    assert study.next().name != job.name
+    assert [e.outcome for e in study.entries()] == ["lost", None]
 
 
-def test_rungs_survive_a_new_driver(tmp_path: Path) -> None:
+def test_losses_are_counted_over_drivers_and_made_up_for_by_progress(tmp_path: Path) -> None:
+    job = (study := opened(tmp_path)).next()
+    study.end(job, lost())
+    study.end(study.next(), lost())
+    job = (study := opened(tmp_path)).next()
+    study.report(job, report(10, 0.5))
+    study.end(job, lost())
+    assert study.next().name == job.name  # the third time, but it is 10 iterations further
+    study.end(job, lost())
+    study.end(study.next(), lost())
+    assert [e.outcome for e in study.entries()] == ["lost"]
+
+
+def test_memory_is_filled_twice_at_most(tmp_path: Path) -> None:
     study = opened(tmp_path)
-    for value in (0.6, 0.7):
-        number = study.next().number
-        study.report(number, 10, value, last=False)
-        study.complete(number, value)
+    job = study.next()
+    study.end(job, lost("MemoryError", "memory"))
+    study.end(study.next(), lost("MemoryError", "memory"))
+    assert [e.outcome for e in study.entries()] == ["lost"]
+
+
+def test_three_runs_lost_in_a_row_stop_the_study_with_the_cause(tmp_path: Path) -> None:
+    study = opened(tmp_path, trials=40)
+    jobs = [study.next() for _ in range(4)]
+    study.end(jobs[0], lost("no space left"))
+    study.end(jobs[1], completed(0.5))
+    for job in jobs[2:]:
+        study.end(job, lost("no space left"))
+    again = study.next()  # a run that ended well is proof that its machine works
+    study.end(again, lost("no space left"))
+    with pytest.raises(UserError, match="3 runs in a row were lost: no space left"):
+        study.next()
+    study = opened(tmp_path, trials=40)  # the same command, when there is space
+    assert study.next().name == jobs[0].name
+    assert study.counted() == 4
+
+
+def test_a_lost_reference_is_run_again_by_the_next_driver(tmp_path: Path) -> None:
+    study = opened(tmp_path, references=REFERENCES[:1])
+    study.end(study.next(), lost("disk full", "data"))
+    study = opened(tmp_path, references=REFERENCES[:1])
+    again = study.next()
+    assert rate(again) == 0.25
+    assert again.name != "trial-0000"
+    study.end(again, result_of(LENGTH, None, Failure(failed="nan", fault="setting")))
+    study = opened(tmp_path, references=REFERENCES[:1], trials=1)
+    assert study.next() is None  # infeasible it stays
+
+
+def test_worse_half_is_paused_with_its_values(tmp_path: Path) -> None:
     study = opened(tmp_path)
-    assert study.report(study.next().number, 10, 0.1, last=False) is True
+    run_to_the_end(study, 0.6)
+    run_to_the_end(study, 0.7)
+    bad = study.next()
+    assert study.report(bad, report(10, 0.1)) is True
+    study.end(bad, result_of(LENGTH, report(10, 0.1), None))
+    row = study.study.get_trials()[2]
+    assert (row.state, row.intermediate_values) == (TrialState.PRUNED, {10: 0.1})
 
 
-def test_last_value_never_stops_a_trial(tmp_path: Path) -> None:
+def test_a_decision_is_the_same_for_a_new_driver(tmp_path: Path) -> None:
     study = opened(tmp_path)
-    for value in (0.6, 0.7):
-        number = study.next().number
-        study.report(number, 10, value, last=True)
-        study.complete(number, value)
-    assert study.report(study.next().number, 10, 0.1, last=True) is False
-
-
-def test_references_are_never_stopped(tmp_path: Path) -> None:
-    study = opened(tmp_path, enqueue=REFERENCES[:1])
-    reference = study.next().number
-    for value in (0.6, 0.7, 0.8):
-        number = study.next().number
-        study.report(number, 10, value, last=False)
-        study.complete(number, value)
-    assert study.report(reference, 10, 0.01, last=False) is False
-
-
-@pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_value_that_is_no_number_stops_and_is_not_recorded(tmp_path: Path, value: float) -> None:
+    run_to_the_end(study, 0.6)
+    run_to_the_end(study, 0.7)
     study = opened(tmp_path)
-    number = study.next().number
-    assert study.report(number, 10, value, last=False) is True
-    assert study.report(number, 20, value, last=True) is True
-    assert study.frozen(number).intermediate_values == {}
+    assert study.report(study.next(), report(10, 0.1)) is True
 
 
-def test_full_length_value_that_is_no_number_fails_the_trial(tmp_path: Path) -> None:
+def test_a_pause_that_was_decided_and_not_told_is_made_up_for(tmp_path: Path) -> None:
     study = opened(tmp_path)
-    number = study.next().number
-    study.complete(number, math.nan)
-    assert study.frozen(number).state == TrialState.FAIL
-    assert "nan" in study.frozen(number).user_attrs[CAUSE]
-
-
-def test_failed_trial_keeps_its_cause(tmp_path: Path) -> None:
+    run_to_the_end(study, 0.6)
+    run_to_the_end(study, 0.7)
+    bad = study.next()
+    assert study.report(bad, report(10, 0.1)) is True  # and here the driver dies
     study = opened(tmp_path)
-    study.fail(study.next().number, "loss term kd is not finite")
-    (trial,) = study.trials_so_far()
-    assert (trial.state, trial.user_attrs[CAUSE]) == (TrialState.FAIL, "loss term kd is not finite")
+    assert study.next().name != bad.name
+    assert study.entries()[2].outcome == "paused"
 
 
-def test_best_are_full_length_trials_only(tmp_path: Path) -> None:
+def test_references_compete_but_are_never_paused(tmp_path: Path) -> None:
+    study = opened(tmp_path, references=REFERENCES[:1])
+    reference, other = study.next(), study.next()
+    assert study.report(other, report(10, 0.6)) is False
+    assert study.report(reference, report(10, 0.01)) is False
+    study.report(reference, report(20, 0.7))
+    assert study.report(other, report(20, 0.6)) is True  # of two at the rung one goes on
+
+
+def test_other_iterations_than_rungs_decide_nothing(tmp_path: Path) -> None:
     study = opened(tmp_path)
+    run_to_the_end(study, 0.6)
+    run_to_the_end(study, 0.7)
+    job = study.next()
+    assert study.report(job, report(30, 0.0)) is False
+    assert study.report(job, report(LENGTH, 0.0)) is False
+
+
+def test_changed_rungs_compare_equal_iterations_only(tmp_path: Path) -> None:
+    study = opened(tmp_path, rungs=(20,))
+    for value in (0.40, 0.42):
+        job = study.next()
+        study.report(job, report(20, value))
+        study.report(job, report(10, 0.9))
+    study = opened(tmp_path, rungs=(10,), trials=9)
+    study.next(), study.next()
+    job = study.next()
+    assert study.report(job, report(20, 0.1)) is False
+    assert study.report(job, report(10, 0.89)) is True
+
+
+def test_an_enqueued_setting_that_was_paused_goes_on_to_full_length(tmp_path: Path) -> None:
+    study = opened(tmp_path)
+    run_to_the_end(study, 0.6)
+    bad = pause(study, 0.1)
+    asked = {"training.lr": rate(bad), "distiller": bad.config.distiller.method}
+    study = opened(tmp_path, references=(asked,))
+    again = study.next()
+    assert (again.name, again.folder, again.identity) == (bad.name, bad.folder, bad.identity)
+    assert study.report(again, report(20, 0.05)) is False
+    study.end(again, completed(0.3))
+    counted = [(e.name, e.outcome, e.curve) for e in study.entries()][1:]
+    assert counted == [(bad.name, "completed", {10: 0.1, 20: 0.05})]
+    assert states(study) == [TrialState.COMPLETE, TrialState.PRUNED, TrialState.COMPLETE]
+    assert len(states(opened(tmp_path, references=(asked,)))) == 3  # asked for once
+
+
+def test_an_enqueued_setting_that_runs_is_not_paused_any_more(tmp_path: Path) -> None:
+    job = (study := opened(tmp_path)).next()
+    asked = {"training.lr": rate(job), "distiller": job.config.distiller.method}
+    study = opened(tmp_path, references=(asked,))
+    again = study.next()
+    assert again.name == job.name
+    assert study.entries()[0].is_reference
+
+
+def test_value_that_is_no_number_ends_a_run_and_is_not_recorded(tmp_path: Path) -> None:
+    study = opened(tmp_path)
+    job = study.next()
+    assert study.report(job, report(10, math.nan)) is True
+    assert study.entries()[0].curve == {}
+
+
+def test_a_killed_run_goes_on_with_the_next_driver(tmp_path: Path) -> None:
+    study = opened(tmp_path)
+    job = study.next()
+    study.report(job, report(10, 0.5))
+    study.end(job, result_of(LENGTH, None, None).__class__("killed"))
+    assert opened(tmp_path).next().name == job.name
+
+
+def test_best_are_full_length_runs_only(tmp_path: Path) -> None:
+    study = opened(tmp_path, trials=9)
     for value in (0.3, 0.5, 0.4):
         run_to_the_end(study, value)
-    early = study.next().number
-    study.report(early, 10, 0.99, last=False)
-    study.prune(early)
-    study.fail(study.next().number, "x")
+    pause(study, 0.99)
+    study.end(study.next(), result_of(LENGTH, None, Failure(failed="x", fault="setting")))
     study.next()
-    assert [trial.value for trial in study.best(2)] == [0.5, 0.4]
-    assert study.values_of(study.best()[0]).keys() == {"lr", "method"}
-
-
-def test_other_space_under_the_same_name_is_refused(tmp_path: Path) -> None:
-    opened(tmp_path, identity="one")
-    with pytest.raises(UserError, match="study 's' exists with another search space"):
-        opened(tmp_path, identity="two")
+    assert [entry.value for entry in study.best(2)] == [0.5, 0.4]
 
 
 def test_new_driver_does_not_repeat_the_first_draws(tmp_path: Path) -> None:
-    first = opened(tmp_path)
-    drawn = []
-    for _ in range(3):
-        proposal = first.next()
-        drawn.append(proposal.values["lr"])
-        first.complete(proposal.number, 0.1)
-    assert opened(tmp_path).next().values["lr"] not in drawn
+    study = opened(tmp_path)
+    drawn = [rate(run_to_the_end(study, 0.1)) for _ in range(3)]
+    assert rate(opened(tmp_path).next()) not in drawn
 
 
-def test_same_seed_proposes_the_same_trials(tmp_path: Path) -> None:
+def test_same_seed_proposes_the_same_settings(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
     a, b = opened(tmp_path / "a"), opened(tmp_path / "b")
-    assert [a.next().values for _ in range(3)] == [b.next().values for _ in range(3)]
+    assert [a.next().identity for _ in range(3)] == [b.next().identity for _ in range(3)]
 
 
-def test_reference_outside_the_space_is_refused_before_the_database_is_touched(
-    tmp_path: Path,
-) -> None:
-    with pytest.raises(UserError, match=r"study\.enqueue\.0\.lr: 2\.0 is outside"):
-        opened(tmp_path, enqueue=({"lr": 2.0},))
-    assert not (tmp_path / "study.db").exists()
-
-
-@pytest.mark.parametrize(
-    "url", ["sqlite:////no/such/folder/study.db", "nosuch://user:secret@host/db", "nonsense"]
-)
-def test_unusable_database_is_one_line_without_password(url: str) -> None:
-    with pytest.raises(UserError, match="AFDCD_STUDY_DB") as error:
-        open_study(url, "s", StudyConfig(), SPACE, "i", Source(), grace=1)
-    assert "\n" not in str(error.value)
-    assert "secret" not in str(error.value)
-
-
-def test_no_settings_are_paid_for_twice(tmp_path: Path) -> None:
-    values, source = parse_yaml("method: {choice: [none, kd, fd]}\n", "s.yaml")
-    space = parse_ranges(values, source)
-    url = f"sqlite:///{tmp_path}/study.db"
-    study = open_study(url, "s", StudyConfig(trials=9), space, "same", source, grace=10)
+def test_no_setting_is_paid_for_twice(tmp_path: Path) -> None:
+    space = space_of(lr=0.1, distiller={"choice": [{"method": m} for m in ("none", "kd", "fd")]})
+    study = opened(tmp_path, space, trials=9)
     methods = []
-    while proposal := study.next():
-        methods.append(proposal.values["method"])
+    while job := study.next():
+        methods.append(job.config.distiller.method)
         if len(methods) == 1:
-            study.prune(proposal.number)
+            study.end(job, result_of(LENGTH, report(10, 0.2), None))
         elif len(methods) == 2:
-            study.complete(proposal.number, 0.5)
+            study.end(job, completed(0.5))
     assert sorted(methods) == ["fd", "kd", "none"]  # then the space is exhausted
-    assert len(study.trials_so_far()) == 3
-    assert [trial.value for trial in study.best(9)] == [0.5]
+    assert len(study.entries()) == 3
+    assert [entry.value for entry in study.best(9)] == [0.5]
+
+
+def test_impossible_combinations_end_with_their_reason(tmp_path: Path) -> None:
+    space = space_of(lr=LR, training__batch={"choice": [1, 4]})
+    study = opened(tmp_path, space, trials=8)
+    while job := study.next():
+        assert job.config.training.batch == 4
+        study.end(job, completed(0.1))
+    infeasible = [entry for entry in study.entries() if entry.outcome == "infeasible"]
+    assert infeasible
+    assert "each worker needs at least 2 images" in infeasible[0].cause

@@ -15,12 +15,15 @@ from afdcd.config import UserError
 from afdcd.data.catalog.datasets import CAMVID, SYNTHETIC
 from afdcd.models.config import ModelConfig
 from afdcd.models.weights import NetworkCard, load_network, save_network
-from afdcd.search import teachers
+from afdcd.search import given_teacher, teachers
 from afdcd.search.cluster import Cluster
+from afdcd.search.loop import Loop
 from afdcd.search.teachers import Teachers
+from afdcd.tasks.score import Score
 from afdcd.training.artifacts import STUDENT_FILE
 from afdcd.training.job import Job, RunResult
 from tests.examples import trial
+from tests.search.studies import report
 
 MODEL = ModelConfig(head="pspnet", encoder="timm:lcnet_050", aux=False)
 CARD = NetworkCard(
@@ -43,7 +46,7 @@ def measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Simple
         found.calls += 1
         for uri in weights:
             load_network(Path(uri))  # what is measured must be loadable
-        return [SimpleNamespace(miou=found.miou)]
+        return [Score(name="miou", value=found.miou)]
 
     monkeypatch.setenv("AFDCD_STORAGE", str(tmp_path / "storage"))
     monkeypatch.setattr(teachers, "score_networks", score_networks)
@@ -60,7 +63,11 @@ def saved(folder: Path, **changes: Any) -> Path:
 
 def prepare(weights: Path | str, model: dict | None = None, **changes: Any) -> Any:
     config = trial(pair__teacher={"weights": str(weights), "model": model}, **changes)
-    return Teachers(SimpleNamespace(), [], Cluster(2, 0, 1), "digest" * 8).prepare(config)
+    return Teachers(session(), Cluster(2, 0, 1)).prepare("key", config)
+
+
+def session(tracker: Any = None, digest: str = "digest" * 8) -> Any:
+    return SimpleNamespace(tracker=tracker or SimpleNamespace(), digest=digest)
 
 
 def test_given_teacher_is_copied_with_its_card_and_measured_once(
@@ -68,11 +75,11 @@ def test_given_teacher_is_copied_with_its_card_and_measured_once(
 ) -> None:
     file = saved(tmp_path)
     teacher = prepare(file)
-    assert teacher.miou == 0.6
+    assert teacher.score.value == 0.6
     assert load_network(Path(teacher.weights))[1] == CARD
     assert teacher.weights.startswith(str(tmp_path / "storage" / "teachers"))
     measured.miou = 0.1
-    assert prepare(file).miou == 0.6
+    assert prepare(file).score.value == 0.6
     assert measured.calls == 1
     prepare(file, data__protocol="official")
     assert measured.calls == 2
@@ -99,9 +106,11 @@ def test_teacher_below_its_record_on_the_same_split_is_refused(
     measured.miou = miou
     file = saved(tmp_path, miou=recorded, split=split)
     if not refused:
-        assert prepare(file).miou == miou
+        assert prepare(file).score.value == miou
         return
-    with pytest.raises(UserError, match=r"scores mIoU 59\.40 % on dev/val, recorded is 60\.00 %"):
+    with pytest.raises(
+        UserError, match=r"scores mIoU 59\.40 % on dev/val, recorded is mIoU 60\.00 %"
+    ):
         prepare(file)
 
 
@@ -185,30 +194,38 @@ class Registry:
         self.folder = folder
         self.known: dict[str, str] = {}
         self.trained: list[Job] = []
-        self.end: RunResult | None = RunResult("completed", {"miou": 0.6})
+        self.end = RunResult("completed", report(20, 0.6))
         self.finished = True
-        self.client = None
+        self.client: Any = None
         self.commit = "abc"
-        monkeypatch.setattr(teachers, "run_jobs", self._run)
+        self.update = lambda record: None
+        monkeypatch.setattr(Loop, "run", lambda loop, *_, **__: self._run(loop._source))
         monkeypatch.setattr(teachers, "find", lambda client, print_: self.known.get(print_))
         monkeypatch.setattr(teachers, "register", self._register)
-        monkeypatch.setattr(teachers, "fetch", lambda uri: self.folder / "teacher.safetensors")
+        monkeypatch.setattr(given_teacher, "fetch", lambda uri: self.folder / "teacher.safetensors")
 
-    def run_of(self, name: str) -> str:
+    def flush(self, seconds: float) -> bool:
+        return True
+
+    def run_of(self, name: str, study: str | None) -> str:
         return f"run of {name}"
 
-    def _run(self, source: Any, *_: Any, **__: Any) -> bool:
+    def _run(self, source: Any) -> bool:
         job = source.next()
         self.trained.append(job)
         if self.finished:
             file = saved(self.folder, model=job.config.pair.student)
             storage.write_bytes(storage.join(job.folder, STUDENT_FILE), file.read_bytes())
-            source.finish(job, self.end)
+            source.end(job, self.end)
         return self.finished
 
     def _register(self, client: Any, version: Any, weights: bytes) -> str:
         self.known[version.tags["fingerprint"]] = f"models:/{version.name}/1"
         return "1"
+
+
+def trained(registry: Registry, digest: str = "digest") -> Teachers:
+    return Teachers(session(registry, digest), Cluster(4, 0, 1))
 
 
 @pytest.fixture
@@ -219,16 +236,16 @@ def registry(
 
 
 def test_teacher_is_trained_once_and_found_by_every_later_study(registry: Registry) -> None:
-    first = Teachers(registry, [], Cluster(4, 0, 1), "digest").prepare(trial())
-    again = Teachers(registry, [], Cluster(4, 0, 1), "digest").prepare(trial(training__lr=0.3))
+    first = trained(registry).prepare("key", trial())
+    again = trained(registry).prepare("key", trial(training__lr=0.3))
     assert first == again
     assert len(registry.trained) == 1
-    Teachers(registry, [], Cluster(4, 0, 1), "other data").prepare(trial())
+    trained(registry, "other data").prepare("key", trial())
     assert len(registry.trained) == 2
 
 
 def test_teacher_trains_on_the_whole_host_as_a_plain_run(registry: Registry) -> None:
-    Teachers(registry, [], Cluster(4, 0, 1), "digest").prepare(trial())
+    trained(registry).prepare("key", trial())
     (job,) = registry.trained
     assert job.config.resources.cpus_per_worker == 4
     assert job.config.distiller.method == "none"
@@ -238,13 +255,13 @@ def test_teacher_trains_on_the_whole_host_as_a_plain_run(registry: Registry) -> 
 
 def test_interrupted_training_is_no_teacher_and_no_error(registry: Registry) -> None:
     registry.finished = False
-    assert Teachers(registry, [], Cluster(4, 0, 1), "digest").prepare(trial()) is None
+    assert trained(registry).prepare("key", trial()) is None
     assert not registry.known
 
 
 def test_failed_training_tells_its_cause(registry: Registry) -> None:
-    registry.end = RunResult("failed", {}, "loss term task is not finite")
-    text = one_line(lambda: Teachers(registry, [], Cluster(4, 0, 1), "digest").prepare(trial()))
+    registry.end = RunResult("infeasible", None, "loss term task is not finite")
+    text = one_line(lambda: trained(registry).prepare("key", trial()))
     assert text == "teacher pspnet-resnet10t: training failed: loss term task is not finite"
     assert not registry.known
 
@@ -252,4 +269,38 @@ def test_failed_training_tells_its_cause(registry: Registry) -> None:
 def test_record_of_a_measurement_is_plain_json(measured: SimpleNamespace, tmp_path: Path) -> None:
     teacher = prepare(saved(tmp_path))
     (record,) = Path(teacher.weights).parent.glob("*.json")
-    assert json.loads(record.read_text()) == {"miou": 0.6}
+    assert json.loads(record.read_text())["value"] == 0.6
+
+
+def test_weights_that_change_while_a_study_lives_are_refused(
+    measured: SimpleNamespace, tmp_path: Path
+) -> None:
+    file = saved(tmp_path)
+    config = trial(pair__teacher={"weights": str(file)})
+    first = Teachers(session(), Cluster(2, 0, 1))
+    sha256 = first.prepare("key", config).sha256
+    pins = {key: vars(pin) for key, pin in first.pins.items()}
+    assert pins == {"key": {"model": str(file), "sha256": sha256}}
+    assert Teachers(session(), Cluster(2, 0, 1), pins).prepare("key", config).sha256 == sha256
+    saved(tmp_path, miou=0.5)
+    text = one_line(lambda: Teachers(session(), Cluster(2, 0, 1), pins).prepare("key", config))
+    assert f"changed since the study began (sha256 {sha256[:12]}, now" in text
+
+
+def test_an_alias_is_looked_up_once_in_a_study(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved(registry.folder)
+    aliases = {"best": "3"}
+    registry.client = SimpleNamespace(
+        get_model_version_by_alias=lambda name, alias: SimpleNamespace(version=aliases[alias])
+    )
+    config = trial(pair__teacher={"weights": "models:/street@best"})
+    first = trained(registry)
+    first.prepare("key", config)
+    aliases["best"] = "4"
+    later = Teachers(
+        session(registry), Cluster(4, 0, 1), {k: vars(pin) for k, pin in first.pins.items()}
+    )
+    later.prepare("key", config)
+    assert later.pins["key"].model == "models:/street/3"

@@ -8,7 +8,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import optuna
 import pytest
 
 from afdcd import storage
@@ -20,15 +19,24 @@ from afdcd.models.config import ModelConfig
 from afdcd.models.weights import NetworkCard, save_network
 from afdcd.search import winners
 from afdcd.search.cluster import Cluster
-from afdcd.search.score_networks import Score
-from afdcd.search.winners import Candidate, register_best, save_pictures
+from afdcd.search.winners import Candidate, Registered, register_best, save_pictures
+from afdcd.tasks.score import Score
+from afdcd.tracking.records import StudyRecord
 from afdcd.tracking.registry import Version
 from tests.examples import trial
 
 MODEL = ModelConfig(head="pspnet", encoder="timm:lcnet_050", aux=False)
 
 
-def candidate(folder: Path, number: int, miou: float) -> Candidate:
+STUDY = StudyRecord("5d1c0b7e-0000-4000-8000-000000000001", "street")
+
+
+def score(value: float, iou: dict[str, float] | None = None) -> Score:
+    parts = {f"iou/{name}": share for name, share in (iou or {}).items()}
+    return Score(name="miou", value=value, parts={"pixel_accuracy": 0.8, **parts})
+
+
+def candidate(folder: Path, number: int, value: float, **changes: Any) -> Candidate:
     card = NetworkCard(
         model=MODEL,
         dataset="synthetic",
@@ -36,74 +44,160 @@ def candidate(folder: Path, number: int, miou: float) -> Candidate:
         palette=SYNTHETIC.palette,
         normalisation="imagenet",
         split="dev/val",
-        parameters=1234,
+        parameters=340_000,
         gmacs=0.5,
     )
     (folder / str(number)).mkdir()
     save_network(folder / str(number) / "student.safetensors", MODEL.build(8), card)
-    frozen = optuna.trial.create_trial(
-        value=miou,
-        params={"lr": 0.1},
-        distributions={"lr": optuna.distributions.FloatDistribution(0, 1)},
+    return Candidate(
+        number=number,
+        title=f"{number} afdcd",
+        config=trial(**changes),
+        folder=str(folder / str(number)),
+        run=f"run{number}",
+        score=score(value),
+        settings={"lr": 0.1},
+        teacher=None,
     )
-    frozen.number = number
-    return Candidate(frozen, trial(), str(folder / str(number)), f"run{number}", None)
+
+
+class Registry:
+    """What the winners ask of MLflow, written down."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.versions: list[Version] = []
+        self.pointed: list[tuple[Any, ...]] = []
+        self.notes: list[Any] = []
+        self.files: list[Any] = []
+        self.owner: str | None = None
+        monkeypatch.setattr(winners, "register", self.register)
+        monkeypatch.setattr(winners, "point", self.point)
+        monkeypatch.setattr(winners, "model_name", self.model_name)
+        self.tracker: Any = SimpleNamespace(
+            client=None,
+            commit="abc",
+            note=lambda *a: self.notes.append(a),
+            attach=lambda *a: self.files.append(a),
+        )
+
+    def register(self, client: None, version: Version, weights: bytes) -> str:
+        self.versions.append(version)
+        return str(len(self.versions))
+
+    def point(self, client: None, *what: Any) -> str:
+        self.pointed.append(what)
+        return "it stays" if self.owner else ""
+
+    def model_name(self, client: None, name: str, study: str, asked: bool) -> str:
+        return name if asked or self.owner is None else f"{name}-{study[:8]}"
+
+    def best(self, *candidates: Candidate, **changes: Any) -> Registered:
+        values: dict[str, Any] = {"model": None, "plain": {}, "data": trial().data, **changes}
+        return register_best(
+            STUDY,
+            values["model"],
+            list(candidates),
+            values["plain"],
+            self.tracker,
+            Cluster(2, 0, 1),
+            values["data"],
+        )
+
+
+@pytest.fixture
+def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
+    monkeypatch.setattr(winners, "score_networks", lambda w, *_: [score(0.4) for _ in w])
+    return Registry(monkeypatch)
 
 
 def test_best_is_champion_and_each_version_carries_its_evidence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    registered: list[Version] = []
-    noted: list[Any] = []
     asked: list[Any] = []
     iou = {"sky": 0.9, "car": math.nan}
 
     def score_networks(weights: list[str], data: DataConfig, role: str, *_: object) -> list[Score]:
         asked.append((weights, role))
-        return [Score(0.41, 0.8, iou), Score(0.52, 0.8, iou)]
+        return [score(0.41, iou), score(0.52, iou)]
 
     monkeypatch.setattr(winners, "score_networks", score_networks)
-    monkeypatch.setattr(winners, "register", lambda client, version, _: registered.append(version))
-    attached: list[Any] = []
-    tracker: Any = SimpleNamespace(
-        client=None,
-        commit="abc",
-        note=lambda *a: noted.append(a),
-        attach=lambda *a: attached.append(a),
-    )
     candidates = [candidate(tmp_path, 3, 0.5), candidate(tmp_path, 1, 0.4)]
-    register_best("street", candidates, tracker, Cluster(2, 0, 1), trial().data)
+    done = registry.best(*candidates)
 
+    assert (done.name, done.notes) == ("street", [])
+    assert [s.value for s in done.scores if s] == [0.41, 0.52]
     assert asked == [([c.weights for c in candidates], "test")]
     # The test score reports; it does not reorder what the validation score selected.
-    assert [(v.run, v.aliases) for v in registered] == [("run3", ("champion",)), ("run1", ())]
-    assert noted == [("run3", "test_miou", 0.41), ("run1", "test_miou", 0.52)]
-    run, name, data = attached[0]
+    assert [v.run for v in registry.versions] == ["run3", "run1"]
+    assert registry.pointed == [("street", "champion", "1", STUDY.id)]
+    assert registry.notes == [("run3", "test_miou", 0.41), ("run1", "test_miou", 0.52)]
+    run, name, data = registry.files[0]
     assert (run, name, json.loads(data)) == ("run3", "test_iou.json", {"sky": 0.9, "car": None})
-    tags = registered[0].tags
+    version = registry.versions[0]
+    assert version.study == STUDY.id
+    tags = version.tags
     assert (tags["miou"], tags["test_miou"], tags["trial"]) == ("0.5000", "0.4100", "3")
-    assert (tags["parameters"], tags["gflops"], tags["git_commit"]) == ("1234", "1.000", "abc")
-    text = registered[0].description
+    assert (tags["parameters"], tags["gflops"], tags["git_commit"]) == ("340000", "1.000", "abc")
+    text = version.description
     assert "| mIoU on dev/val (selected by) | 50.00 % |" in text
     assert "| mIoU on test (never used to select) | 41.00 % |" in text
     assert "| sky | 90.00 % |" in text
     assert "| car | - |" in text
     assert "lr = 0.1" in text
+    assert "one run; differences below about 1 point may be seed noise" in text
+
+
+def test_a_description_begins_with_the_answer(tmp_path: Path, registry: Registry) -> None:
+    plain = {"pspnet-lcnet_050": score(0.4488)}
+    registry.best(
+        candidate(tmp_path, 1, 0.4649),
+        candidate(tmp_path, 0, 0.4488, distiller={"method": "none"}),
+        plain=plain,
+    )
+    taught, alone = (v.description.splitlines()[0] for v in registry.versions)
+    assert taught == (
+        "mIoU 46.49 % (+1.61 over the plain student), 0.34 M parameters, afdcd, "
+        "pspnet-resnet10t > pspnet-lcnet_050"
+    )
+    assert "afdcd" in taught[:80]
+    assert alone.startswith("mIoU 44.88 %, 0.34 M parameters, none, ")
+
+
+def test_no_gain_is_claimed_over_a_student_that_was_not_trained(
+    tmp_path: Path, registry: Registry
+) -> None:
+    registry.best(candidate(tmp_path, 1, 0.5), plain={"pspnet-another": score(0.1)})
+    assert registry.versions[0].description.startswith("mIoU 50.00 %, 0.34 M")
+
+
+def test_the_model_says_what_it_is_and_how_to_use_it(tmp_path: Path, registry: Registry) -> None:
+    registry.best(candidate(tmp_path, 1, 0.5))
+    about = registry.versions[0].about
+    for word in ("street", STUDY.id, "synthetic", "afdcd predict models:/street@champion"):
+        assert word in about
+
+
+def test_a_name_that_is_taken_and_an_alias_that_stays_are_told(
+    tmp_path: Path, registry: Registry
+) -> None:
+    registry.owner = "another study"
+    done = registry.best(candidate(tmp_path, 1, 0.5))
+    assert done.name == "street-5d1c0b7e"
+    assert done.notes[0].startswith("registered as street-5d1c0b7e: the model street belongs to")
+    assert "study.model: street" in done.notes[0]
+    assert done.notes[1] == "it stays"
+    assert registry.best(candidate(tmp_path, 2, 0.5), model="shared").name == "shared"
 
 
 def test_without_a_labelled_split_nothing_is_scored_and_the_version_says_why(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    registered: list[Version] = []
     monkeypatch.setattr(winners, "score_networks", None)  # would fail if it were called
-    monkeypatch.setattr(winners, "register", lambda client, version, _: registered.append(version))
-    tracker: Any = SimpleNamespace(client=None, commit="abc")
     data = DataConfig(dataset="voc", root="shards", protocol="official", crop=(64, 64))
     best = candidate(tmp_path, 3, 0.5)
     best = replace(best, config=best.config.updated(data=data))
-    assert register_best("voc", [best], tracker, Cluster(2, 0, 1), data) == [None]
-    (version,) = registered
-    assert version.aliases == ("champion",)
+    assert registry.best(best, data=data).scores == [None]
+    (version,) = registry.versions
     assert version.tags["miou"] == "0.5000"
     assert "test_miou" not in version.tags
     assert "on test" not in version.description
@@ -113,19 +207,22 @@ def test_without_a_labelled_split_nothing_is_scored_and_the_version_says_why(
     )
 
 
+def test_no_key_of_a_store_is_in_a_description(tmp_path: Path, registry: Registry) -> None:
+    teacher = {"weights": "s3://KEY:SECRET@bucket/teacher.safetensors"}
+    secret = candidate(tmp_path, 1, 0.5, pair__teacher=teacher)
+    registry.best(replace(secret, settings={"pair.teacher.weights": teacher["weights"]}))
+    assert "SECRET" not in registry.versions[0].description
+
+
 def test_description_of_171_classes_fits_the_registry(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its column holds 5000 characters; a server on Postgres refuses more."""
     iou = {name: place / 171 for place, name in enumerate(COCO_STUFF.classes)}
     iou["person"] = math.nan
-    registered: list[Version] = []
-    monkeypatch.setattr(winners, "score_networks", lambda *_: [Score(0.4, 0.8, iou)])
-    monkeypatch.setattr(winners, "register", lambda client, version, _: registered.append(version))
-    tracker: Any = SimpleNamespace(client=None, commit="", note=print, attach=print)
-    best = candidate(tmp_path, 3, 0.5)
-    register_best("coco", [best], tracker, Cluster(2, 0, 1), trial().data)
-    text = registered[0].description
+    monkeypatch.setattr(winners, "score_networks", lambda *_: [score(0.4, iou)])
+    registry.best(candidate(tmp_path, 3, 0.5))
+    text = registry.versions[0].description
     assert len(text) < 5000
     assert "| bicycle | 0.58 % |" in text
     assert f"| {COCO_STUFF.classes[170]} | 99.42 % |" in text

@@ -1,0 +1,65 @@
+"""A teacher that somebody has: its file, and whether it can teach these trials."""
+
+from pathlib import Path
+
+from afdcd.config import UserError
+from afdcd.data.catalog.datasets import DATASETS
+from afdcd.environment import shown
+from afdcd.models.weights import NetworkCard, load_network, load_weights
+from afdcd.tracking.registry import fetch
+from afdcd.training.trial import TrialConfig
+
+
+def given_teacher(config: TrialConfig, model: str | None = None) -> tuple[Path, NetworkCard]:
+    """The local file and the card of a teacher.
+
+    Args:
+        model: where its weights are; default: what the configuration says.
+
+    Raises:
+        UserError: unusable weights, or other classes or normalisation than the trials'.
+    """
+    teacher = config.pair.teacher
+    assert teacher is not None
+    origin = model or teacher.weights
+    assert origin is not None
+    path = fetch(origin)
+    card = load_network(path)[1] if teacher.train else _card_of(path, config)
+    if card.classes != DATASETS[config.data.dataset].classes:
+        raise UserError(
+            f"teacher {shown(origin)}: knows {len(card.classes)} classes of {card.dataset!r}, the "
+            f"data set is {config.data.dataset!r}; choose a teacher trained on it"
+        )
+    if card.normalisation != config.data.normalisation:
+        raise UserError(
+            f"teacher {shown(origin)}: was trained on {card.normalisation!r} images, the trials see "
+            f"{config.data.normalisation!r} ones; set data.normalisation: {card.normalisation}"
+        )
+    return path, card
+
+
+def _card_of(path: Path, config: TrialConfig) -> NetworkCard:
+    """The file's own card, or one made from the configuration for bare weights."""
+    teacher = config.pair.teacher
+    assert teacher is not None
+    if teacher.model is None:
+        return load_network(path)[1]
+    dataset = DATASETS[config.data.dataset]
+    try:
+        card = load_network(path)[1]
+    except UserError:
+        network = teacher.model.updated(pretrained=None).build(len(dataset.classes))
+        load_weights(network, path)  # its error is the one to show
+        return NetworkCard(
+            model=teacher.model.updated(pretrained=None),
+            dataset=dataset.name,
+            classes=dataset.classes,
+            palette=dataset.palette,
+            normalisation=config.data.normalisation,
+        )
+    if card.model != teacher.model.updated(pretrained=None):
+        raise UserError(
+            f"teacher {path}: holds {card.model.name}, the config says {teacher.model.name}; "
+            "leave out pair.teacher.model or correct it"
+        )
+    return card

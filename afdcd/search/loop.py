@@ -1,0 +1,267 @@
+"""The loop between a source of runs and Ray Tune: proposes, starts, listens, stops.
+
+Tune places and starts processes, no more. What is run, whether it goes on, and what becomes of a lost
+run is the source's to decide, and nothing that Tune saves is ever read back.
+"""
+
+import logging
+from typing import Any, Protocol
+
+from ray import tune
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler
+from ray.tune.search import Searcher
+
+from afdcd import environment
+from afdcd.config import UserError
+from afdcd.search.cluster import TRIAL_RESOURCES, Cluster
+from afdcd.search.losses import Loss, ends
+from afdcd.search.reclaim import Reclaimer
+from afdcd.training.job import Failure, Job, Report, RunResult, message_of, result_of
+from afdcd.training.launch import run_job
+
+
+class Source(Protocol):
+    """Where runs come from, and who decides about them: a `Study`, or `OneRun`."""
+
+    def next(self) -> Job | None:
+        """The next run; None if there is none now. Asked again after a run has ended."""
+
+    def report(self, job: Job, report: Report) -> bool:
+        """Note a validation; True if the run should be paused."""
+
+    def end(self, job: Job, result: RunResult) -> None:
+        """Note how a run ended; one that is to go on is proposed again."""
+
+
+class Watcher(Protocol):
+    """Who is told what happens, after it was decided. A run that goes on is started again."""
+
+    def started(self, job: Job) -> None: ...
+
+    def reported(self, job: Job, report: Report) -> None: ...
+
+    def ended(self, job: Job, result: RunResult) -> None: ...
+
+    def interrupted(self) -> None:
+        """All live runs have ended as killed; this process may have a second left."""
+
+
+class Loop:
+    """One driver's share of a study, or a single run. Read from top to bottom."""
+
+    def __init__(self, source: Source, watchers: list[Watcher], cluster: Cluster) -> None:
+        self._source, self._watchers, self._cluster = source, watchers, cluster
+        self._reclaimer = Reclaimer(cluster.api)
+        self._runs: dict[str, _Run] = {}  # Tune's trial id -> the run, from its proposal to its end
+        self._dry = False  # nothing to propose until a run ends
+        self.interrupted = False
+        self.error: UserError | None = None
+
+    def run(self, folder: str, concurrency: int) -> bool:
+        """Run until the source has no more; False if it was interrupted (Ctrl-C, `ray job stop`).
+
+        Args:
+            folder: path or URI for Tune's own logs.
+            concurrency: runs at the same time.
+
+        Raises:
+            UserError: what the source stopped for.
+        """
+        environment.set_defaults(environment.TUNE_DEFAULTS)
+        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # every end is told by this loop
+        tune.run(
+            run_job,
+            config={},
+            search_alg=_Proposing(self),
+            scheduler=_Listening(self),
+            callbacks=[_Starting(self)],
+            stop=_Stopping(self),
+            num_samples=-1,
+            max_concurrent_trials=concurrency,
+            resources_per_trial=tune.PlacementGroupFactory([TRIAL_RESOURCES]),
+            storage_path=folder,
+            name="tune",
+            max_failures=0,
+            raise_on_failed_trial=False,
+            reuse_actors=False,
+            verbose=0,
+        )
+        if self._runs and not self.interrupted:  # Ctrl-C
+            self.interrupt()
+        if self.error:
+            raise self.error
+        return not self.interrupted
+
+    def propose(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The next run as Tune's configuration of a trial."""
+        if self._dry or self.error or self.interrupted:
+            return None if self._runs else Searcher.FINISHED
+        try:
+            job = self._source.next()
+        except UserError as error:
+            self.error = error
+            job = None
+        if job is None:
+            self._dry = True  # a live run may be lost, and then it is proposed again
+            return None if self._runs else Searcher.FINISHED
+        self._runs[trial_id] = _Run(job)
+        return {"job": job.plain(), "gpu": self._cluster.uses_gpu(job.config.resources)}
+
+    def started(self, trial_id: str) -> None:
+        run = self._runs[trial_id]
+        run.started = True
+        for watcher in self._watchers:
+            watcher.started(run.job)
+
+    def reported(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Take in what a run says; True if Tune should end it."""
+        run, message = self._runs[trial_id], message_of(result)
+        if not isinstance(message, Report):
+            run.failure = message
+            return True
+        run.last = message
+        run.paused = self._decided(lambda: self._source.report(run.job, message), False)
+        for watcher in self._watchers:
+            watcher.reported(run.job, message)
+        return run.paused
+
+    def ended(self, trial_id: str, died: bool) -> None:
+        """A run's process has ended; `died` if by itself, without a word."""
+        run = self._runs.pop(trial_id)
+        if self.interrupted:
+            return  # told already
+        if not run.started:  # its process could not even start
+            for watcher in self._watchers:
+                watcher.started(run.job)
+        result = run.result(died)
+        self._decided(lambda: self._source.end(run.job, result), None)
+        self._dry = False
+        for watcher in self._watchers:
+            watcher.ended(run.job, result)
+
+    def tick(self) -> None:
+        """Called several times a second."""
+        # At once: Ray kills a stopped job's driver after 3 s, and Tune takes 2 to wind up.
+        if (self._cluster.stopping.is_set() or self.error) and not self.interrupted:
+            self.interrupt()
+        self._reclaimer.look()
+
+    def interrupt(self) -> None:
+        self.interrupted = True
+        killed = RunResult("killed", cause="run the same command to go on")
+        for run in self._runs.values():
+            self._decided(lambda run=run: self._source.end(run.job, killed), None)
+            for watcher in self._watchers:
+                watcher.ended(run.job, killed)
+        for watcher in self._watchers:
+            watcher.interrupted()
+
+    def _decided(self, decide: Any, otherwise: Any) -> Any:
+        """What the source decides. Its error ends the loop in order, not Tune in the middle."""
+        try:
+            return decide()
+        except UserError as error:
+            self.error = self.error or error
+            return otherwise
+
+
+class _Run:
+    """What is known of a live run."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.last: Report | None = None
+        self.failure: Failure | None = None
+        self.paused = self.started = False
+
+    def result(self, died: bool) -> RunResult:
+        iterations = self.job.config.training.iterations
+        ended = self.failure or self.paused or (self.last and self.last.iteration == iterations)
+        if not ended:
+            why = "its process died" if died else "it ended without a word"
+            self.failure = Failure(failed=f"{why}; see the Ray logs", fault="machine")
+        return result_of(iterations, self.last, self.failure)
+
+
+# Ray Tune asks in four places. Each hands on to the loop.
+
+
+class _Proposing(Searcher):
+    def __init__(self, loop: Loop) -> None:
+        super().__init__()
+        self._loop = loop
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        return self._loop.propose(trial_id)
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        self._loop.ended(trial_id, died=error)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing to save: the source keeps its own record."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Never used: a new driver asks the source."""
+
+
+class _Listening(FIFOScheduler):
+    def __init__(self, loop: Loop) -> None:
+        super().__init__()
+        self._loop = loop
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        return self.STOP if self._loop.reported(trial.trial_id, result) else self.CONTINUE
+
+
+class _Starting(tune.Callback):
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+
+    def on_trial_start(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        self._loop.started(trial.trial_id)
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        self._loop.tick()
+
+
+class _Stopping(tune.Stopper):
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        return self._loop.error is not None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Tune saves its stoppers; a loop cannot be saved, and need not be
+
+
+class OneRun:
+    """The source of a single run: a teacher, or `afdcd train`. A lost one goes on."""
+
+    def __init__(self, job: Job) -> None:
+        self._job: Job | None = job
+        self._losses: list[Loss] = []
+        self.result: RunResult | None = None
+
+    def next(self) -> Job | None:
+        job, self._job = self._job, None
+        return job
+
+    def report(self, job: Job, report: Report) -> bool:
+        return False
+
+    def end(self, job: Job, result: RunResult) -> None:
+        self.result = None if result.outcome == "killed" else result
+        if result.outcome == "lost":
+            at = result.last.iteration if result.last else 0
+            self._losses.append(Loss(result.cause, result.fault or "machine", at))
+            if not ends(self._losses):
+                self._job = job

@@ -1,0 +1,148 @@
+"""One study as one file: its database rows and its folder, to be kept or taken elsewhere.
+
+A tar of `study.json` and of files as they lie in storage. Nothing in it is executed when it is read.
+MLflow is not in it: `afdcd track NAME` builds that anew. Nor is the data set, only its digest.
+"""
+
+import io
+import json
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import optuna
+from optuna.distributions import distribution_to_json, json_to_distribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from afdcd import storage
+from afdcd.config import UserError
+from afdcd.environment import storage_root, study_database
+from afdcd.search.kept import Kept
+from afdcd.search.open_study import connect
+
+FORMAT = 1
+HEAD = "study.json"
+
+
+def export(kept: Kept, target: Path) -> int:
+    """Write a study to `target`, whole or not at all; the number of its files.
+
+    Raises:
+        UserError: the place cannot be written to.
+    """
+    partial = target.with_name(f".{target.name}.partial")
+    count = 0
+    try:
+        with tarfile.open(partial, "w") as tar:
+            _add(tar, HEAD, json.dumps(_head(kept.study), indent=1).encode())
+            for place in _files(kept):
+                _add(tar, place, storage.read_bytes(storage.join(storage_root(), place)))
+                count += 1
+        partial.replace(target)
+    except OSError as error:
+        raise UserError(f"{target}: cannot be written: {error.strerror or error}") from None
+    finally:
+        partial.unlink(missing_ok=True)
+    return count
+
+
+def restore(source: Path) -> str:
+    """Put an exported study into this storage and study database; its name.
+
+    Raises:
+        UserError: no such export, or a study of that name is here already.
+    """
+    try:
+        with tarfile.open(source, "r:") as tar:
+            head = _read_head(tar, source)
+            study = connect(study_database(), head["name"], higher_is_better=head["maximise"])
+            if study.get_trials(deepcopy=False):
+                raise UserError(
+                    f"{source}: holds study {head['name']!r}, which is in this study database already; "
+                    "set AFDCD_STUDY_DB and AFDCD_STORAGE to another place"
+                )
+            for member in tar:
+                if member.name != HEAD:
+                    _put(tar, member, source)
+    except (tarfile.TarError, OSError) as error:
+        raise UserError(f"{source}: cannot be read as an exported study: {error}") from None
+    for key, value in head["attributes"].items():
+        study.set_user_attr(key, value)
+    for row in head["rows"]:
+        study.add_trial(_row(row))
+    return str(head["name"])
+
+
+def _head(study: optuna.Study) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "name": study.study_name,
+        "maximise": study.direction == optuna.study.StudyDirection.MAXIMIZE,
+        "attributes": study.user_attrs,
+        "rows": [_plain(row) for row in study.get_trials(deepcopy=False)],
+    }
+
+
+def _plain(row: FrozenTrial) -> dict[str, Any]:
+    return {
+        "state": row.state.name,
+        "value": row.value,
+        "params": row.params,
+        "distributions": {k: distribution_to_json(d) for k, d in row.distributions.items()},
+        "curve": {str(step): value for step, value in row.intermediate_values.items()},
+        "user_attrs": row.user_attrs,
+        "system_attrs": row.system_attrs,
+    }
+
+
+def _row(plain: dict[str, Any]) -> FrozenTrial:
+    distributions = {k: json_to_distribution(d) for k, d in plain["distributions"].items()}
+    return create_trial(
+        state=TrialState[plain["state"]],
+        value=plain["value"],
+        params=plain["params"],
+        distributions=distributions,
+        intermediate_values={int(step): value for step, value in plain["curve"].items()},
+        user_attrs=plain["user_attrs"],
+        system_attrs=plain["system_attrs"],
+    )
+
+
+def _files(kept: Kept) -> Iterator[str]:
+    """Places below the storage root: the study's folder, and the teachers that it is pinned to."""
+    folder = f"studies/{kept.study.study_name}"
+    for place in storage.walk(storage.join(storage_root(), folder)):
+        if (
+            not place.startswith("tune/") and place != "driver.lock"
+        ):  # Tune's logs, this host's lock
+            yield f"{folder}/{place}"
+    pins = kept.study.user_attrs.get("teachers", {})
+    wanted = {pin["sha256"][:16] for pin in pins.values()}
+    for name in storage.names(storage.join(storage_root(), "teachers")):
+        if name.partition(".")[0] in wanted:
+            yield f"teachers/{name}"
+
+
+def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+    member = tarfile.TarInfo(name)
+    member.size = len(data)
+    tar.addfile(member, io.BytesIO(data))
+
+
+def _read_head(tar: tarfile.TarFile, source: Path) -> dict[str, Any]:
+    first = tar.next()
+    stream = tar.extractfile(first) if first and first.name == HEAD else None
+    head = json.load(stream) if stream else {}
+    if head.get("format") != FORMAT:
+        raise UserError(f"{source}: no study that `afdcd study export` of this version wrote")
+    return dict(head)
+
+
+def _put(tar: tarfile.TarFile, member: tarfile.TarInfo, source: Path) -> None:
+    place = PurePosixPath(member.name)
+    stream = tar.extractfile(member) if member.isreg() else None
+    inside = place.parts[0] in ("studies", "teachers") and ".." not in place.parts
+    if stream is None or place.is_absolute() or not inside:
+        raise UserError(f"{source}: holds {member.name!r}, which no exported study does")
+    storage.write_bytes(storage.join(storage_root(), *place.parts), stream.read())

@@ -1,0 +1,99 @@
+"""A study as MLflow is told of it, made from the study database alone."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import optuna
+
+from afdcd import storage
+from afdcd.config import validate
+from afdcd.search.rows import Entry
+from afdcd.tasks.score import SELECTED_BY
+from afdcd.tracking.records import RunRecord, StudyRecord
+from afdcd.tracking.tracker import Tracker
+from afdcd.training.job import Job, Outcome, Report, RunResult
+from afdcd.training.trial import TrialConfig
+
+
+def study_record(
+    study: optuna.Study, entries: Sequence[Entry], outcome: Outcome | None = None
+) -> StudyRecord:
+    """The parent run: best score, cost, and how many runs ended how."""
+    attributes = study.user_attrs
+    frame = attributes.get("frame", {})
+    tags = {
+        "dataset": f"{frame.get('data.dataset')}/{frame.get('data.protocol')}",
+        "data_digest": str(frame.get("data digest")),
+    }
+    counts = Counter(entry.outcome or "running" for entry in entries)
+    metrics = {f"runs_{name}": float(count) for name, count in counts.items()}
+    metrics["device_hours"] = sum(entry.device_hours for entry in entries)
+    values = [e.value for e in entries if e.outcome == "completed" and e.value is not None]
+    if values:
+        maximise = study.direction == optuna.study.StudyDirection.MAXIMIZE
+        metrics[SELECTED_BY] = (max if maximise else min)(values)
+    return StudyRecord(attributes["id"], study.study_name, tags, metrics, outcome)
+
+
+def run_records(study: optuna.Study, entries: Sequence[Entry], folder: str) -> list[RunRecord]:
+    """Every run of a study that has begun; `folder` is the study's."""
+    begun = [entry for entry in entries if entry.setting is not None]
+    return [
+        RunRecord(job_of(entry, folder), study.user_attrs["id"], entry.outcome, entry.cause)
+        for entry in begun
+    ]
+
+
+def job_of(entry: Entry, folder: str) -> Job:
+    """The job of a run as it was when it began."""
+    config = validate(TrialConfig, entry.setting)
+    return Job(
+        name=entry.name,
+        title=title_of(entry.first, config),
+        config=config,
+        folder=folder_of(folder, entry.first),
+        identity=entry.identity or "",
+    )
+
+
+def title_of(number: int, config: TrialConfig) -> str:
+    """What people call a run."""
+    return f"trial {number} {config.distiller.method}"
+
+
+def folder_of(study_folder: str, number: int) -> str:
+    """Where a run keeps checkpoints, journal, weights and picture."""
+    return storage.join(study_folder, "trials", f"{number:04d}")
+
+
+class Recorder:
+    """Hands what happens on to MLflow, as records and without waiting for it.
+
+    Args:
+        study: its id; None outside of a study.
+        describe: the study's record as it is now, given its outcome.
+    """
+
+    def __init__(
+        self,
+        tracker: Tracker,
+        study: str | None = None,
+        describe: Callable[[Outcome | None], StudyRecord] | None = None,
+    ) -> None:
+        self._tracker, self._study, self._describe = tracker, study, describe
+
+    def started(self, job: Job) -> None:
+        self._tracker.update(RunRecord(job, self._study))
+
+    def reported(self, job: Job, report: Report) -> None:
+        self._tracker.update(RunRecord(job, self._study))
+
+    def ended(self, job: Job, result: RunResult) -> None:
+        self._tracker.update(RunRecord(job, self._study, result.outcome, result.cause))
+        if self._describe:
+            self._tracker.open_study(self._describe(None))
+
+    def interrupted(self) -> None:
+        if self._describe:
+            self._tracker.close_study(self._describe("killed"))
+        self._tracker.flush(2.0)

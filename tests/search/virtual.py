@@ -1,0 +1,105 @@
+"""A cluster that does nothing: runs end as a test says, through the real loop and study."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ray.tune.search import Searcher
+
+from afdcd.search import run_study, session
+from afdcd.search.loop import Loop
+from afdcd.tracking.records import RunRecord, StudyRecord
+from afdcd.training.job import Failure, Fault, Job, said
+from tests.search.studies import report
+
+Behave = Callable[[Job], list[dict[str, Any]] | None]
+
+
+class Tracker:
+    """Takes MLflow's place and listens."""
+
+    def __init__(self) -> None:
+        self.data: Any = None
+        self.client: Any = None
+        self.commit, self.experiment = "abc", "1"
+        self.heard: list[str] = []
+        self.studies: list[StudyRecord] = []
+
+    def update(self, record: RunRecord) -> None:
+        self.heard.append(f"{record.outcome or 'going on'} {record.job.name}")
+
+    def open_study(self, record: StudyRecord) -> None:
+        self.studies.append(record)
+
+    def close_study(self, record: StudyRecord) -> None:
+        self.studies.append(record)
+
+    def flush(self, seconds: float) -> bool:
+        return True
+
+    def run_of(self, name: str, study: str | None) -> str:
+        return f"run of {name}"
+
+    def close(self) -> None:
+        self.heard.append("closed")
+
+
+def to_the_end(job: Job, value: float = 0.25) -> list[dict[str, Any]]:
+    """What a run that reaches its last iteration says."""
+    training = job.config.training
+    steps = range(training.validate_every, training.iterations + 1, training.validate_every)
+    return [said(report(iteration, value)) for iteration in steps]
+
+
+def failing(cause: str, fault: Fault = "setting") -> list[dict[str, Any]]:
+    return [said(Failure(failed=cause, fault=fault))]
+
+
+def drive(monkeypatch: pytest.MonkeyPatch, behave: Behave) -> None:
+    """Let every run say what `behave` returns; None interrupts the driver."""
+
+    def run(self: Loop, folder: str, concurrency: int) -> bool:
+        for number in range(1000):
+            trial = f"t{number}"
+            config = self.propose(trial)
+            if config == Searcher.FINISHED or not isinstance(config, dict):
+                break
+            self.started(trial)
+            said = behave(self._runs[trial].job)
+            if said is None:
+                self.interrupt()
+                return False
+            for message in said:
+                if self.reported(trial, message):
+                    break
+            self.ended(trial, died=False)
+        if self.error:
+            raise self.error
+        return True
+
+    monkeypatch.setattr(Loop, "run", run)
+
+
+@contextlib.contextmanager
+def _cluster() -> Iterator[Any]:
+    yield cluster()
+
+
+def cluster() -> Any:
+    return SimpleNamespace(
+        capacity=lambda resources: 2,
+        uses_gpu=lambda resources: False,
+        alone=lambda resources: resources,
+        api="",
+        stopping=None,
+    )
+
+
+def install(monkeypatch: pytest.MonkeyPatch) -> Tracker:
+    """Take the places of Ray and MLflow under `run_study` and `run_single`."""
+    tracker = Tracker()
+    monkeypatch.setattr(session, "Tracker", lambda: tracker)
+    monkeypatch.setattr(run_study, "connect", _cluster)
+    return tracker
