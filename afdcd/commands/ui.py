@@ -8,7 +8,7 @@ import time
 from afdcd.config import UserError
 from afdcd.environment import inherited, shown, storage_root, tracking_uri
 from afdcd.tracking.links import experiment_page
-from afdcd.tracking.server import connect
+from afdcd.tracking.server import connect, introduce
 
 HOST = "127.0.0.1"  # the page has no password, so it is for this machine alone
 PATIENCE = 120.0  # seconds until the server answers
@@ -23,7 +23,8 @@ def execute(port: int) -> int:
         UserError: the port is taken, nothing is recorded there, or the server does not start.
     """
     uri = tracking_uri()
-    _, experiment = connect()
+    client, experiment = connect()
+    introduce(client, experiment)
     if uri.startswith("http"):
         print(f"open {experiment_page(shown(uri), experiment)}")
         return 0

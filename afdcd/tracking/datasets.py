@@ -1,6 +1,7 @@
 """The prepared data set as MLflow lists it under a run's inputs ("Datasets used")."""
 
 import json
+from typing import Any
 
 from mlflow.entities import Dataset, DatasetInput, InputTag
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
@@ -39,3 +40,9 @@ def dataset_input(root: str, manifest: Manifest, protocol: str) -> DatasetInput:
         "digest": manifest.digest,
     }
     return DatasetInput(dataset, [InputTag(key, value) for key, value in tags.items()])
+
+
+def restored(plain: dict[str, Any]) -> DatasetInput:
+    """What `DatasetInput.to_dictionary` gave, as it was."""
+    tags = [InputTag(key, value) for key, value in plain["tags"].items()]
+    return DatasetInput(Dataset.from_dictionary(plain["dataset"]), tags)

@@ -1,37 +1,73 @@
-"""Model versions that a person can choose by: weights as safetensors, the evidence beside them."""
+"""Model versions that a person can choose by: weights as safetensors, the evidence beside them.
 
+A version is of exactly one file: it carries the sha256 of its weights, and only a version of the
+same run and the same file is ever brought up to date. Registering may be cut short between any two
+requests; doing it again ends in the same state.
+"""
+
+import hashlib
 import re
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import mlflow
 from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 
 from afdcd.config import UserError
 from afdcd.environment import shown
+from afdcd.tracking.points import told
+from afdcd.tracking.runs import STUDY, attach
 from afdcd.tracking.server import connect, reason, refusals
 from afdcd.training.artifacts import STUDENT_FILE
 
-FOLDER = "model"  # the run's artifact folder that a model version points to
+FOLDER = "model"  # of a run's artifacts; below it one folder for each file that was registered
 FINGERPRINT = "fingerprint"
+SHA256 = "sha256"
+ALIAS = "afdcd.alias."  # tag of a model: the version that we set the alias to, or are about to
+BEFORE = ".before"  # the same tag with this: where the alias stood; only while it is being moved
 REGISTERED = re.compile(r"models:/[^/@]+(@[^/@]+|/[^/@]+)")
+MISSING, EXISTS = "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS"
 
 
 @dataclass(frozen=True)
 class Version:
-    """A model version to be: what people compare goes into tags, the rest into the description."""
+    """A model version to be: what people compare goes into tags, the rest into the description.
+
+    Attributes:
+        about: what the registered model is, for one that is made now.
+        study: id of the study that makes it; None for a teacher.
+    """
 
     name: str
     run: str
     tags: dict[str, str]
     description: str
     aliases: tuple[str, ...] = field(default_factory=tuple)
+    about: str = ""
+    study: str | None = None
+
+
+def model_name(client: MlflowClient, name: str, study: str, asked: bool) -> str:
+    """The model that a study registers under: `name`, unless that belongs to another study.
+
+    Args:
+        study: id of the study.
+        asked: a person asked to share it.
+
+    Raises:
+        UserError: the server refuses or does not answer.
+    """
+    with refusals():
+        model = _model(client, name)
+    if model is None or asked or model.tags.get(STUDY) == study:
+        return name
+    return f"{name}-{study[:8]}"
 
 
 def register(client: MlflowClient, version: Version, weights: bytes) -> str:
-    """Register a run's weights; of a run that already has a version, that one is brought up to date.
+    """Register a run's weights; what is registered already is brought up to date.
 
     Returns:
         The version's number.
@@ -40,34 +76,42 @@ def register(client: MlflowClient, version: Version, weights: bytes) -> str:
         UserError: the server refuses or does not answer; registering again is harmless.
     """
     with refusals():
-        return _register(client, version, weights)
-
-
-def _register(client: MlflowClient, version: Version, weights: bytes) -> str:
-    known = _versions(client, f"name = '{version.name}' and run_id = '{version.run}'")
-    number = known[0].version if known else _create(client, version, weights)
-    for key, value in version.tags.items():
-        client.set_model_version_tag(version.name, number, key, value)
-    client.update_model_version(version.name, number, version.description)
-    given = client.get_registered_model(version.name).aliases
+        number = _register(client, version, hashlib.sha256(weights).hexdigest(), weights)
     for alias in version.aliases:
-        if not known or alias not in given:  # else a person may have chosen another version
-            client.set_registered_model_alias(version.name, alias, number)
-    return str(number)
+        point(client, version.name, alias, number, version.study)
+    return number
 
 
-def _create(client: MlflowClient, version: Version, weights: bytes) -> str:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / STUDENT_FILE
-        path.write_bytes(weights)
-        client.log_artifact(version.run, str(path), FOLDER)
-    try:
-        client.create_registered_model(version.name)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
-    source = f"{client.get_run(version.run).info.artifact_uri}/{FOLDER}"
-    return client.create_model_version(version.name, source=source, run_id=version.run).version
+def point(client: MlflowClient, name: str, alias: str, number: str, study: str | None) -> str:
+    """Set an alias of a model to a version, unless a person or another study holds it elsewhere.
+
+    What is about to be done is written down first. So after a crash an alias that still stands at
+    the older version can be told from one that a person put there.
+
+    Returns:
+        Why it was not moved; nothing if it was.
+
+    Raises:
+        UserError: the server refuses or does not answer; doing it again goes on.
+    """
+    with refusals():
+        model = client.get_registered_model(name)
+        held = _held(model, alias)
+        if held not in (None, number) and (why := _not_ours(client, model, alias, study)):
+            return (
+                f"models:/{name}@{alias} stays at version {held}, {why}; to move it to version "
+                f"{number}, set the alias in the MLflow page of the model"
+            )
+        intent = f"{ALIAS}{alias}"
+        if held != number:
+            client.set_registered_model_tag(name, intent + BEFORE, held or "none")
+            client.set_registered_model_tag(name, intent, number)
+            client.set_registered_model_alias(name, alias, number)
+        elif model.tags.get(intent) != number:
+            client.set_registered_model_tag(name, intent, number)
+        if held != number or intent + BEFORE in model.tags:
+            client.delete_registered_model_tag(name, intent + BEFORE)
+    return ""
 
 
 def find(client: MlflowClient, fingerprint: str) -> str | None:
@@ -75,10 +119,6 @@ def find(client: MlflowClient, fingerprint: str) -> str | None:
     with refusals():
         found = _versions(client, f"tags.{FINGERPRINT} = '{fingerprint}'")
     return f"models:/{found[0].name}/{found[0].version}" if found else None
-
-
-def _versions(client: MlflowClient, query: str) -> list:
-    return list(client.search_model_versions(query, order_by=["creation_timestamp DESC"]))
 
 
 def fetch(model: str) -> Path:
@@ -109,3 +149,67 @@ def fetch(model: str) -> Path:
     if not found:
         raise UserError(f"{model}: holds no .safetensors file; it was not registered by afdcd")
     return found[0]
+
+
+def _register(client: MlflowClient, version: Version, sha256: str, weights: bytes) -> str:
+    of_study = {STUDY: version.study} if version.study else {}
+    tags = told({**version.tags, **of_study, SHA256: sha256})
+    _make_model(client, version, of_study)
+    of_run = _versions(client, f"name = '{version.name}' and run_id = '{version.run}'")
+    known = next((found for found in of_run if found.tags.get(SHA256) == sha256), None)
+    if known is None:
+        return _create(client, version, tags, weights)
+    for key, value in tags.items():
+        if known.tags.get(key) != value:
+            client.set_model_version_tag(version.name, known.version, key, value)
+    if known.description != version.description:
+        client.update_model_version(version.name, known.version, version.description)
+    return str(known.version)
+
+
+def _make_model(client: MlflowClient, version: Version, tags: dict[str, str]) -> None:
+    """With its owner from the first moment: one without would be taken for somebody else's."""
+    about = version.about or None
+    try:
+        client.create_registered_model(version.name, tags=tags, description=about)
+    except MlflowException as error:
+        if error.error_code != EXISTS:
+            raise
+
+
+def _create(client: MlflowClient, version: Version, tags: dict[str, str], weights: bytes) -> str:
+    folder = f"{FOLDER}/{tags[SHA256][:16]}"  # another file of the same run stays what it is
+    attach(client, version.run, STUDENT_FILE, weights, folder)
+    source = f"{client.get_run(version.run).info.artifact_uri}/{folder}"
+    made = client.create_model_version(
+        version.name, source, version.run, tags=tags, description=version.description
+    )
+    return str(made.version)
+
+
+def _model(client: MlflowClient, name: str) -> RegisteredModel | None:
+    try:
+        return client.get_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != MISSING:
+            raise
+        return None
+
+
+def _held(model: RegisteredModel, alias: str) -> str | None:
+    version = model.aliases.get(alias)
+    return None if version is None else str(version)
+
+
+def _not_ours(client: MlflowClient, model: RegisteredModel, alias: str, study: str | None) -> str:
+    """Why the alias must not be moved from where it stands; nothing where it may be."""
+    held = _held(model, alias)
+    if client.get_model_version(model.name, held).tags.get(STUDY) != study:
+        return "which another study or a person registered"
+    # The latter: a move that was begun and not finished.
+    ours = (model.tags.get(f"{ALIAS}{alias}"), model.tags.get(f"{ALIAS}{alias}{BEFORE}"))
+    return "" if held in ours else "where a person put it"
+
+
+def _versions(client: MlflowClient, query: str) -> list[ModelVersion]:
+    return list(client.search_model_versions(query, order_by=["creation_timestamp DESC"]))

@@ -1,218 +1,254 @@
-"""MLflow runs that tell the truth: study = parent, trial = child, one run per job for ever.
+"""Brings one MLflow run up to date with what is known of it: a record, and the journal of the run.
 
-A job that is restarted, even by a new driver, continues its own run; points already logged are not
-logged twice. While the server does not answer, what should be logged is kept and sent later.
+Every function here may be called again at any time, by any process: it looks at what MLflow has and
+adds what is missing. So nothing needs to be remembered about what was sent, and a run that a person
+deleted on the page is simply made again.
 """
 
 import math
-import sys
 import tempfile
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from mlflow.entities import DatasetInput, Metric, Param, RunTag
-from mlflow.exceptions import MlflowException
+from mlflow import MlflowClient
+from mlflow.entities import DatasetInput, Metric, Param, Run, RunTag
 
 from afdcd import storage
 from afdcd.config import UserError
-from afdcd.tracking.server import check_experiment, connect, reason, refusals
+from afdcd.environment import shown
+from afdcd.tasks.score import SELECTED_BY
+from afdcd.tracking.links import view_of_study
+from afdcd.tracking.points import STEP, labels, parameters, points, told
+from afdcd.tracking.records import RunRecord, StudyRecord
+from afdcd.training import journal
 from afdcd.training.artifacts import PANEL_FILE
-from afdcd.training.job import Job, RunResult
-from afdcd.version import git_commit
+from afdcd.training.job import Outcome, Report
 
 PARENT = "mlflow.parentRunId"
-JOB = "afdcd.job"
-STATUS = {"completed": "FINISHED", "pruned": "FINISHED", "failed": "FAILED", "killed": "KILLED"}
-BATCH = 1000  # metrics per request, the server's limit
+STUDY = "afdcd.study"  # the study's id, on its parent run, its children and its model versions
+JOB = "afdcd.job"  # the job's name
+RUN = "afdcd.run"  # the job's identity
+WHOLE = "study"  # what stands for a job's name on the parent run
+STATUS = {"completed": "FINISHED", "paused": "FINISHED", "killed": "KILLED"}
+FAILED = "FAILED"  # of the other outcomes
+OF_AN_END = ("outcome", "cause")  # tags that go when a run goes on
+METRICS, TEXTS = 1000, 100  # per request, the server's limits
 
 
-class Tracker:
-    """Records jobs as runs. One instance per driver; the only code that writes to MLflow's runs."""
+@dataclass(frozen=True)
+class Place:
+    """Where runs are written, and what all of them are told."""
 
-    def __init__(self) -> None:
-        self.client, self.experiment = connect()
-        check_experiment(self.client, self.experiment)
-        self.commit = git_commit()
-        self._runs: dict[str, str] = {}  # job name -> run id
-        self._logged: dict[str, int] = {}  # job name -> last iteration in MLflow
-        self._waiting: deque[Callable[[], Any]] = deque()
-        self.parent: str | None = None
-        self.data: DatasetInput | None = None  # what every run of this driver learns from
-
-    def open_study(self, name: str, tags: dict[str, str], outcomes: dict[str, str]) -> None:
-        """Start or continue the parent run of a study; jobs started later become its children.
-
-        Args:
-            outcomes: how jobs ended (job name -> outcome). A run that a killed driver left
-                RUNNING gets the status of its outcome, KILLED if it has none.
-        """
-        with refusals():
-            run = self._find(f"tags.`{JOB}` = 'study/{name}'")
-            self.parent = run or self._create(f"study/{name}", name, tags)
-            self._note_data(self.parent)
-            self.client.update_run(self.parent, status="RUNNING")
-            query = f"tags.`{PARENT}` = '{self.parent}' and attributes.status = 'RUNNING'"
-            for left in self._search(query):
-                outcome = outcomes.get(self.client.get_run(left).data.tags[JOB], "killed")
-                self.client.set_terminated(left, STATUS[outcome])
-
-    def close_study(self, status: str) -> None:
-        self._attempt(lambda: self.client.set_terminated(self.parent, status))
-
-    def run_of(self, job_name: str) -> str:
-        """The run id of a job of this study, of this driver or an earlier one.
-
-        Raises:
-            UserError: there is none, e.g. because the study ran against another server.
-        """
-        with refusals():
-            run = self._runs.get(job_name) or self._known(job_name)
-        if run is None:
-            raise UserError(f"MLflow has no run of {job_name}; set MLFLOW_TRACKING_URI as before")
-        return run
-
-    def started(self, job: Job) -> None:
-        """Open the job's run; of an earlier attempt, the same one."""
-        self._attempt(lambda: self._start(job))
-
-    def reported(self, job: Job, result: dict[str, Any]) -> None:
-        """Log one validation and the loss curve that led to it."""
-        stamp = int(time.time() * 1000)
-        self._attempt(lambda: self._log(job, result, stamp))
-
-    def ended(self, job: Job, end: RunResult) -> None:
-        """Close the job's run with its outcome; a completed one gets its picture."""
-        self._attempt(lambda: self._finish(job, end))
-
-    def interrupted(self) -> None:
-        """Close the study's run too: there may be no time for it later."""
-        if self.parent:
-            self.close_study("KILLED")
-
-    def flush(self) -> bool:
-        """Send what waits; False if the server still does not answer."""
-        self._attempt(lambda: None)
-        return not self._waiting
-
-    def _attempt(self, call: Callable[[], Any]) -> None:
-        """Make the calls in their order; keep them while the server does not answer."""
-        self._waiting.append(call)
-        while self._waiting:
-            try:
-                with refusals(patient=True):
-                    self._waiting[0]()
-            except (MlflowException, OSError) as error:
-                if len(self._waiting) == 1:
-                    print(f"warning: MLflow: {reason(error)}", file=sys.stderr)
-                return
-            except UserError:
-                self._waiting.popleft()  # it would be refused again, and hold up all that follow
-                raise
-            self._waiting.popleft()
-
-    def _start(self, job: Job) -> None:
-        run = self._known(job.name) or self._create(job.name, job.title, _tags(job), self.parent)
-        known = self.client.get_run(run).data
-        if not known.params:  # also where the server fell silent after creating the run
-            params = [Param(key, str(value)[:6000]) for key, value in _flat(job.config.plain())]
-            self.client.log_batch(run, params=params)
-        self._note_data(run)
-        self.client.update_run(run, status="RUNNING")
-        self._runs[job.name] = run
-        self._logged[job.name] = int(known.metrics.get("iteration", 0))
-
-    def _log(self, job: Job, result: dict[str, Any], stamp: int) -> None:
-        done = self._logged.get(job.name, 0)
-        metrics = [m for m in _metrics(result, stamp) if m.step > done]
-        for start in range(0, len(metrics), BATCH):
-            self.client.log_batch(self._runs[job.name], metrics=metrics[start : start + BATCH])
-        self._logged[job.name] = max(done, result["iteration"])
-
-    def _finish(self, job: Job, end: RunResult) -> None:
-        run = self._runs[job.name]
-        tags = {"outcome": end.outcome, **({"cause": end.cause[:5000]} if end.cause else {})}
-        self.client.log_batch(run, tags=[RunTag(key, value) for key, value in tags.items()])
-        picture = storage.join(job.folder, PANEL_FILE)
-        if end.outcome == "completed" and storage.exists(picture):
-            self.attach(run, PANEL_FILE, storage.read_bytes(picture))
-        self.client.set_terminated(run, STATUS[end.outcome])
-
-    def note(self, run: str, name: str, value: float) -> None:
-        """Log one number of a finished run, once however often it is noted."""
-        with refusals():
-            if self.client.get_run(run).data.metrics.get(name) != value:
-                self.client.log_metric(run, name, value)
-
-    def attach(self, run: str, name: str, data: bytes, folder: str | None = None) -> None:
-        """Store `data` as the run's artifact `folder/name`."""
-        with tempfile.TemporaryDirectory() as place:
-            path = Path(place) / name
-            path.write_bytes(data)
-            self.client.log_artifact(run, str(path), folder)
-
-    def _note_data(self, run: str) -> None:
-        """List the data set among the run's inputs; MLflow does not list it a second time."""
-        if self.data:
-            self.client.log_inputs(run, [self.data])
-
-    def _create(self, key: str, title: str, tags: dict[str, str], parent: str | None = None) -> str:
-        tags = {JOB: key, "git_commit": self.commit, **tags, **({PARENT: parent} if parent else {})}
-        return self.client.create_run(self.experiment, run_name=title, tags=tags).info.run_id
-
-    def _known(self, job_name: str) -> str | None:
-        scope = f" and tags.`{PARENT}` = '{self.parent}'" if self.parent else ""
-        return self._find(f"tags.`{JOB}` = '{job_name}'{scope}")
-
-    def _find(self, query: str) -> str | None:
-        return next(iter(self._search(query)), None)
-
-    def _search(self, query: str) -> list[str]:
-        runs = self.client.search_runs([self.experiment], query, max_results=1000)
-        return [run.info.run_id for run in runs]
+    client: MlflowClient
+    experiment: str
+    commit: str
+    data: DatasetInput | None = None
 
 
-def _tags(job: Job) -> dict[str, str]:
-    config = job.config
+@dataclass
+class Change:
+    """What bringing a run up to date took."""
+
+    run: str
+    made: bool
+    points: int = 0
+    done: list[str] = field(default_factory=list)
+
+
+def project_study(place: Place, record: StudyRecord) -> Change:
+    """Bring the parent run of a study up to date."""
+    run = find(place, {STUDY: record.id, JOB: WHOLE})
+    made = run is None
+    tags = {STUDY: record.id, JOB: WHOLE, "git_commit": place.commit, **record.tags}
+    if run is None:
+        key, view = view_of_study(record.id, record.name, SELECTED_BY)
+        place.client.set_experiment_tag(place.experiment, key, view)
+        run = _create(place, record.name, tags)
+    change = Change(run.info.run_id, made)
+    _describe(place, run, tags | _end(record.outcome, ""), {}, change)
+    stamp = int(1000 * time.time())
+    finite = {name: value for name, value in record.metrics.items() if math.isfinite(value)}
+    new = [(n, v) for n, v in finite.items() if run.data.metrics.get(n) != v]
+    _log(place, run, [Metric(name, value, stamp, 0) for name, value in new], change)
+    _adopt(place, run, change)
+    _set_status(place, run, record.outcome, change)
+    return change
+
+
+def project_run(place: Place, record: RunRecord) -> Change:
+    """Bring the run of a job up to date.
+
+    Raises:
+        UserError: the journal or the picture cannot be read; all else was written.
+    """
+    run = find_run(place, record)
+    made = run is None
+    trouble: Exception | None = None
+    reports: list[Report] = []
+    try:
+        reports = journal.read(record.job.folder, after=0 if run is None else _last(run))
+    except (UserError, OSError) as error:
+        trouble = error
+    tags = _tags(place, record)
+    run = run or _create(place, record.job.title, tags, _start(reports))
+    change = Change(run.info.run_id, made)
+    _describe(place, run, tags, parameters(record.job.config), change)
+    _log(place, run, [metric for report in reports for metric in points(report)], change)
+    try:
+        _add_picture(place, run, record, change)
+    except (UserError, OSError) as error:
+        trouble = trouble or error
+    _set_status(place, run, record.outcome, change, reports[-1].at if reports else None)
+    if trouble:
+        raise trouble
+    return change
+
+
+def end_early(place: Place, record: RunRecord) -> None:
+    """Only the status of a run that ended: for a process that may have no time for the rest."""
+    run = find_run(place, record)
+    if run:
+        _set_status(place, run, record.outcome, Change(run.info.run_id, False))
+
+
+def find_run(place: Place, record: RunRecord) -> Run | None:
+    """The run of exactly this job: setting, data, teacher and seed as well as the name."""
+    names = {JOB: record.job.name, RUN: record.job.identity}
+    return find(place, names | ({STUDY: record.study} if record.study else {}), record.study)
+
+
+def find(place: Place, tags: dict[str, str], study: str | None = None) -> Run | None:
+    """The newest run with these tags; of no study unless they or `study` name one."""
+    query = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
+    wanted = tags.get(STUDY, study)
+    found = place.client.search_runs([place.experiment], query, max_results=100)
+    return next((run for run in found if run.data.tags.get(STUDY) == wanted), None)
+
+
+def attach(
+    client: MlflowClient, run: str, name: str, data: bytes, folder: str | None = None
+) -> None:
+    """Store `data` as the run's artifact `folder/name`."""
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / name
+        path.write_bytes(data)
+        client.log_artifact(run, str(path), folder)
+
+
+def _create(place: Place, name: str, tags: dict[str, str], start: int | None = None) -> Run:
+    name = shown(name)
+    return place.client.create_run(place.experiment, start, tags=told(tags), run_name=name)
+
+
+def _tags(place: Place, record: RunRecord) -> dict[str, str]:
+    study: dict[str, str] = {}
+    if record.study:
+        study = {STUDY: record.study}
+        # Without a parent yet, the study adopts it later.
+        parent = find(place, {STUDY: record.study, JOB: WHOLE})
+        if parent:
+            study |= {PARENT: parent.info.run_id, "study": parent.info.run_name}
     return {
-        "pair": config.pair.label,
-        "dataset": f"{config.data.dataset}/{config.data.protocol}",
-        "method": config.distiller.method,
+        JOB: record.job.name,
+        RUN: record.job.identity,
+        "git_commit": place.commit,
+        **study,
+        **labels(record.job),
+        **record.tags,
+        **_end(record.outcome, record.cause),
     }
 
 
-def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """Nested config values under dotted names, as MLflow compares parameters."""
-    found: list[tuple[str, Any]] = []
-    for name, value in values.items():
-        if isinstance(value, dict):
-            found += _flat(value, f"{prefix}{name}.")
-        elif value is not None:
-            found.append((prefix + name, value))
-    return found
+def _end(outcome: Outcome | None, cause: str) -> dict[str, str]:
+    return {k: v for k, v in zip(OF_AN_END, (outcome, cause), strict=True) if v}
 
 
-def _metrics(result: dict[str, Any], stamp: int) -> list[Metric]:
-    """One report as MLflow metrics: scores at its iteration, losses at theirs."""
-    step = result["iteration"]
-    known = ("miou", "pixel_accuracy", "iteration")
-    scores: dict[str, float] = {name: result[name] for name in known if name in result}
-    scores |= {f"iou/{name}": value for name, value in result.get("iou", {}).items()}
-    if "seconds" in result:
-        scores[f"{result['device']}_hours"] = device_hours(result)
-    curve = result.get("curve", {"iteration": []})
-    metrics = [
-        Metric(name if name == "lr" else f"loss/{name}", value, stamp, at)
-        for name, values in curve.items()
-        if name != "iteration"
-        for at, value in zip(curve["iteration"], values, strict=True)
-    ]
-    # A class that occurs nowhere has no IoU: nothing to log.
-    return metrics + [Metric(k, v, stamp, step) for k, v in scores.items() if not math.isnan(v)]
+def _describe(
+    place: Place, run: Run, tags: dict[str, str], values: dict[str, str], change: Change
+) -> None:
+    """Tags as they are now, parameters as they were first, the data set among the inputs."""
+    known, number = run.data.tags, run.info.run_id
+    tags = told(tags)
+    if "git_commit" in known:
+        tags["git_commit"] = known["git_commit"]  # the one that the run began with
+    new_tags = [RunTag(key, value) for key, value in tags.items() if known.get(key) != value]
+    new = [Param(key, value) for key, value in values.items() if key not in run.data.params]
+    for some_tags in _pieces(new_tags, TEXTS):
+        place.client.log_batch(number, tags=some_tags)
+    for some in _pieces(new, TEXTS):
+        place.client.log_batch(number, params=some)
+    for key in OF_AN_END:
+        if key in known and key not in tags:
+            place.client.delete_tag(number, key)
+    if not change.made and (new_tags or new):
+        change.done.append("described anew")
+    listed = run.inputs.dataset_inputs if run.inputs else []
+    if place.data and place.data.dataset.digest not in [d.dataset.digest for d in listed]:
+        place.client.log_inputs(number, [place.data])
+        change.done.append("data set")
 
 
-def device_hours(result: dict[str, Any]) -> float:
-    """GPU-hours (CPU-worker-hours without GPUs) that the job has used so far, lost attempts excepted."""
-    return float(result.get("seconds", 0.0) * result.get("devices", 1) / 3600)
+def _log(place: Place, run: Run, metrics: list[Metric], change: Change) -> None:
+    for some in _pieces(metrics, METRICS):
+        place.client.log_batch(run.info.run_id, metrics=some)
+    change.points = len(metrics)
+
+
+def _add_picture(place: Place, run: Run, record: RunRecord, change: Change) -> None:
+    if record.outcome != "completed":
+        return
+    picture, number = storage.join(record.job.folder, PANEL_FILE), run.info.run_id
+    listed = (file.path for file in place.client.list_artifacts(number))
+    if PANEL_FILE not in listed and storage.exists(picture):
+        attach(place.client, number, PANEL_FILE, storage.read_bytes(picture))
+        change.done.append("picture")
+
+
+def _set_status(
+    place: Place, run: Run, outcome: Outcome | None, change: Change, at: float | None = None
+) -> None:
+    """A run that ended at a report ended when that was made; any other ends now."""
+    number = run.info.run_id
+    status = STATUS.get(outcome, FAILED) if outcome else "RUNNING"
+    if run.info.status == status:
+        return
+    if outcome:
+        end = int(1000 * at) if at and status == "FINISHED" else None
+        place.client.set_terminated(number, status, end)
+    else:
+        place.client.update_run(number, status=status)
+    change.done.append(status)
+
+
+def _adopt(place: Place, parent: Run, change: Change) -> None:
+    """Runs of the study that were made before their parent, or for one that was deleted since."""
+    number, study = parent.info.run_id, parent.data.tags[STUDY]
+    query = f"tags.`{STUDY}` = '{study}'"
+    if not change.made:  # a study is told often, and its runs may be many
+        query += f" and tags.`{PARENT}` != '{number}'"
+    for run in place.client.search_runs([place.experiment], query):
+        tags = run.data.tags
+        if tags.get(JOB) != WHOLE and tags.get(PARENT) != number:
+            place.client.set_tag(run.info.run_id, PARENT, number)
+            place.client.set_tag(run.info.run_id, "study", parent.info.run_name)
+            change.done.append(f"adopted {run.info.run_name}")
+
+
+def _last(run: Run) -> int:
+    return int(run.data.metrics.get(STEP, 0))
+
+
+def _start(reports: list[Report]) -> int | None:
+    """When a run that is made anew began, as well as its first report tells; None: now."""
+    first = reports[0] if reports else None
+    return int(1000 * (first.at - first.seconds)) if first and first.at else None
+
+
+def _pieces(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    rest = iter(items)
+    while piece := list(islice(rest, size)):
+        yield piece

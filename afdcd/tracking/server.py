@@ -4,7 +4,7 @@ import logging
 import re
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
 import mlflow
@@ -16,7 +16,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from afdcd.config import UserError
 from afdcd.environment import experiment_name, shown, storage_root, tracking_uri
+from afdcd.tasks.score import SELECTED_BY
 from afdcd.text import first_line
+from afdcd.tracking.links import view_of_everything
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)
 
@@ -44,9 +46,7 @@ def connect() -> tuple[MlflowClient, str]:
         if found:
             return client, found.experiment_id
         place = None if uri.startswith("http") else f"{storage_root()}/artifacts"
-        # Without this tag the page opens on its view for language model traces.
-        kind = {"mlflow.experimentKind": "custom_model_development"}
-        return client, client.create_experiment(name, artifact_location=place, tags=kind)
+        return client, client.create_experiment(name, artifact_location=place, tags=_words())
     except (MlflowException, SQLAlchemyError, OSError) as error:
         raise UserError(
             f"MLflow at {shown(uri)}: {reason(error)}; if this is no MLflow server or database, correct "
@@ -64,6 +64,29 @@ def check_experiment(client: MlflowClient, experiment: str) -> None:
         stage = client.get_experiment(experiment).lifecycle_stage
     if stage != LifecycleStage.ACTIVE:
         raise UserError(_was_deleted(experiment))
+
+
+def introduce(client: MlflowClient, experiment: str) -> None:
+    """Let the page of an experiment open on what matters here, where nobody said anything else.
+
+    Only looks depend on it, so a server that refuses is let be.
+    """
+    with suppress(MlflowException, OSError):
+        known = client.get_experiment(experiment).tags
+        for key, value in _words().items():
+            if key not in known:
+                client.set_experiment_tag(experiment, key, value)
+
+
+def _words() -> dict[str, str]:
+    """Tags of the experiment: the view for model training, its score, and the best runs first."""
+    key, view = view_of_everything(SELECTED_BY)
+    return {
+        "mlflow.experimentKind": "custom_model_development",
+        "mlflow.experiment.primaryMetric.name": SELECTED_BY,
+        "mlflow.experiment.primaryMetric.greaterIsBetter": "true",
+        key: view,
+    }
 
 
 def _was_deleted(experiment: str) -> str:

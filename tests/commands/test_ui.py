@@ -21,13 +21,17 @@ def test_a_server_that_runs_is_only_named(
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:s3cret@mlflow.example/")
     monkeypatch.setattr(ui, "connect", lambda: (None, "7"))
+    introduced = []
+    monkeypatch.setattr(ui, "introduce", lambda *given: introduced.append(given))
     assert ui.execute(5000) == 0
     page = "https://mlflow.example/#/experiments/7/runs?workflowType=machine_learning"
-    assert capsys.readouterr().out == f"open {page}\n"
+    assert capsys.readouterr().out == f"open {page}&viewStateShareKey=afdcd\n"
+    assert introduced == [(None, "7")]  # else the address would name a view that is not there
 
 
 def test_a_port_that_is_taken_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ui, "connect", lambda: (None, "1"))
+    monkeypatch.setattr(ui, "introduce", lambda *given: None)
     with socket.socket() as taken:
         taken.bind((ui.HOST, 0))
         taken.listen()

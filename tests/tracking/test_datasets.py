@@ -1,7 +1,7 @@
 """The data set among the inputs of every run, once, in a real MLflow database."""
 
 import json
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,9 +12,8 @@ from afdcd.data.shards.manifest import Manifest, read_manifest
 from afdcd.data.synthetic.config import SyntheticConfig
 from afdcd.data.synthetic.dataset import prepare_synthetic
 from afdcd.tracking.datasets import dataset_input
-from afdcd.tracking.runs import Tracker
-from afdcd.training.job import RunResult
-from tests.examples import job
+from afdcd.tracking.runs import Place, project_run, project_study
+from tests.tracking.made import record, study
 
 
 @pytest.fixture(scope="module")
@@ -29,22 +28,18 @@ def manifest(root: str) -> Manifest:
     return read_manifest(root)
 
 
-def inputs(tracker: Tracker, run: str) -> list[DatasetInput]:
-    return list(tracker.client.get_run(run).inputs.dataset_inputs)
+def inputs(place: Place, run: str) -> list[DatasetInput]:
+    return list(place.client.get_run(run).inputs.dataset_inputs)
 
 
 def tags(given: DatasetInput) -> dict[str, str]:
     return {tag.key: tag.value for tag in given.tags}
 
 
-def test_study_and_trial_name_their_data_set(
-    tracker: Tracker, root: str, manifest: Manifest
-) -> None:
-    tracker.data = dataset_input(root, manifest, "dev")
-    tracker.open_study("street", {}, {})
-    tracker.started(job())
-    for run in (tracker.parent, tracker.run_of("trial-0000")):
-        (given,) = inputs(tracker, str(run))
+def test_study_and_trial_name_their_data_set(place: Place, root: str, manifest: Manifest) -> None:
+    place = replace(place, data=dataset_input(root, manifest, "dev"))
+    for run in (project_study(place, study()).run, project_run(place, record("nowhere")).run):
+        (given,) = inputs(place, run)
         assert given.dataset.name == "synthetic"
         assert given.dataset.digest == manifest.digest[:36]
         assert json.loads(given.dataset.source) == {"uri": root}
@@ -61,47 +56,44 @@ def test_study_and_trial_name_their_data_set(
 
 
 def test_a_run_that_goes_on_does_not_list_it_twice(
-    tracker: Tracker, mlflow_storage: Path, root: str, manifest: Manifest
+    place: Place, root: str, manifest: Manifest
 ) -> None:
-    for driver in (tracker, Tracker()):
-        driver.data = dataset_input(root, manifest, "dev")
-        driver.open_study("street", {}, {})
-        driver.started(job())
-        driver.ended(job(), RunResult("killed", {}))
-    assert len(inputs(driver, str(driver.parent))) == 1
-    assert len(inputs(driver, driver.run_of("trial-0000"))) == 1
+    place = replace(place, data=dataset_input(root, manifest, "dev"))
+    for _ in range(2):
+        runs = [project_study(place, study()).run, project_run(place, record("nowhere")).run]
+    assert [len(inputs(place, run)) for run in runs] == [1, 1]
 
 
 def test_another_protocol_on_the_same_data_is_told_apart(
-    tracker: Tracker, root: str, manifest: Manifest
+    place: Place, root: str, manifest: Manifest
 ) -> None:
     """One record of the data set, one tag per run: MLflow would keep the first run's words."""
+    found = []
     for protocol in ("dev", "official"):
-        tracker.data = dataset_input(root, manifest, protocol)
-        tracker.started(job(protocol))
-    found = [inputs(tracker, tracker.run_of(name))[0] for name in ("dev", "official")]
+        place = replace(place, data=dataset_input(root, manifest, protocol))
+        found += inputs(place, project_run(place, record("nowhere", protocol)).run)
     assert [tags(given)["protocol"] for given in found] == ["dev", "official"]
     assert len({given.dataset.digest for given in found}) == 1
 
 
-def test_runs_can_be_searched_by_data_set(tracker: Tracker, root: str, manifest: Manifest) -> None:
-    tracker.started(job("before"))
-    tracker.data = dataset_input(root, manifest, "dev")
-    tracker.started(job("after"))
+def test_runs_can_be_searched_by_data_set(place: Place, root: str, manifest: Manifest) -> None:
+    project_run(place, record("nowhere", "before"))
+    place = replace(place, data=dataset_input(root, manifest, "dev"))
+    after = project_run(place, record("nowhere", "after")).run
     query = f"dataset.name = 'synthetic' and dataset.digest = '{manifest.digest[:36]}'"
-    (found,) = tracker.client.search_runs([tracker.experiment], query)
-    assert found.info.run_id == tracker.run_of("after")
+    (found,) = place.client.search_runs([place.experiment], query)
+    assert found.info.run_id == after
 
 
 @pytest.mark.parametrize(
-    ("place", "kind", "uri"),
+    ("where", "kind", "uri"),
     [
         ("/data/camvid", "local", "/data/camvid"),
         ("s3://key:secret@bucket/camvid", "s3", "s3://bucket/camvid"),
     ],
 )
 def test_source_says_where_without_secrets(
-    place: str, kind: str, uri: str, manifest: Manifest
+    where: str, kind: str, uri: str, manifest: Manifest
 ) -> None:
-    dataset: Any = dataset_input(place, manifest, "dev").dataset
+    dataset: Any = dataset_input(where, manifest, "dev").dataset
     assert (dataset.source_type, json.loads(dataset.source)) == (kind, {"uri": uri})

@@ -15,9 +15,9 @@ from afdcd.commands import doctor
 from afdcd.config import UserError
 from afdcd.search import run_study
 from afdcd.tracking import registry
-from afdcd.tracking.runs import Tracker
 from afdcd.tracking.server import connect, refusals
-from tests.examples import job
+from afdcd.tracking.tracker import Tracker
+from tests.tracking.made import record
 
 ONE = """
 data: {dataset: synthetic, root: nowhere, crop: [64, 64]}
@@ -30,7 +30,8 @@ training: {iterations: 4, validate_every: 2, batch: 4}
 def client(mlflow_storage: Path) -> MlflowClient:
     """Of a database with a run of an experiment that has been deleted since."""
     tracker = Tracker()
-    tracker.started(job())
+    tracker.update(record("nowhere", study=None))
+    assert tracker.flush(30)
     tracker.client.delete_experiment(tracker.experiment)
     return tracker.client
 
@@ -52,13 +53,15 @@ def test_the_command_that_is_offered_brings_runs_and_all_back(
     assert words[:3] == ["python", "-m", "mlflow"]
     monkeypatch.setenv(*variable.split("=", 1))
     assert CliRunner().invoke(cli, words[3:]).exit_code == 0
-    assert Tracker().run_of(job().name)
+    assert Tracker().run_of("trial-0000", None)
 
 
 def test_another_name_helps_too(client: MlflowClient, monkeypatch: pytest.MonkeyPatch) -> None:
     (variable,) = re.findall(r"(MLFLOW_\w+)=\.\.\.", _refused())
     monkeypatch.setenv(variable, "second")
-    Tracker().started(job())
+    tracker = Tracker()
+    tracker.update(record("nowhere", study=None))
+    assert tracker.run_of("trial-0000", None)
 
 
 def test_a_run_is_refused_before_anything_is_started(
@@ -76,8 +79,9 @@ def test_a_run_is_refused_before_anything_is_started(
 def test_an_experiment_deleted_under_a_driver_is_told_the_same(mlflow_storage: Path) -> None:
     tracker = Tracker()
     tracker.client.delete_experiment(tracker.experiment)
+    tracker.update(record("nowhere", study=None))
     with pytest.raises(UserError) as told:
-        tracker.started(job())
+        tracker.run_of("trial-0000", None)
     assert str(told.value) == _refused()
 
 

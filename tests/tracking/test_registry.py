@@ -1,7 +1,9 @@
 """Model versions in a real registry: registered, found, described anew, fetched and loaded."""
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow.exceptions import MlflowException
@@ -10,9 +12,10 @@ from afdcd.config import UserError
 from afdcd.data.catalog.datasets import SYNTHETIC
 from afdcd.models.config import ModelConfig
 from afdcd.models.weights import NetworkCard, load_network, save_network
-from afdcd.tracking.registry import Version, fetch, find, register
-from afdcd.tracking.runs import Tracker
-from tests.examples import job
+from afdcd.tracking.registry import Version, fetch, find, model_name, point, register
+from afdcd.tracking.tracker import Tracker
+from tests.tracking.made import STUDY, record
+from tests.tracking.test_tracker import Proxy
 
 MODEL = ModelConfig(head="pspnet", encoder="timm:lcnet_050", aux=False)
 
@@ -33,10 +36,11 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 def version(tracker: Tracker, name: str = "trial-0000", **changes: object) -> Version:
-    tracker.started(job(name))
-    values = {
+    tracker.update(record("nowhere", name))
+    values: dict[str, Any] = {
         "name": "street",
-        "run": tracker.run_of(name),
+        "run": tracker.run_of(name, STUDY),
+        "study": STUDY,
         "tags": {"miou": "0.5000", "fingerprint": "f" * 64},
         "description": "a student",
         "aliases": ("champion",),
@@ -146,10 +150,132 @@ def test_silence_while_registering_is_one_line(
         assert "s3cret" not in str(error.value)
 
 
-def test_alias_that_a_person_moved_stays_where_it_is(tracker: Tracker, weights: bytes) -> None:
+OTHER = "99999999-0000-4000-8000-000000000002"
+
+
+def champion(tracker: Tracker, name: str = "street") -> str:
+    return str(tracker.client.get_model_version_by_alias(name, "champion").version)
+
+
+def state(tracker: Tracker, name: str) -> dict[str, Any]:
+    """Everything that a person sees of a registered model, and the bytes of every version."""
+    model = tracker.client.get_registered_model(name)
+    versions = tracker.client.search_model_versions(f"name = '{name}'")
+    return {
+        "model": (dict(model.tags), model.description),
+        "aliases": {alias: str(number) for alias, number in model.aliases.items()},
+        "versions": [
+            (str(v.version), v.run_id, dict(v.tags), v.description, content(name, v.version))
+            for v in sorted(versions, key=lambda v: int(v.version))
+        ],
+    }
+
+
+def content(name: str, number: Any) -> bytes:
+    return fetch(f"models:/{name}/{number}").read_bytes()
+
+
+def test_a_version_is_of_one_file_and_never_relabelled_for_another(
+    tracker: Tracker, weights: bytes
+) -> None:
+    """C1: a version once said `miou 0.80` over weights of another run."""
+    first = version(tracker)
+    register(tracker.client, first, weights)
+    changed = weights + b" "
+    again = replace(first, tags={"miou": "0.8000"}, description="other weights")
+    assert register(tracker.client, again, changed) == "2"
+    one, two = (tracker.client.get_model_version("street", n) for n in ("1", "2"))
+    assert (one.tags["miou"], one.description) == ("0.5000", "a student")
+    assert one.tags["sha256"] == hashlib.sha256(weights).hexdigest()
+    assert two.tags["sha256"] == hashlib.sha256(changed).hexdigest()
+    assert (content("street", 1), content("street", 2)) == (weights, changed)
+
+
+def test_a_study_of_the_same_name_registers_under_a_name_of_its_own(
+    tracker: Tracker, weights: bytes
+) -> None:
+    assert model_name(tracker.client, "street", STUDY, asked=False) == "street"
+    register(tracker.client, version(tracker), weights)
+    assert model_name(tracker.client, "street", STUDY, asked=False) == "street"
+    assert model_name(tracker.client, "street", OTHER, asked=False) == "street-99999999"
+    assert model_name(tracker.client, "street", OTHER, asked=True) == "street"
+    tracker.client.create_registered_model("old")  # by an afdcd that named no study
+    assert model_name(tracker.client, "old", STUDY, asked=False) == f"old-{STUDY[:8]}"
+
+
+def test_the_model_says_what_it_is_from_the_first_moment(tracker: Tracker, weights: bytes) -> None:
+    register(tracker.client, version(tracker, about="students of street"), weights)
+    model = tracker.client.get_registered_model("street")
+    assert model.description == "students of street"
+    assert model.tags["afdcd.study"] == STUDY
+
+
+def test_the_alias_follows_a_better_student_of_the_same_study(
+    tracker: Tracker, weights: bytes
+) -> None:
+    register(tracker.client, version(tracker), weights)
+    register(tracker.client, version(tracker, "trial-0001"), weights)
+    assert champion(tracker) == "2"
+    assert tracker.client.get_registered_model("street").tags["afdcd.alias.champion"] == "2"
+
+
+def test_an_alias_that_a_person_moved_stays_and_that_is_said(
+    tracker: Tracker, weights: bytes
+) -> None:
     first, second = version(tracker), version(tracker, "trial-0001")
     register(tracker.client, first, weights)
-    register(tracker.client, replace(second, aliases=()), weights)
-    tracker.client.set_registered_model_alias(first.name, "champion", "2")
-    register(tracker.client, first, weights)  # the finished study is run again
-    assert tracker.client.get_model_version_by_alias(first.name, "champion").version == 2
+    register(tracker.client, second, weights)
+    tracker.client.set_registered_model_alias("street", "champion", "1")
+    register(tracker.client, second, weights)  # the finished study is run again
+    assert champion(tracker) == "1"
+    said = point(tracker.client, "street", "champion", "2", STUDY)
+    assert said.startswith("models:/street@champion stays at version 1, where a person put it")
+
+
+def test_an_alias_of_another_study_stays_and_that_is_said(tracker: Tracker, weights: bytes) -> None:
+    register(tracker.client, version(tracker), weights)
+    register(tracker.client, version(tracker, "trial-0001", study=OTHER), weights)
+    assert champion(tracker) == "1"
+    said = point(tracker.client, "street", "champion", "2", OTHER)
+    assert "stays at version 1, which another study or a person registered" in said
+
+
+class Killed(BaseException):
+    """Nothing can be done about it, as about SIGKILL."""
+
+
+def test_registering_that_was_cut_short_anywhere_ends_in_the_same_state(
+    tracker: Tracker, weights: bytes
+) -> None:
+    """C3: `@champion` stayed on the older, worse version for ever."""
+    calls: list[str] = []
+    proxy = Proxy(tracker.client)
+    proxy.before = calls.append
+    first, better = version(tracker, about="about"), version(tracker, "trial-0001", about="about")
+
+    def register_all(name: str, begin: int = 0) -> None:
+        """A study registers its best, is extended, and registers a better one."""
+        given = [(first, weights), (better, weights + b" ")]
+        for each, content in given[begin:]:
+            register(proxy, replace(each, name=name), content)
+            ends.append(len(calls))
+
+    ends: list[int] = []
+    register_all("whole")
+    boundary, wanted = ends[0], state(tracker, "whole")
+    assert wanted["aliases"] == {"champion": "2"}
+    assert len(calls) > 12
+    for cut in range(len(calls)):
+        seen: list[str] = []
+
+        def die(call: str, cut: int = cut, seen: list[str] = seen) -> None:
+            seen.append(call)
+            if len(seen) == cut + 1:
+                raise Killed
+
+        proxy.before = die
+        with pytest.raises(Killed):
+            register_all(f"cut-{cut}")
+        proxy.mend()
+        register_all(f"cut-{cut}", begin=int(cut >= boundary))
+        assert state(tracker, f"cut-{cut}") == wanted, (cut, calls[cut])

@@ -1,264 +1,227 @@
-"""Runs in a real MLflow database: what a person would see there after each way a job can go."""
+"""Runs in a real MLflow database: what a person would see there after each way a run can go."""
 
-import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from mlflow.exceptions import MlflowException
 
 from afdcd import storage
 from afdcd.config import UserError
-from afdcd.tracking.runs import Tracker, _metrics
+from afdcd.tracking.points import points as metrics_of
+from afdcd.tracking.runs import Place, end_early, find_run, project_run, project_study
+from afdcd.training import journal
 from afdcd.training.artifacts import PANEL_FILE
-from afdcd.training.job import RunResult
-from tests.examples import job
-
-SILENT = MlflowException("API request to http://user:s3cret@host/api failed")
+from tests.tracking.made import STUDY, points, record, report, study, trained
 
 
-def report(iteration: int, miou: float = 0.3) -> dict[str, Any]:
-    return {
-        "iteration": iteration,
-        "miou": miou,
-        "pixel_accuracy": 0.8,
-        "iou": {"sky": 0.9, "car": math.nan},
-        "seconds": 1800.0,
-        "devices": 2,
-        "device": "cpu",
-        "curve": {
-            "iteration": [iteration - 1, iteration],
-            "task": [2.0, 1.0],
-            "lr": [0.1, 0.05],
-        },
+def run(place: Place, number: str) -> Any:
+    return place.client.get_run(number)
+
+
+def test_study_is_the_parent_of_its_trials(place: Place, tmp_path: Path) -> None:
+    parent = project_study(place, study(tags={"dataset": "synthetic/dev"})).run
+    child = run(place, project_run(place, record(tmp_path)).run)
+    shown = run(place, parent)
+    assert (shown.info.run_name, shown.info.status) == ("street", "RUNNING")
+    assert shown.data.tags["dataset"] == "synthetic/dev"
+    assert shown.data.tags["afdcd.study"] == STUDY
+    assert (child.info.run_name, child.info.status) == ("trial-0000 afdcd", "RUNNING")
+    expected = {
+        "mlflow.parentRunId": parent,
+        "afdcd.study": STUDY,
+        "afdcd.job": "trial-0000",
+        "afdcd.run": record(tmp_path).job.identity,
+        "method": "afdcd",
+        "pair": "pspnet-resnet10t > pspnet-lcnet_050",
+        "dataset": "synthetic/dev",
+        "study": "street",
+        "git_commit": "abc",
     }
-
-
-def run(tracker: Tracker, name: str) -> Any:
-    return tracker.client.get_run(tracker.run_of(name))
-
-
-def points(tracker: Tracker, name: str, metric: str) -> list[tuple[int, float]]:
-    history = tracker.client.get_metric_history(tracker.run_of(name), metric)
-    return sorted((point.step, point.value) for point in history)
-
-
-def test_study_is_the_parent_of_its_trials(tracker: Tracker) -> None:
-    tracker.open_study("street", {"dataset": "synthetic/dev"}, {})
-    tracker.started(job("trial-0000"))
-    trial, parent = run(tracker, "trial-0000"), tracker.client.get_run(tracker.parent)
-    assert trial.data.tags["mlflow.parentRunId"] == tracker.parent
-    assert (parent.info.run_name, parent.info.status) == ("street", "RUNNING")
-    assert parent.data.tags["dataset"] == "synthetic/dev"
-    assert (trial.info.run_name, trial.info.status) == ("trial-0000 afdcd", "RUNNING")
-    assert trial.data.tags["method"] == "afdcd"
-    assert trial.data.tags["pair"] == "pspnet-resnet10t > pspnet-lcnet_050"
-    assert trial.data.tags["dataset"] == "synthetic/dev"
-    assert trial.data.tags["git_commit"]
-    assert trial.data.params["training.lr"] == "0.01"
-    assert trial.data.params["pair.teacher.model.encoder"] == "timm:resnet10t"
+    assert expected.items() <= child.data.tags.items()
+    assert child.data.params["training.lr"] == "0.01"
+    assert child.data.params["pair.teacher.model.encoder"] == "timm:resnet10t"
 
 
 @pytest.mark.parametrize(
     ("outcome", "status"),
-    [("completed", "FINISHED"), ("pruned", "FINISHED"), ("failed", "FAILED"), ("killed", "KILLED")],
+    [
+        ("completed", "FINISHED"),
+        ("paused", "FINISHED"),
+        ("infeasible", "FAILED"),
+        ("lost", "FAILED"),
+        ("killed", "KILLED"),
+    ],
 )
-def test_status_and_outcome_say_how_a_job_ended(
-    tracker: Tracker, outcome: Any, status: str
+def test_status_and_tags_say_how_a_run_ended(
+    place: Place, tmp_path: Path, outcome: Any, status: str
 ) -> None:
-    tracker.open_study("street", {}, {})
-    tracker.started(job())
-    tracker.ended(job(), RunResult(outcome, {}, "the cause" if outcome == "failed" else ""))
-    ended = run(tracker, "trial-0000")
-    assert ended.info.status == status
-    assert ended.data.tags["outcome"] == outcome
-    assert ended.data.tags.get("cause") == ("the cause" if outcome == "failed" else None)
+    ended = record(tmp_path, outcome=outcome, cause="the cause")
+    found = run(place, project_run(place, ended).run)
+    assert found.info.status == status
+    assert (found.data.tags["outcome"], found.data.tags["cause"]) == (outcome, "the cause")
+    assert run(place, project_study(place, study(outcome=outcome)).run).info.status == status
 
 
-def test_interruption_closes_the_study_too(tracker: Tracker) -> None:
-    tracker.interrupted()  # before there is a study
-    tracker.open_study("street", {}, {})
-    tracker.interrupted()
-    assert tracker.client.get_run(tracker.parent).info.status == "KILLED"
-    tracker.close_study("FINISHED")
-    assert tracker.client.get_run(tracker.parent).info.status == "FINISHED"
-
-
-def test_scores_and_losses_stand_at_their_iterations(tracker: Tracker) -> None:
-    tracker.open_study("street", {}, {})
-    tracker.started(job())
-    tracker.reported(job(), report(2))
-    assert points(tracker, "trial-0000", "miou") == [(2, 0.3)]
-    assert points(tracker, "trial-0000", "loss/task") == [(1, 2.0), (2, 1.0)]
-    assert points(tracker, "trial-0000", "lr") == [(1, 0.1), (2, 0.05)]
-    assert points(tracker, "trial-0000", "cpu_hours") == [(2, 1.0)]
-    assert points(tracker, "trial-0000", "iou/sky") == [(2, 0.9)]
-
-
-def test_class_that_never_occurs_has_no_metric() -> None:
-    names = {metric.key for metric in _metrics(report(2, miou=math.nan), 0)}
-    assert "iou/sky" in names
-    assert not names & {"iou/car", "miou"}
-
-
-def test_diverged_report_logs_nothing_new(tracker: Tracker) -> None:
-    tracker.started(job())
-    tracker.reported(job(), {"failed": "x", "miou": math.nan, "iteration": 0})
-    assert run(tracker, "trial-0000").data.metrics == {}
-
-
-def test_more_points_than_one_request_takes_are_all_logged(tracker: Tracker) -> None:
-    tracker.started(job())
-    curve = {"iteration": list(range(1, 1201)), "task": [0.5] * 1200}
-    tracker.reported(job(), {**report(1200), "curve": curve})
-    assert len(points(tracker, "trial-0000", "loss/task")) == 1200
-
-
-def test_new_driver_continues_the_same_runs_without_repeated_points(tracker: Tracker) -> None:
-    tracker.open_study("street", {}, {})
-    tracker.started(job())
-    tracker.reported(job(), report(2))
-    first = tracker.run_of("trial-0000")
-    again = Tracker()
-    again.open_study("street", {}, {})
-    assert again.parent == tracker.parent
-    again.started(job(resources__workers=2))  # resources may change, parameters then stay
-    again.reported(job(), report(2, miou=0.9))
-    again.reported(job(), report(4))
-    assert again.run_of("trial-0000") == first
-    assert points(again, "trial-0000", "miou") == [(2, 0.3), (4, 0.3)]
-    assert points(again, "trial-0000", "loss/task") == [(1, 2.0), (2, 1.0), (3, 2.0), (4, 1.0)]
-    assert run(again, "trial-0000").info.status == "RUNNING"
-    assert run(again, "trial-0000").data.params["resources.workers"] == "1"
-
-
-def test_restarted_job_of_one_driver_repeats_no_point(tracker: Tracker) -> None:
-    tracker.started(job())
-    tracker.reported(job(), report(2))
-    tracker.started(job())
-    tracker.reported(job(), report(2, miou=0.9))
-    assert points(tracker, "trial-0000", "miou") == [(2, 0.3)]
-
-
-def test_runs_that_a_killed_driver_left_running_get_their_outcome(tracker: Tracker) -> None:
-    tracker.open_study("street", {}, {})
-    for number in range(4):
-        tracker.started(job(f"trial-000{number}"))
-    again = Tracker()
-    outcomes = {"trial-0000": "completed", "trial-0001": "failed", "trial-0002": "pruned"}
-    again.open_study("street", {}, outcomes)
-    statuses = [run(again, f"trial-000{number}").info.status for number in range(4)]
-    assert statuses == ["FINISHED", "FAILED", "FINISHED", "KILLED"]
-
-
-def test_trials_of_two_studies_are_kept_apart(tracker: Tracker) -> None:
-    tracker.open_study("one", {}, {})
-    tracker.started(job())
-    other = Tracker()
-    other.open_study("two", {}, {})
-    other.started(job())
-    assert other.run_of("trial-0000") != tracker.run_of("trial-0000")
-    assert run(tracker, "trial-0000").info.status == "RUNNING"
-
-
-def test_completed_job_gets_its_picture(tracker: Tracker, tmp_path: Path) -> None:
-    done = job(folder=str(tmp_path / "job"))
-    storage.write_bytes(storage.join(done.folder, PANEL_FILE), b"png")
-    tracker.started(done)
-    tracker.ended(done, RunResult("completed", {}))
-    listed = tracker.client.list_artifacts(tracker.run_of(done.name))
-    assert [item.path for item in listed] == [PANEL_FILE]
-
-
-def test_number_is_noted_once(tracker: Tracker) -> None:
-    tracker.started(job())
-    for value in (0.5, 0.5, 0.6):
-        tracker.note(tracker.run_of("trial-0000"), "test_miou", value)
-    assert [v for _, v in points(tracker, "trial-0000", "test_miou")] == [0.5, 0.6]
-
-
-def test_run_that_is_not_there_says_what_to_check(tracker: Tracker) -> None:
-    with pytest.raises(UserError, match="no run of trial-0009; set MLFLOW_TRACKING_URI"):
-        tracker.run_of("trial-0009")
-
-
-class Flaky:
-    """A client in front of a real one that raises `error` while it is set."""
-
-    def __init__(self, client: Any) -> None:
-        self.client = client
-        self.error: Exception | None = None
-
-    def __getattr__(self, name: str) -> Any:
-        def call(*arguments: Any, **named: Any) -> Any:
-            if self.error:
-                raise self.error
-            return getattr(self.client, name)(*arguments, **named)
-
-        return call
-
-
-@pytest.fixture
-def flaky(tracker: Tracker) -> Flaky:
-    tracker.client = Flaky(tracker.client)
-    return tracker.client
-
-
-@pytest.mark.parametrize("error", [SILENT, ConnectionError("gone")])
-def test_while_the_server_is_silent_all_is_kept_and_later_sent_in_order(
-    tracker: Tracker, flaky: Flaky, error: Exception, capsys: pytest.CaptureFixture[str]
+def test_a_run_that_goes_on_is_running_again_without_its_cause(
+    place: Place, tmp_path: Path
 ) -> None:
-    tracker.open_study("street", {}, {})
-    flaky.error = error
-    tracker.started(job())
-    tracker.reported(job(), report(2))
-    assert not tracker.flush()
-    warnings = capsys.readouterr().err.splitlines()
-    assert len(warnings) == 1
-    assert warnings[0].startswith("warning: MLflow: ")
-    assert "s3cret" not in warnings[0]
-    flaky.error = None
-    tracker.reported(job(), report(4))
-    tracker.ended(job(), RunResult("completed", {}))
-    assert tracker.flush()
-    assert [step for step, _ in points(tracker, "trial-0000", "miou")] == [2, 4]
-    assert run(tracker, "trial-0000").info.status == "FINISHED"
-    assert run(tracker, "trial-0000").data.params
+    project_run(place, record(tmp_path, outcome="lost", cause="disk full"))
+    found = run(place, project_run(place, record(tmp_path)).run)
+    assert found.info.status == "RUNNING"
+    assert not {"outcome", "cause"} & found.data.tags.keys()
 
 
-def test_silence_between_making_a_run_and_describing_it_loses_nothing(
-    tracker: Tracker, flaky: Flaky, monkeypatch: pytest.MonkeyPatch
+def test_scores_and_losses_stand_at_their_iterations_and_times(
+    place: Place, tmp_path: Path
 ) -> None:
-    tracker.open_study("street", {}, {})
-
-    def log_batch(*arguments: Any, **named: Any) -> None:
-        monkeypatch.undo()
-        raise SILENT
-
-    monkeypatch.setattr(flaky, "log_batch", log_batch, raising=False)
-    tracker.started(job())
-    assert tracker.flush()
-    assert run(tracker, "trial-0000").data.params["training.lr"] == "0.01"
-
-
-def test_refusal_is_one_line_at_once_and_holds_up_nothing(tracker: Tracker, flaky: Flaky) -> None:
-    tracker.open_study("street", {}, {})
-    flaky.error = MlflowException("no such run\nTraceback", error_code=1001)
-    flaky.error.error_code = "INVALID_PARAMETER_VALUE"
-    with pytest.raises(UserError) as error:
-        tracker.started(job())
-    assert str(error.value) == "MLflow refused a request: no such run"
-    flaky.error = None
-    tracker.close_study("KILLED")
-    assert tracker.client.get_run(tracker.parent).info.status == "KILLED"
-    with pytest.raises(UserError, match="no run of trial-0000"):  # it was not asked for again
-        tracker.run_of("trial-0000")
+    going = record(tmp_path)
+    journal.write(going.job.folder, report(2))
+    number = project_run(place, going).run
+    assert points(place.client, number, "miou") == [(2, 0.3)]
+    assert points(place.client, number, "loss/task") == [(1, 2.0), (2, 1.0)]
+    assert points(place.client, number, "lr") == [(1, 0.1), (2, 0.05)]
+    assert points(place.client, number, "cpu_hours") == [(2, 1.0)]
+    assert points(place.client, number, "iou/sky") == [(2, 0.9)]
+    (point,) = place.client.get_metric_history(number, "miou")
+    assert point.timestamp == int(1000 * (report(2).at or 0))
+    assert "iou/car" not in run(place, number).data.metrics
 
 
-def test_silence_while_opening_a_study_is_one_line(tracker: Tracker, flaky: Flaky) -> None:
-    flaky.error = SILENT
-    with pytest.raises(UserError, match="MLflow does not answer; run the same command") as error:
-        tracker.open_study("street", {}, {})
-    assert "s3cret" not in str(error.value)
-    with pytest.raises(UserError, match="MLflow does not answer"):
-        tracker.run_of("trial-0000")
+def test_iteration_comes_last_so_that_it_says_what_is_there() -> None:
+    """A chain of requests may break anywhere; what comes before `iteration` is then sent again."""
+    assert metrics_of(report(2))[-1].key == "iteration"
+
+
+def test_each_point_is_logged_once(place: Place, tmp_path: Path) -> None:
+    going = record(tmp_path)
+    journal.write(going.job.folder, report(2))
+    project_run(place, going)
+    journal.write(going.job.folder, report(2, 0.9))  # repeated after a crash
+    journal.write(going.job.folder, report(4))
+    number = project_run(place, going).run
+    assert points(place.client, number, "miou") == [(2, 0.3), (4, 0.3)]
+    assert [step for step, _ in points(place.client, number, "loss/task")] == [1, 2, 3, 4]
+
+
+def test_more_points_than_one_request_takes_are_all_logged(place: Place, tmp_path: Path) -> None:
+    going = record(tmp_path)
+    curve = {"iteration": [float(n) for n in range(1, 2201)], "task": [0.5] * 2200}
+    journal.write(going.job.folder, report(2200, curve=curve))
+    number = project_run(place, going).run
+    assert len(points(place.client, number, "loss/task")) == 2200
+
+
+def test_parameters_stay_as_the_run_began(place: Place, tmp_path: Path) -> None:
+    first = project_run(place, record(tmp_path)).run
+    again = record(tmp_path, resources__workers=2)
+    assert project_run(place, again).run == first
+    assert run(place, first).data.params["resources.workers"] == "1"
+
+
+def test_two_studies_of_one_name_and_two_settings_of_one_job_share_nothing(
+    place: Place, tmp_path: Path
+) -> None:
+    """Two people with the default file name on one server; somebody who started over."""
+    other = "99999999-0000-4000-8000-000000000002"
+    ours, theirs = project_study(place, study()).run, project_study(place, study(id=other)).run
+    assert ours != theirs
+    going = record(tmp_path)
+    journal.write(going.job.folder, report(2, 0.8))
+    first = project_run(place, going).run
+    second = project_run(place, replace(going, study=other)).run
+    third = project_run(place, record(tmp_path / "else", training__lr=0.1)).run
+    assert len({first, second, third}) == 3
+    assert run(place, second).data.tags["mlflow.parentRunId"] == theirs
+    assert run(place, third).data.metrics == {}
+
+
+def test_a_single_run_is_found_by_what_it_computes(place: Place, tmp_path: Path) -> None:
+    alone = record(tmp_path, study=None)
+    first = project_run(place, alone).run
+    assert project_run(place, replace(alone, outcome="completed")).run == first
+    assert project_run(place, record(tmp_path)).run != first
+    assert "mlflow.parentRunId" not in run(place, first).data.tags
+
+
+def test_a_run_that_was_deleted_on_the_page_is_made_anew_whole(
+    place: Place, tmp_path: Path
+) -> None:
+    project_study(place, study())
+    done = record(tmp_path, outcome="completed")
+    trained(done.job, 0.1, 0.2)
+    first = project_run(place, done).run
+    place.client.delete_run(first)
+    second = project_run(place, done).run
+    assert second != first
+    assert points(place.client, second, "miou") == [(2, 0.1), (4, 0.2)]
+    assert [file.path for file in place.client.list_artifacts(second)] == [PANEL_FILE]
+
+
+def test_a_parent_that_was_deleted_is_made_anew_with_its_children(
+    place: Place, tmp_path: Path
+) -> None:
+    first = project_study(place, study()).run
+    child = project_run(place, record(tmp_path, outcome="completed")).run
+    place.client.delete_run(first)
+    second = project_study(place, study()).run
+    assert second != first
+    assert run(place, child).data.tags["mlflow.parentRunId"] == second
+
+
+def test_numbers_of_a_study_follow_its_record(place: Place) -> None:
+    project_study(place, study(metrics={"miou": 0.4, "trials_completed": 1}))
+    number = project_study(place, study(metrics={"miou": 0.4, "trials_completed": 2})).run
+    assert run(place, number).data.metrics == {"miou": 0.4, "trials_completed": 2}
+    assert points(place.client, number, "miou") == [(0, 0.4)]
+
+
+def test_a_completed_run_gets_its_picture_once_and_none_is_no_error(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = record(tmp_path, outcome="completed")
+    number = project_run(place, done).run
+    assert place.client.list_artifacts(number) == []
+    storage.write_bytes(storage.join(done.job.folder, PANEL_FILE), b"png")
+    assert project_run(place, done).done == ["picture"]
+    assert project_run(place, done).done == []
+
+
+def test_a_damaged_journal_holds_up_nothing_else(place: Place, tmp_path: Path) -> None:
+    done = record(tmp_path, outcome="lost", cause="disk full")
+    storage.write_bytes(f"{done.job.folder}/journal/00000002.json", b"{")
+    with pytest.raises(UserError, match="no report of a run"):
+        project_run(place, done)
+    found = find_run(place, done)
+    assert found is not None
+    assert (found.info.status, found.data.tags["cause"]) == ("FAILED", "disk full")
+
+
+def test_an_end_alone_is_written_where_there_is_a_run(place: Place, tmp_path: Path) -> None:
+    killed = record(tmp_path, outcome="killed")
+    end_early(place, killed)
+    assert find_run(place, killed) is None
+    number = project_run(place, record(tmp_path)).run
+    end_early(place, killed)
+    assert run(place, number).info.status == "KILLED"
+
+
+def test_no_key_of_a_store_leaves_the_process(place: Place, tmp_path: Path) -> None:
+    """C8: whoever may read MLflow could read the bucket."""
+    secret = "s3://KEY:SECRET@bucket"
+    going = record(
+        tmp_path,
+        data__root=f"{secret}/x",
+        pair__teacher={"weights": f"{secret}/teacher.safetensors"},
+        outcome="lost",
+        cause=f"{secret}/x: access denied",
+        tags={"teacher": f"{secret}/teacher.safetensors"},
+    )
+    project_study(place, study(name="street", tags={"space": f"{secret}/space.yaml"}))
+    project_run(place, going)
+    runs = place.client.search_runs([place.experiment])
+    assert len(runs) == 2
+    for found in runs:
+        assert "SECRET" not in str(found.to_dictionary())
+    assert runs[0].data.params["data.root"] == "s3://bucket/x"
+    assert runs[0].data.params["pair.teacher.weights"] == "s3://bucket/teacher.safetensors"

@@ -1,0 +1,185 @@
+"""The driver's side of MLflow: one thread that writes, and callers who never wait for it."""
+
+import re
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+from mlflow.entities import DatasetInput
+
+from afdcd.config import UserError
+from afdcd.tracking import runs
+from afdcd.tracking.outbox import Letter, Outbox
+from afdcd.tracking.records import RunRecord, StudyRecord
+from afdcd.tracking.server import check_experiment, connect, introduce, reason, refusals
+from afdcd.version import git_commit
+
+FAREWELL = 2.0  # seconds; `ray job stop` leaves a process about three
+# Of an error's text, what differs from one attempt to the next: addresses, ids, paths, numbers.
+_CHANGING = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{32}\b|/api/\S+|\d+")
+
+
+class Tracker:
+    """Keeps MLflow's runs as the records and journals say.
+
+    What cannot be written now is tried again for as long as the process lives; of each run only the
+    newest record waits. The thread ends with the process.
+
+    Args:
+        clock: seconds, for the time between two attempts.
+
+    Raises:
+        UserError: MLflow does not answer, or the experiment was deleted.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.client, self.experiment = connect()
+        check_experiment(self.client, self.experiment)
+        introduce(self.client, self.experiment)
+        self.commit = git_commit()
+        self.data: DatasetInput | None = None  # what every run of this driver learns from
+        self._clock = clock
+        self._records: dict[tuple[str | None, str], RunRecord] = {}
+        self._outbox = Outbox()
+        self._troubles = Troubles()
+        self._changed = threading.Condition()
+        self._writing = threading.Lock()  # or two would make the same run
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def open_study(self, record: StudyRecord) -> None:
+        """Note how a study is: new, going on, or with other numbers than before."""
+        self._put(record.id, record, urgent=record.outcome == "killed")
+
+    def close_study(self, record: StudyRecord) -> None:
+        """Note how a study ended."""
+        self.open_study(record)
+
+    def update(self, record: RunRecord) -> None:
+        """Note how a run is; its numbers are read from its journal when it is written."""
+        key = (record.study, record.job.name)
+        self._records[key] = record
+        self._put(key, record, urgent=record.outcome == "killed")
+
+    def flush(self, seconds: float) -> bool:
+        """Whether all is written within this time."""
+        with self._changed:
+            self._outbox.hurry()
+            self._changed.notify_all()
+            return self._changed.wait_for(lambda: not len(self._outbox), seconds)
+
+    def close(self) -> None:
+        """Write what can be written in a moment, then end the thread."""
+        self.flush(FAREWELL)
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def run_of(self, job_name: str, study: str | None) -> str:
+        """The id of a job's run, which is made now if it was to be made later.
+
+        Raises:
+            UserError: there is none, e.g. because the study ran against another server, or MLflow
+                does not answer.
+        """
+        record = self._records.get((study, job_name))
+        with refusals(), self._writing:
+            if record:
+                run = runs.find_run(self._place, record)
+                return run.info.run_id if run else runs.project_run(self._place, record).run
+            scope = {runs.STUDY: study} if study else {}
+            run = runs.find(self._place, {runs.JOB: job_name, **scope})
+        if run is None:
+            raise UserError(f"MLflow has no run of {job_name}; set MLFLOW_TRACKING_URI as before")
+        return run.info.run_id
+
+    def note(self, run: str, name: str, value: float) -> None:
+        """Log one number of a finished run, once however often it is noted.
+
+        Raises:
+            UserError: MLflow refuses or does not answer.
+        """
+        with refusals():
+            if self.client.get_run(run).data.metrics.get(name) != value:
+                self.client.log_metric(run, name, value)
+
+    def attach(self, run: str, name: str, data: bytes, folder: str | None = None) -> None:
+        """Store `data` as the run's artifact `folder/name`.
+
+        Raises:
+            UserError: MLflow refuses or does not answer.
+        """
+        with refusals():
+            runs.attach(self.client, run, name, data, folder)
+
+    @property
+    def _place(self) -> runs.Place:
+        return runs.Place(self.client, self.experiment, self.commit, self.data)
+
+    def _put(self, key: object, record: RunRecord | StudyRecord, *, urgent: bool) -> None:
+        with self._changed:
+            self._outbox.put(key, record, urgent=urgent)
+            self._changed.notify_all()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
+                self._thread.start()
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                while not self._closed and (letter := self._outbox.next(self._clock())) is None:
+                    self._changed.wait(self._outbox.wait(self._clock()))
+                if self._closed:
+                    return
+                assert letter is not None
+            error = self._error_of(letter)
+            with self._changed:
+                if error:
+                    self._troubles.tell(error)
+                    self._outbox.failed(letter, self._clock())
+                else:
+                    self._outbox.delivered(letter)
+                    self._troubles.over(left=len(self._outbox))
+                self._changed.notify_all()
+
+    def _error_of(self, letter: Letter) -> Exception | None:
+        """Whatever it is, it must end neither the thread nor the study."""
+        try:
+            with self._writing:
+                self._write(letter)
+        except Exception as error:
+            return error
+        return None
+
+    def _write(self, letter: Letter) -> None:
+        record = letter.record
+        if isinstance(record, StudyRecord):
+            runs.project_study(self._place, record)
+        elif letter.urgent:
+            runs.end_early(self._place, record)
+        else:
+            runs.project_run(self._place, record)
+
+
+class Troubles:
+    """Tells each kind of trouble once, and once that it is over."""
+
+    def __init__(self) -> None:
+        self._told: set[str] = set()
+
+    def tell(self, error: Exception) -> None:
+        line = reason(error)
+        kind = _CHANGING.sub("", line)
+        if kind not in self._told:
+            self._told.add(kind)
+            _say(f"warning: MLflow: {line}")
+
+    def over(self, left: int) -> None:
+        if self._told and not left:
+            self._told.clear()
+            _say("MLflow works again; all is written")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
