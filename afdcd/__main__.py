@@ -30,6 +30,8 @@ VERBS = (
     Verb("train", "one training run, without a search"),
     Verb("evaluate", "score a student on a data set, or export its predictions"),
     Verb("predict", "label pictures with a student"),
+    Verb("study", "save a whole study as one file, or restore it"),
+    Verb("track", "build the MLflow pages of a study anew"),
     Verb("bench", "measure afdcd on this machine", "afdcd.bench.__main__"),
     Verb("spaces", "list the search spaces that come with afdcd, or copy one"),
     Verb("ui", "open the MLflow page with the studies of this storage"),

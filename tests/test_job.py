@@ -92,7 +92,7 @@ def test_a_stopped_job_is_killed_in_mlflow_and_goes_on(
     before += rest(process)
     assert not psutil.wait_procs(frozen, timeout=60)[1]
     states = {name: run.info.status for name, run in study.runs().items()}
-    assert states == {"study/tiny": "KILLED", "trial-0000": "KILLED"}
+    assert states == {"study": "KILLED", "trial-0000": "KILLED"}
     printed = finish(_submit(study, folder, "second"))
     assert_each_went_on(before, printed)
     assert {run.info.status for run in study.runs().values()} == {"FINISHED"}

@@ -128,7 +128,7 @@ def test_a_study_goes_on_without_its_reader(
             progress.started(job())
             print("warning: MLflow does not answer", file=sys.stderr, flush=True)
             _many_lines()
-            progress.ended(job(), RunResult("failed", {}, "out of luck"))
+            progress.ended(job(), RunResult("infeasible", None, "out of luck"))
             done.append(sys.stdout.isatty())
         return 7
 

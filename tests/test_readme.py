@@ -3,6 +3,7 @@
 import re
 import shlex
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,19 @@ def test_every_folder_and_file_of_the_tree_is_there() -> None:
         assert (ROOT / "afdcd" / name).exists(), name
     packages = {f"{path.parent.name}/" for path in (ROOT / "afdcd").glob("*/__init__.py")}
     assert {name for name in inside if name.endswith("/")} == packages
+
+
+def test_one_trial_is_followed_through_what_is_there() -> None:
+    thread = README.partition("One trial, from the command to the loss:\n\n")[2]
+    steps = re.findall(r"^    (\S+\.py): (\w+) ", thread.partition("\n\n")[0], flags=re.M)
+    assert len(steps) == 8
+    for file, name in steps:
+        text = (ROOT / "afdcd" / file).read_text()
+        assert re.search(rf"^(def|class) {name}\b", text, flags=re.M), name
+    callers = {"read_space": "tune.py", "run_study": "commands/tune.py"}
+    for (before, _), (_, name) in pairwise(steps[:7]):
+        caller = ROOT / "afdcd" / callers.get(name, before)
+        assert name in caller.read_text(), f"{caller} does not lead to {name}"
 
 
 def test_every_command_is_one_that_its_verb_understands() -> None:

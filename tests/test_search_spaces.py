@@ -11,10 +11,11 @@ from afdcd.distillers.configs import AfDCDConfig
 from afdcd.distillers.configs.presets import PRESETS
 from afdcd.search.load import load_space
 from afdcd.search.networks import notes
-from afdcd.search.space import parameters_of, suggest
+from afdcd.search.space import parameters_of
 from afdcd.training.shapes import check_shapes
 from afdcd.training.trial import TrialConfig
 from afdcd.yaml_text import load_yaml
+from tests.sampled import suggest
 
 FOLDER = Path(__file__).parents[1] / "search_spaces"
 FILES = sorted(FOLDER.glob("*.yaml"))

@@ -22,6 +22,7 @@ from afdcd.models.weights import load_network
 from afdcd.training.job import RunResult
 from tests.examples import job
 from tests.running import ROOT, kill_tree, save_teacher, until, workers_of
+from tests.search.studies import report
 
 ONE = """
 data: {dataset: synthetic, root: ROOT, crop: [64, 64]}
@@ -92,13 +93,13 @@ def _assert_recorded(client: MlflowClient, miou: float) -> None:
 
 ENDS = {
     "completed": (
-        RunResult("completed", {"miou": 0.25}),
+        RunResult("completed", report(4, 0.25)),
         0,
         "mIoU 25.00 % on dev/val\nweights nowhere/student.safetensors\n",
         "",
     ),
     "failed": (
-        RunResult("failed", {}, "loss term task is not finite at iteration 1"),
+        RunResult("infeasible", None, "loss term task is not finite at iteration 1"),
         USER_ERROR,
         "",
         "error: trial-0000 afdcd: loss term task is not finite at iteration 1\n",

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-import optuna
 import pytest
 
 from afdcd.commands import tune
 from afdcd.search.load import load_space
-from afdcd.search.run_study import Report
-from afdcd.search.score_networks import Score
-from afdcd.search.winners import Candidate
+from afdcd.search.progress import Row
+from afdcd.search.run_study import Conclusion
+from afdcd.search.winners import Candidate, Registered
+from afdcd.tasks.score import Score
 from tests.examples import trial
 
 SPACE = """
@@ -23,17 +23,18 @@ training: {iterations: 4, validate_every: 2, batch: 4}
 def summary(folder: Path, protocol: str, score: Score | None) -> None:
     file = folder / "street.yaml"
     file.write_text(SPACE.replace("PROTOCOL", protocol))
-    frozen = optuna.trial.create_trial(value=0.5)
-    frozen.number = 3
-    winner = Candidate(frozen, trial(), "folder", "run", None)
-    report = Report(True, [frozen], [], [winner], [score])
-    tune._summarise(load_space(str(file), []), report)
+    value = Score(name="miou", value=0.5)
+    winner = Candidate(3, "trial 3 afdcd", trial(), "folder", "run", value, {}, None)
+    rows = [Row(3, value, "completed", 4, {})]
+    registered = Registered("street", [score], [])
+    conclusion = Conclusion(True, rows, [], [winner], registered)
+    tune._summarise(load_space(str(file), []), conclusion)
 
 
 def test_a_winner_shows_what_it_scored_on_test(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    summary(tmp_path, "dev", Score(0.41, 0.8, {}))
+    summary(tmp_path, "dev", Score(name="miou", value=0.41))
     out = capsys.readouterr().out
     assert "models:/street@champion  3      afdcd   50.00 %   41.00 %" in out
     assert "no test mIoU" not in out

@@ -4,7 +4,6 @@ from afdcd import storage
 from afdcd.cli import INTERRUPTED
 from afdcd.config import UserError
 from afdcd.search.load import SearchSpace
-from afdcd.search.progress import percent
 from afdcd.search.run_study import run_single
 from afdcd.training.artifacts import STUDENT_FILE
 
@@ -23,7 +22,5 @@ def execute(space: SearchSpace) -> int:
     if end.outcome != "completed":
         raise UserError(f"{job.title}: {end.cause}")
     weights = storage.join(job.folder, STUDENT_FILE)
-    print(
-        f"mIoU {percent(end.result['miou'])} on {job.config.data.protocol}/val\nweights {weights}"
-    )
+    print(f"{end.score} on {job.config.data.protocol}/val\nweights {weights}")
     return 0

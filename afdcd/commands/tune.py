@@ -9,9 +9,11 @@ from afdcd.cli import INTERRUPTED
 from afdcd.data.catalog.datasets import no_report
 from afdcd.environment import shown, storage_is_given, storage_root, tracking_uri
 from afdcd.search.load import SearchSpace
-from afdcd.search.progress import percent, trials_table
-from afdcd.search.run_study import PICTURES, Report, run_study
-from afdcd.text import table
+from afdcd.search.progress import trials_table
+from afdcd.search.run_study import PICTURES, Conclusion, run_study
+from afdcd.tasks.score import SELECTED_BY, label_of
+from afdcd.text import percent, table
+from afdcd.tracking.links import closing_lines
 
 ONE_SEED = (
     "Each trial ran once. Luck alone, which is another random seed, moves a score by some points: "
@@ -21,39 +23,44 @@ ONE_SEED = (
 
 def execute(space: SearchSpace) -> int:
     """Run the study of a checked space; the exit status."""
-    report = run_study(space)
-    if not report.finished:
+    conclusion = run_study(space)
+    if not conclusion.finished:
         print(f"study {space.name!r} interrupted; the same command goes on from here")
         return INTERRUPTED
-    _summarise(space, report)
-    return 0 if report.winners else 1
+    _summarise(space, conclusion)
+    return 0 if conclusion.winners else 1
 
 
-def _summarise(space: SearchSpace, report: Report) -> None:
-    print(f"\n{trials_table(report.trials)}\n")
-    for teacher in report.teachers:
-        print(f"teacher {teacher.card.model.name}: mIoU {percent(teacher.miou)}")
-    if not report.winners:
+def _summarise(space: SearchSpace, conclusion: Conclusion) -> None:
+    print(f"\n{trials_table(conclusion.rows)}\n")
+    for teacher in conclusion.teachers:
+        print(f"teacher {teacher.card.model.name}: {teacher.score}")
+    for note in conclusion.notes:
+        print(f"note: {note}")
+    if not conclusion.winners or conclusion.registered is None:
         print("no trial reached its full length, so nothing was registered; see the causes above")
         return
-    titles = ("registered", "trial", "method", "val mIoU", "test mIoU")
+    model, label = conclusion.registered.name, label_of(SELECTED_BY)
     rows = []
-    for place, (winner, score) in enumerate(zip(report.winners, report.scores, strict=True)):
-        name = f"models:/{space.name}@champion" if place == 0 else ""
-        number, value = str(winner.trial.number), percent(winner.trial.value)
+    for place, winner in enumerate(conclusion.winners):
+        score = conclusion.registered.scores[place]
+        name = f"models:/{model}@champion" if place == 0 else ""
         method = winner.config.distiller.method
-        rows.append((name, number, method, value, percent(score.miou if score else None)))
+        values = (percent(winner.score.value), percent(score.value if score else None))
+        rows.append((name, str(winner.number), method, *values))
+    titles = ("registered", "trial", "method", f"val {label}", f"test {label}")
     print(table(titles, rows, rules=()))
-    if None in report.scores:
-        print(f"no test mIoU: {no_report(space.examples[0].data.protocol)}")
-    print(f"\n{ONE_SEED}\n\n{_next_commands(space)}")
+    if None in conclusion.registered.scores:
+        print(f"no test {label}: {no_report(space.examples[0].data.protocol)}")
+    print(f"\n{ONE_SEED}\n\n{_next_commands(space, conclusion, model)}")
 
 
-def _next_commands(space: SearchSpace) -> str:
+def _next_commands(space: SearchSpace, conclusion: Conclusion, model: str) -> str:
     """What to do now, ready to be pasted into the same shell."""
     prefix = f"AFDCD_STORAGE={storage_root()} " if storage_is_given() else ""
-    uri = tracking_uri()
-    look = f"open {shown(uri)}" if uri.startswith("http") else f"{prefix}python -m afdcd ui"
+    look = [f"{prefix}python -m afdcd ui"]
+    if tracking_uri().startswith("http"):
+        look = closing_lines(shown(tracking_uri()), *conclusion.pages, model)
     pictures = storage.join(storage_root(), "studies", space.name, PICTURES)
     activate = Path(sys.executable).with_name("activate")
     inactive = activate.exists() and shutil.which("python") != str(activate.with_name("python"))
@@ -61,9 +68,9 @@ def _next_commands(space: SearchSpace) -> str:
         [
             *([f"source {activate}"] if inactive else []),
             "look at the study and choose a student:",
-            f"  {look}",
+            *(f"  {line}" for line in look),
             "use the champion:",
-            f"  {prefix}python -m afdcd.predict models:/{space.name}@champion {pictures} "
+            f"  {prefix}python -m afdcd.predict models:/{model}@champion {pictures} "
             "--out predictions",
             "search on real data (README, CamVid):",
             f"  {prefix}python -m afdcd.tune search_spaces/camvid-cpu.yaml data.root=CAMVID",

@@ -11,9 +11,10 @@ from afdcd.config import UserError, validate
 from afdcd.distillers.configs import AfDCDConfig
 from afdcd.distillers.configs.presets import PRESETS, PresetName
 from afdcd.search.load import SearchSpace, load_space
-from afdcd.search.space import parameters_of, resolve, suggest
+from afdcd.search.space import parameters_of, resolve
 from afdcd.training.trial import TrialConfig
 from tests.examples import trial
+from tests.sampled import suggest
 
 # kd, fd and contrast weight, and what else differs from the code's defaults.
 PUBLISHED: dict[str, tuple[float, float, float, dict[str, Any]]] = {
