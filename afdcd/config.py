@@ -9,6 +9,8 @@ from typing import Annotated, Any, Self, TypeVar
 import pydantic
 import pydantic_core
 
+from afdcd.text import shown
+
 Key = tuple[str | int, ...]
 
 
@@ -80,7 +82,7 @@ def validate(model: type[ConfigT], values: Any, source: Source | None = None) ->
         return model.model_validate_json(_json(values))
     except pydantic.ValidationError as error:
         lines = [_explain(item, values, source or Source(), model) for item in error.errors()]
-        raise UserError("\n".join(dict.fromkeys(lines))) from None
+        raise UserError(shown("\n".join(dict.fromkeys(lines)))) from None
 
 
 def _json(values: Any) -> bytes:

@@ -5,14 +5,14 @@ What is read by others (AWS's keys, Ray's tokens) is listed too, for a person wh
 
 import getpass
 import os
-import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from afdcd.config import UserError
-from afdcd.paths import expanded_path
+from afdcd.paths import NO_KEYS, expanded_path
+from afdcd.text import shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +83,11 @@ def storage_root() -> str:
     """Where runs, checkpoints and the default databases live: AFDCD_STORAGE, a path or URI.
 
     Raises:
-        UserError: it is not set, and there is no home folder to use instead.
+        UserError: it is not set and there is no home folder to use instead, or it holds a key.
     """
     root = given("AFDCD_STORAGE") or str(_home() / "afdcd-runs")
+    if shown(root) != root:
+        raise UserError(f"AFDCD_STORAGE={shown(root)}: {NO_KEYS}")
     return root if "://" in root else str(expanded_path(root).absolute())
 
 
@@ -169,11 +171,6 @@ def git_commit() -> str | None:
 
 def c_compiler() -> str | None:
     return given("CC")
-
-
-def shown(text: str) -> str:
-    """A URI, or a text that holds some, without the user names and passwords in them."""
-    return re.sub(r"(?<=://)[^/\s]*@", "", text)
 
 
 def given(name: str) -> str | None:

@@ -6,6 +6,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+from afdcd.text import shown
+
 
 def expanded(path: str) -> str:
     """`path` with a home folder in the place of a leading `~` or `~user`; a URI stays as it is.
@@ -20,5 +22,17 @@ def expanded_path(path: str) -> Path:
     return Path(expanded(path))
 
 
+NO_KEYS = (
+    "holds a user name or password, which would be kept and shown with every run; leave it out, and "
+    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+)
+
+
+def _location(path: str) -> str:
+    if shown(path) != path:
+        raise ValueError(NO_KEYS)
+    return expanded(path)
+
+
 # A field of a config that holds a path or a URI.
-Location = Annotated[str, AfterValidator(expanded)]
+Location = Annotated[str, AfterValidator(_location)]

@@ -19,7 +19,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from afdcd.config import UserError
-from afdcd.text import first_line
+from afdcd.text import first_line, shown
 
 _OBJECT_STORES = ("s3", "gcs", "abfs")
 _S3_REMEDY = (
@@ -40,7 +40,9 @@ def resolve(uri: str) -> tuple[fs.FileSystem, str]:
     try:
         return fs.FileSystem.from_uri(uri)
     except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(f"{uri}: cannot be opened as storage: {_reason(uri, error)}") from None
+        raise UserError(
+            f"{shown(uri)}: cannot be opened as storage: {_reason(uri, error)}"
+        ) from None
 
 
 def join(uri: str, *parts: str) -> str:
@@ -67,7 +69,7 @@ def size(uri: str) -> int | None:
     try:
         info = files.get_file_info(path)
     except OSError as error:
-        raise UserError(f"{uri}: cannot be looked up: {_reason(uri, error)}") from None
+        raise UserError(f"{shown(uri)}: cannot be looked up: {_reason(uri, error)}") from None
     return info.size if info.type == fs.FileType.File else None
 
 
@@ -98,7 +100,7 @@ def names(uri: str) -> list[str]:
     try:
         found = files.get_file_info(fs.FileSelector(path, allow_not_found=True))
     except OSError as error:
-        raise UserError(f"{uri}: cannot be listed: {_reason(uri, error)}") from None
+        raise UserError(f"{shown(uri)}: cannot be listed: {_reason(uri, error)}") from None
     return sorted(info.base_name for info in found if info.type == fs.FileType.File)
 
 
@@ -108,7 +110,7 @@ def walk(uri: str) -> list[str]:
     try:
         found = files.get_file_info(fs.FileSelector(path, allow_not_found=True, recursive=True))
     except OSError as error:
-        raise UserError(f"{uri}: cannot be listed: {_reason(uri, error)}") from None
+        raise UserError(f"{shown(uri)}: cannot be listed: {_reason(uri, error)}") from None
     inside = [info.path for info in found if info.type == fs.FileType.File]
     return sorted(place[len(path.rstrip("/")) + 1 :] for place in inside)
 
@@ -148,7 +150,7 @@ def write_bytes(uri: str, data: bytes | memoryview | pa.Buffer) -> None:
         files.move(temporary, path)
     except OSError as error:
         _discard(files, temporary)
-        raise UserError(f"{uri}: cannot be written: {_reason(uri, error)}") from None
+        raise UserError(f"{shown(uri)}: cannot be written: {_reason(uri, error)}") from None
 
 
 def _upload(
@@ -159,7 +161,7 @@ def _upload(
         with files.open_output_stream(path, compression=None) as stream:
             stream.write(data)
     except OSError as error:
-        raise UserError(f"{uri}: cannot be written: {_reason(uri, error)}") from None
+        raise UserError(f"{shown(uri)}: cannot be written: {_reason(uri, error)}") from None
 
 
 def _discard(files: fs.FileSystem, path: str) -> None:

@@ -1,6 +1,7 @@
 """Text that people read: tables of aligned columns, and errors in one line."""
 
 import math
+import re
 from collections.abc import Collection, Sequence
 
 
@@ -16,6 +17,11 @@ def first_line(error: BaseException) -> str:
 def percent(value: float | None) -> str:
     """A share in per cent; a dash where there is none, as for a class that never occurs."""
     return "-" if value is None or math.isnan(value) else f"{100 * value:.2f} %"
+
+
+def shown(text: str) -> str:
+    """A URI, or a text that holds some, without the user names and passwords in them."""
+    return re.sub(r"(?<=://)[^/\s]*@", "", text)
 
 
 def table(

@@ -4,10 +4,11 @@ import argparse
 import sys
 
 from afdcd.cli import run
-from afdcd.environment import shown, storage_root
+from afdcd.environment import storage_root
 from afdcd.output import going_on_unread
 from afdcd.paths import expanded
 from afdcd.search.load import SearchSpace, read_space
+from afdcd.text import shown
 
 EXAMPLE = """examples:
   python -m afdcd.tune search_spaces/quickstart.yaml

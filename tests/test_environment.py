@@ -8,7 +8,8 @@ import pytest
 import afdcd
 from afdcd import environment
 from afdcd.config import UserError
-from afdcd.environment import shown, storage_root, study_database, tracking_uri
+from afdcd.environment import storage_root, study_database, tracking_uri
+from afdcd.text import shown
 
 PACKAGE = Path(afdcd.__file__).parent
 READS = re.compile(r"os\.(environ|getenv)|environ\b.*\bget\(")
@@ -102,3 +103,12 @@ def test_storage_that_cannot_be_made_is_one_line(
 )
 def test_passwords_are_never_shown(text: str, clean: str) -> None:
     assert shown(text) == clean
+
+
+def test_a_key_in_the_storage_is_refused_and_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AFDCD_STORAGE", "s3://KEY:SECRET@bucket/x")
+    with pytest.raises(
+        UserError, match=r"AFDCD_STORAGE=s3://bucket/x: .* AWS_ACCESS_KEY_ID"
+    ) as error:
+        storage_root()
+    assert "SECRET@" not in str(error.value)

@@ -11,7 +11,7 @@ import pytest
 from afdcd import prepare
 from afdcd.__main__ import VERBS
 from afdcd.cli import USER_ERROR, run
-from afdcd.config import FrozenConfig, validate
+from afdcd.config import FrozenConfig, UserError, validate
 from afdcd.environment import storage_root
 from afdcd.paths import expanded
 from afdcd.search.load import load_space
@@ -164,3 +164,13 @@ def test_what_is_written_goes_where_it_was_said(home: Path) -> None:
     small = ["--height=64", "--width=64", "--train=1", "--val=1", "--test=1"]
     assert run(prepare.main, ["synthetic", "--out=~/data", *small]) == 0
     assert (home / "data" / "manifest.json").exists()
+
+
+@pytest.mark.parametrize("key", ["data__root", "pair__student__pretrained"])
+def test_a_key_in_a_uri_is_refused_and_not_repeated(key: str) -> None:
+    """C8: it would stand in MLflow, in the study database and in the log for ever."""
+    values = trial_values(**{key: "s3://KEY:SECRET@bucket/x"})
+    with pytest.raises(UserError, match="set AWS_ACCESS_KEY_ID and AWS_SECRET") as error:
+        validate(TrialConfig, values)
+    assert key.replace("__", ".") in str(error.value)
+    assert "SECRET@" not in str(error.value)

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from afdcd.environment import shown, storage_root
+from afdcd.environment import storage_root
 from afdcd.search.kept import kept_study
 from afdcd.search.portable import export, restore
+from afdcd.text import shown
 
 
 def execute_export(name: str, target: Path) -> int:

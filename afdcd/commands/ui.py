@@ -6,7 +6,8 @@ import sys
 import time
 
 from afdcd.config import UserError
-from afdcd.environment import inherited, shown, storage_root, tracking_uri
+from afdcd.environment import inherited, storage_root, tracking_uri
+from afdcd.text import shown
 from afdcd.tracking.links import experiment_page
 from afdcd.tracking.server import connect, introduce
 

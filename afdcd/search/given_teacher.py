@@ -4,8 +4,8 @@ from pathlib import Path
 
 from afdcd.config import UserError
 from afdcd.data.catalog.datasets import DATASETS
-from afdcd.environment import shown
 from afdcd.models.weights import NetworkCard, load_network, load_weights
+from afdcd.text import shown
 from afdcd.tracking.registry import fetch
 from afdcd.training.trial import TrialConfig
 

@@ -7,10 +7,10 @@ from mlflow.entities import DatasetInput
 
 from afdcd import storage
 from afdcd.config import UserError
-from afdcd.environment import shown, storage_root, study_database
+from afdcd.environment import storage_root, study_database
 from afdcd.search.records import run_records, study_record
 from afdcd.search.rows import Entry, entry_of, standing
-from afdcd.text import first_line
+from afdcd.text import first_line, shown
 from afdcd.tracking.datasets import restored
 from afdcd.tracking.records import RunRecord, StudyRecord
 from afdcd.tracking.server import check_database

@@ -17,6 +17,7 @@ from afdcd.config import UserError
 from afdcd.search.cluster import TRIAL_RESOURCES, Cluster
 from afdcd.search.losses import Loss, ends
 from afdcd.search.reclaim import Reclaimer
+from afdcd.training import pulse
 from afdcd.training.job import Failure, Job, Report, RunResult, message_of, result_of
 from afdcd.training.launch import run_job
 
@@ -181,7 +182,14 @@ class _Run:
         if not ended:
             why = "its process died" if died else "it ended without a word"
             self.failure = Failure(failed=f"{why}; see the Ray logs", fault="machine")
+        if self.failure and self.failure.fault in ("machine", "memory"):
+            self.failure = self.failure.updated(failed=self.failure.failed + self._where())
         return result_of(iterations, self.last, self.failure)
+
+    def _where(self) -> str:
+        """The machine that the run was on, as its last sign of life says."""
+        seen = pulse.read(self.job.folder)
+        return f" (on {seen.node})" if seen and seen.node else ""
 
 
 # Ray Tune asks in four places. Each hands on to the loop.

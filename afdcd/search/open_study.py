@@ -10,7 +10,6 @@ from optuna.trial import TrialState
 
 from afdcd import storage
 from afdcd.config import UserError
-from afdcd.environment import shown
 from afdcd.search import rows
 from afdcd.search.options import OptionSets
 from afdcd.search.patience import patiently
@@ -18,7 +17,7 @@ from afdcd.search.rows import Entry
 from afdcd.search.rungs import Rules
 from afdcd.search.study import Settings, Study
 from afdcd.seeds import derive
-from afdcd.text import first_line
+from afdcd.text import first_line, shown
 
 OWNER = "study.json"  # of a study's folder: the id of the study that it belongs to
 

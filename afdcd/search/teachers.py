@@ -11,7 +11,7 @@ from mlflow.exceptions import MlflowException
 
 from afdcd import storage
 from afdcd.config import UserError, validate
-from afdcd.environment import shown, storage_root
+from afdcd.environment import storage_root
 from afdcd.models.weights import NetworkCard, load_weights, save_network
 from afdcd.search.cluster import Cluster
 from afdcd.search.given_teacher import given_teacher
@@ -22,6 +22,7 @@ from afdcd.search.score_networks import score_networks
 from afdcd.search.session import Session
 from afdcd.tasks.score import Score
 from afdcd.tasks.scores import recorded
+from afdcd.text import shown
 from afdcd.tracking.registry import FINGERPRINT, Version, find, register
 from afdcd.training.artifacts import STUDENT_FILE
 from afdcd.training.job import Job

@@ -14,14 +14,13 @@ from afdcd import storage
 from afdcd.data.catalog.datasets import DATASETS, no_report
 from afdcd.data.shards.rows import open_split
 from afdcd.data.train.config import DataConfig
-from afdcd.environment import shown
 from afdcd.models.weights import NetworkCard
 from afdcd.search.cluster import Cluster
 from afdcd.search.progress import say
 from afdcd.search.score_networks import score_networks
 from afdcd.search.teachers import Teacher
 from afdcd.tasks.score import Score
-from afdcd.text import percent
+from afdcd.text import percent, shown
 from afdcd.tracking.records import StudyRecord
 from afdcd.tracking.registry import Version, model_name, point, register
 from afdcd.tracking.tracker import Tracker

@@ -8,7 +8,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
 from afdcd.data.catalog.datasets import SPLITS
 from afdcd.data.shards.manifest import Manifest
-from afdcd.environment import shown
+from afdcd.text import shown
 
 DIGEST_LENGTH = 36  # characters, of the digest's column
 _COLUMNS = (("key", "string"), ("image", "binary"), ("label", "binary"))

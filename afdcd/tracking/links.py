@@ -9,8 +9,8 @@ import json
 import time
 from urllib.parse import quote
 
-from afdcd.environment import shown
 from afdcd.tasks.score import SELECTED_BY
+from afdcd.text import shown
 
 VIEW = "mlflow.sharedViewState."  # the experiment's tag is this and the view's key
 EVERYTHING = "afdcd"  # the key of the view of all studies

@@ -6,7 +6,7 @@ from typing import Any
 
 from mlflow.entities import Metric
 
-from afdcd.environment import shown
+from afdcd.text import shown
 from afdcd.training.job import Job, Report
 from afdcd.training.trial import TrialConfig
 

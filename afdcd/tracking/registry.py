@@ -16,7 +16,7 @@ from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 
 from afdcd.config import UserError
-from afdcd.environment import shown
+from afdcd.text import shown
 from afdcd.tracking.points import told
 from afdcd.tracking.runs import STUDY, attach
 from afdcd.tracking.server import connect, reason, refusals

@@ -19,8 +19,8 @@ from mlflow.entities import DatasetInput, Metric, Param, Run, RunTag
 
 from afdcd import storage
 from afdcd.config import UserError
-from afdcd.environment import shown
 from afdcd.tasks.score import SELECTED_BY
+from afdcd.text import shown
 from afdcd.tracking.links import view_of_study
 from afdcd.tracking.points import STEP, labels, parameters, points, told
 from afdcd.tracking.records import RunRecord, StudyRecord

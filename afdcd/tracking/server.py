@@ -15,9 +15,9 @@ from sqlalchemy import create_engine, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from afdcd.config import UserError
-from afdcd.environment import experiment_name, shown, storage_root, tracking_uri
+from afdcd.environment import experiment_name, storage_root, tracking_uri
 from afdcd.tasks.score import SELECTED_BY
-from afdcd.text import first_line
+from afdcd.text import first_line, shown
 from afdcd.tracking.links import view_of_everything
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)

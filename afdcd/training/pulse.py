@@ -6,6 +6,7 @@ it, so a slow store delays no training. Nothing is decided by it: it is for peop
 
 import logging
 import math
+import platform
 import threading
 import time
 from collections.abc import Callable
@@ -31,6 +32,7 @@ class Pulse(FrozenConfig):
         loss: the sum of all terms, as last read for the curve.
         at: when this was written, in Unix seconds of the worker's clock.
         started: when this attempt began, of the same clock.
+        node: the machine of the first worker.
     """
 
     phase: Phase
@@ -40,6 +42,7 @@ class Pulse(FrozenConfig):
     loss: float | None = None
     at: float
     started: float
+    node: str = ""
 
 
 def read(folder: str) -> Pulse | None:
@@ -112,6 +115,7 @@ class Pulses:
                 loss=self.loss if known else None,
                 at=time.time(),
                 started=self._started,
+                node=platform.node(),
             )
         )
 

@@ -3,6 +3,7 @@
 import math
 import threading
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,7 @@ from ray.tune.search import Searcher
 
 from afdcd.config import UserError
 from afdcd.search.loop import Loop, OneRun, _Listening, _Proposing, _Starting, _Stopping
+from afdcd.training import pulse
 from afdcd.training.job import Failure, Job, Report, RunResult, said
 from tests.examples import job
 from tests.search.studies import report
@@ -119,6 +121,18 @@ def test_how_a_run_ends(
     assert (name, told) == ("a", outcome)
     assert why.startswith(cause)
     assert bool(why) == bool(cause)
+
+
+def test_a_loss_names_the_machine(tmp_path: Path) -> None:
+    given = job("a", folder=str(tmp_path))
+    seen = pulse.Pulse(
+        phase="training", iteration=1, iterations=4, at=2.0, started=1.0, node="gpu-7"
+    )
+    pulse.write(given.folder, seen)
+    fed = Fed(Source([given]))
+    fed.start()
+    fed.end(error=True)
+    assert fed.loop._source.told[-1][2] == "its process died; see the Ray logs (on gpu-7)"
 
 
 def test_what_the_source_pauses_is_stopped_and_told_as_paused() -> None:

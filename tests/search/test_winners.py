@@ -208,9 +208,9 @@ def test_without_a_labelled_split_nothing_is_scored_and_the_version_says_why(
 
 
 def test_no_key_of_a_store_is_in_a_description(tmp_path: Path, registry: Registry) -> None:
-    teacher = {"weights": "s3://KEY:SECRET@bucket/teacher.safetensors"}
-    secret = candidate(tmp_path, 1, 0.5, pair__teacher=teacher)
-    registry.best(replace(secret, settings={"pair.teacher.weights": teacher["weights"]}))
+    weights = "s3://KEY:SECRET@bucket/teacher.safetensors"
+    secret = candidate(tmp_path, 1, 0.5)
+    registry.best(replace(secret, settings={"pair.teacher.weights": weights}))
     assert "SECRET" not in registry.versions[0].description
 
 
