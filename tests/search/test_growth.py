@@ -47,6 +47,18 @@ def test_a_written_default_makes_no_other_study(tmp_path: Path) -> None:
     assert study.best()[0].value == 0.3
 
 
+def test_a_preset_is_what_it_says(tmp_path: Path) -> None:
+    """It is no key of a setting, and two blocks may differ in nothing else."""
+    presets = [{"method": "afdcd", "preset": name} for name in ("code-defaults", "supplement")]
+    space = space_of(distiller={"choice": [{"method": "none"}, *presets]}, lr=0.5)
+    study = opened(tmp_path, space)
+    jobs = [run_to_the_end(study, value) for value in (0.1, 0.2, 0.3)]
+    assert len({job.identity for job in jobs}) == 3
+    grown = opened(tmp_path, space_of(distiller={"choice": presets}, lr=0.5))
+    assert len(grown.entries()) == 2
+    assert grown.outside() == 1
+
+
 def test_a_fixed_value_that_becomes_a_range_keeps_what_lies_in_it(tmp_path: Path) -> None:
     run_to_the_end(opened(tmp_path, space_of(lr=0.5)), 0.3)
     run_to_the_end(opened(tmp_path, space_of(lr={"uniform": [0.4, 0.6]})), 0.4)

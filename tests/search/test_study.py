@@ -187,16 +187,16 @@ def test_other_iterations_than_rungs_decide_nothing(tmp_path: Path) -> None:
 
 
 def test_changed_rungs_compare_equal_iterations_only(tmp_path: Path) -> None:
-    study = opened(tmp_path, rungs=(20,))
+    study = opened(tmp_path, rungs=(20,), trials=9)
     for value in (0.40, 0.42):
         job = study.next()
-        study.report(job, report(20, value))
-        study.report(job, report(10, 0.9))
+        study.report(job, report(10, value))
+        study.report(job, report(20, 0.9))
     study = opened(tmp_path, rungs=(10,), trials=9)
-    study.next(), study.next()
-    job = study.next()
-    assert study.report(job, report(20, 0.1)) is False
-    assert study.report(job, report(10, 0.89)) is True
+    begun = [study.next() for _ in range(3)]
+    assert study.report(begun[2], report(20, 0.1)) is False
+    assert study.report(begun[2], report(10, 0.43)) is False  # the best of those at 10
+    assert study.report(study.next(), report(10, 0.41)) is True
 
 
 def test_an_enqueued_setting_that_was_paused_goes_on_to_full_length(tmp_path: Path) -> None:

@@ -202,7 +202,12 @@ class Registry:
         monkeypatch.setattr(Loop, "run", lambda loop, *_, **__: self._run(loop._source))
         monkeypatch.setattr(teachers, "find", lambda client, print_: self.known.get(print_))
         monkeypatch.setattr(teachers, "register", self._register)
-        monkeypatch.setattr(given_teacher, "fetch", lambda uri: self.folder / "teacher.safetensors")
+        self.fetched: list[str] = []
+        monkeypatch.setattr(given_teacher, "fetch", self._fetch)
+
+    def _fetch(self, uri: str) -> Path:
+        self.fetched.append(uri)
+        return self.folder / "teacher.safetensors"
 
     def flush(self, seconds: float) -> bool:
         return True
@@ -303,4 +308,4 @@ def test_an_alias_is_looked_up_once_in_a_study(
         session(registry), Cluster(4, 0, 1), {k: vars(pin) for k, pin in first.pins.items()}
     )
     later.prepare("key", config)
-    assert later.pins["key"].model == "models:/street/3"
+    assert registry.fetched == ["models:/street/3"] * 2
