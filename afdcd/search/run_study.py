@@ -194,7 +194,7 @@ def _run_one(
         Loop(source, watchers, cluster).run(job.folder, concurrency=1)
     finally:
         progress.close()
-    here.tracker.flush(60.0)
+    here.tracker.deliver()
     return (job, source.result) if source.result else None
 
 
@@ -202,7 +202,7 @@ def _conclude(
     here: Session, cluster: Cluster, study: Study, teachers: dict[str, Teacher]
 ) -> Conclusion:
     """Score the best students on the test split and register them."""
-    if not here.tracker.flush(60.0):
+    if not here.tracker.deliver():
         raise UserError(
             "MLflow does not answer, so the best students are not registered yet; all runs "
             "are kept: start the server and run the same command again"

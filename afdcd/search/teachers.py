@@ -131,7 +131,7 @@ class Teachers:
         if source.result is None or source.result.outcome != "completed":
             cause = source.result.cause if source.result else "it never started"
             raise UserError(f"{title}: training failed: {cause}")
-        self._tracker.flush(60.0)
+        self._tracker.deliver()
         return self._register(job, fingerprint, source.result.score)
 
     def _register(self, job: Job, fingerprint: str, score: Score) -> str:

@@ -69,6 +69,16 @@ class Tracker:
             self._changed.notify_all()
             return self._changed.wait_for(lambda: not len(self._outbox), seconds)
 
+    def deliver(self, patience: float = 60.0) -> bool:
+        """Whether all is written; goes on waiting while something is, every `patience` seconds."""
+        left = len(self._outbox)
+        while not self.flush(patience):
+            now = len(self._outbox)
+            if now >= left:
+                return False
+            left = now
+        return True
+
     def close(self) -> None:
         """Write what can be written in a moment, then end the thread."""
         self.flush(FAREWELL)

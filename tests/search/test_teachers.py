@@ -209,7 +209,7 @@ class Registry:
         self.fetched.append(uri)
         return self.folder / "teacher.safetensors"
 
-    def flush(self, seconds: float) -> bool:
+    def deliver(self) -> bool:
         return True
 
     def run_of(self, name: str, study: str | None) -> str:

@@ -300,3 +300,30 @@ def _until(true: Callable[[], bool]) -> None:
             return
         threading.Event().wait(0.01)
     pytest.fail("it never happened")
+
+
+@pytest.mark.parametrize(
+    ("left", "delivered"), [([3, 2, 0], True), ([3, 3], False), ([2, 1, 1], False)]
+)
+def test_a_long_way_is_waited_for_and_a_standstill_is_not(
+    tracker: Tracker, monkeypatch: pytest.MonkeyPatch, left: list[int], delivered: bool
+) -> None:
+    """A server that is slow with a large study must not be taken for one that is away."""
+    sizes = iter(left)
+
+    class Outbox:
+        size = next(sizes)
+
+        def __len__(self) -> int:
+            return self.size
+
+    outbox = Outbox()
+
+    def flush(seconds: float) -> bool:
+        outbox.size = next(sizes)
+        return outbox.size == 0
+
+    monkeypatch.setattr(tracker, "_outbox", outbox)
+    monkeypatch.setattr(tracker, "flush", flush)
+    assert tracker.deliver() is delivered
+    monkeypatch.undo()
