@@ -14,6 +14,8 @@ from afdcd.tracking.tracker import Tracker
 from afdcd.training.job import Job, Outcome, Report, RunResult
 from afdcd.training.trial import TrialConfig
 
+COUNTED = ("completed", "paused", "infeasible", "lost", "running")
+
 
 def study_record(
     study: optuna.Study, entries: Sequence[Entry], outcome: Outcome | None = None
@@ -26,7 +28,8 @@ def study_record(
         "data_digest": str(frame.get("data digest")),
     }
     counts = Counter(entry.outcome or "running" for entry in entries)
-    metrics = {f"runs_{name}": float(count) for name, count in counts.items()}
+    # A count that is left out would stay in MLflow as it was last.
+    metrics = {f"runs_{name}": float(counts[name]) for name in COUNTED}
     metrics["device_hours"] = sum(entry.device_hours for entry in entries)
     values = [e.value for e in entries if e.outcome == "completed" and e.value is not None]
     if values:

@@ -148,6 +148,8 @@ class Teachers:
             description=f"{score} on {data.protocol}/val: teacher {job.config.pair.student.name} "
             f"after {job.config.training.iterations} iterations.",
             aliases=("newest",),
+            about=f"Teachers {job.config.pair.student.name} that studies on {data.dataset} trained, each "
+            "once and for all of them; `newest` is the last one.",
         )
         weights = storage.read_bytes(storage.join(job.folder, STUDENT_FILE))
         number = register(self._tracker.client, version, weights)

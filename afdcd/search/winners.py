@@ -201,7 +201,7 @@ def _description(
     test = f"\n| {label} on test (never used to select) | {percent(score.value)} |" if score else ""
     text = f"""{_answer(candidate, card, plain)}
 
-Trial {candidate.number}, {candidate.title}
+{candidate.title[0].upper()}{candidate.title[1:]}
 
 | | |
 |---|---|
