@@ -13,6 +13,7 @@ NOT_COMPARED: tuple[Key, ...] = (
     ("resources",),
     ("training", "compile"),
     ("pair", "name"),
+    ("pair", "teacher", "weights"),  # where a teacher lies; which one it is, its sha256 says
 )
 
 

@@ -63,10 +63,16 @@ def claim(folder: str, study: optuna.Study) -> None:
     if not storage.exists(place):
         storage.write_bytes(place, json.dumps(own).encode())
         return
-    found = json.loads(storage.read_bytes(place))
-    if found != own:
+    try:
+        found = json.loads(storage.read_bytes(place))
+        owner = str(found["id"])
+    except (ValueError, TypeError, KeyError):
         raise UserError(
-            f"{folder}: belongs to study {str(found.get('id'))[:8]}, the database says "
+            f"{place}: does not say whose folder it is; if it is this study's, write {json.dumps(own)}"
+        ) from None
+    if owner != own["id"]:
+        raise UserError(
+            f"{folder}: belongs to study {owner[:8]}, the database says "
             f"{own['id'][:8]}: it was begun with another study database. Set AFDCD_STUDY_DB to that "
             "one, give this study its own name (study.name=...), or move the folder away"
         )
@@ -144,7 +150,12 @@ def _ask_for(study: Study, options: OptionSets, reference: dict[str, Any]) -> No
         return
     if any(e.outcome in ("completed", "infeasible") for e in asked):
         return
-    known = [e for e in study.entries() if _has(e, reference) and e.outcome != "lost"]
+    identity = study.identity_of(reference)
+    known = [
+        e
+        for e in study.entries()
+        if e.outcome != "lost" and (e.identity == identity if identity else _has(e, reference))
+    ]
     if any(e.outcome == "completed" for e in known):
         return
     if running := [e for e in known if e.state == TrialState.RUNNING]:

@@ -19,7 +19,9 @@ from afdcd import storage
 from afdcd.config import UserError
 from afdcd.environment import storage_root, study_database
 from afdcd.search.kept import Kept
-from afdcd.search.open_study import connect
+from afdcd.search.load import NAME
+from afdcd.search.open_study import OWNER, connect
+from afdcd.text import first_line
 
 FORMAT = 1
 HEAD = "study.json"
@@ -35,8 +37,10 @@ def export(kept: Kept, target: Path) -> int:
     count = 0
     try:
         with tarfile.open(partial, "w") as tar:
-            _add(tar, HEAD, json.dumps(_head(kept.study), indent=1).encode())
-            for place in _files(kept):
+            files = list(_files(kept))
+            head = {**_head(kept.study), "files": files}
+            _add(tar, HEAD, json.dumps(head, indent=1).encode())
+            for place in files:
                 _add(tar, place, storage.read_bytes(storage.join(storage_root(), place)))
                 count += 1
         partial.replace(target)
@@ -50,28 +54,34 @@ def export(kept: Kept, target: Path) -> int:
 def restore(source: Path) -> str:
     """Put an exported study into this storage and study database; its name.
 
+    All of it is read and checked before anything is written.
+
     Raises:
         UserError: no such export, or a study of that name is here already.
     """
     try:
         with tarfile.open(source, "r:") as tar:
-            head = _read_head(tar, source)
-            study = connect(study_database(), head["name"], higher_is_better=head["maximise"])
-            if study.get_trials(deepcopy=False):
-                raise UserError(
-                    f"{source}: holds study {head['name']!r}, which is in this study database already; "
-                    "set AFDCD_STUDY_DB and AFDCD_STORAGE to another place"
-                )
-            for member in tar:
-                if member.name != HEAD:
-                    _put(tar, member, source)
-    except (tarfile.TarError, OSError) as error:
-        raise UserError(f"{source}: cannot be read as an exported study: {error}") from None
+            members = tar.getmembers()
+            head, name = _read_head(tar, members, source)
+            rows = [_row(row) for row in head["rows"]]
+            for member in members[1:]:
+                _check_place(member, name, source)
+            if [member.name for member in members[1:]] != head["files"]:
+                raise UserError(f"{source}: was cut short, or files were added; export it again")
+            _check_free(name, str(head["attributes"]["id"]), source)
+            for member in members[1:]:
+                stream = tar.extractfile(member)
+                assert stream is not None
+                storage.write_bytes(storage.join(storage_root(), member.name), stream.read())
+            study = connect(study_database(), name, higher_is_better=bool(head["maximise"]))
+    except (tarfile.TarError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        why = first_line(error)
+        raise UserError(f"{source}: cannot be read as an exported study: {why}") from None
     for key, value in head["attributes"].items():
         study.set_user_attr(key, value)
-    for row in head["rows"]:
-        study.add_trial(_row(row))
-    return str(head["name"])
+    for row in rows:
+        study.add_trial(row)
+    return name
 
 
 def _head(study: optuna.Study) -> dict[str, Any]:
@@ -130,19 +140,36 @@ def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
     tar.addfile(member, io.BytesIO(data))
 
 
-def _read_head(tar: tarfile.TarFile, source: Path) -> dict[str, Any]:
-    first = tar.next()
-    stream = tar.extractfile(first) if first and first.name == HEAD else None
+def _read_head(
+    tar: tarfile.TarFile, members: list[tarfile.TarInfo], source: Path
+) -> tuple[dict[str, Any], str]:
+    stream = tar.extractfile(members[0]) if members and members[0].name == HEAD else None
     head = json.load(stream) if stream else {}
-    if head.get("format") != FORMAT:
+    if not isinstance(head, dict) or head.get("format") != FORMAT:
         raise UserError(f"{source}: no study that `afdcd study export` of this version wrote")
-    return dict(head)
+    if not NAME.fullmatch(str(head["name"])):
+        raise UserError(
+            f"{source}: holds a study of the name {head['name']!r}, which none can have"
+        )
+    return head, str(head["name"])
 
 
-def _put(tar: tarfile.TarFile, member: tarfile.TarInfo, source: Path) -> None:
-    place = PurePosixPath(member.name)
-    stream = tar.extractfile(member) if member.isreg() else None
-    inside = place.parts[0] in ("studies", "teachers") and ".." not in place.parts
-    if stream is None or place.is_absolute() or not inside:
+def _check_place(member: tarfile.TarInfo, name: str, source: Path) -> None:
+    """A study brings its own folder and the teachers it learns from, and nothing else."""
+    parts = PurePosixPath(member.name).parts
+    own = parts[:2] == ("studies", name) and len(parts) > 2
+    teacher = len(parts) == 2 and parts[0] == "teachers"
+    if not member.isreg() or ".." in parts or not (own or teacher):
         raise UserError(f"{source}: holds {member.name!r}, which no exported study does")
-    storage.write_bytes(storage.join(storage_root(), *place.parts), stream.read())
+
+
+def _check_free(name: str, id: str, source: Path) -> None:
+    """Nothing here is overwritten that is another study's."""
+    here = connect(study_database(), name)
+    owner = storage.join(storage_root(), "studies", name, OWNER)
+    other = storage.exists(owner) and json.loads(storage.read_bytes(owner)).get("id") != id
+    if here.get_trials(deepcopy=False) or other:
+        raise UserError(
+            f"{source}: holds study {name!r}, and one of that name is in this study database or "
+            "storage already; set AFDCD_STUDY_DB and AFDCD_STORAGE to another place"
+        )

@@ -27,7 +27,7 @@ def study_record(
         "dataset": f"{frame.get('data.dataset')}/{frame.get('data.protocol')}",
         "data_digest": str(frame.get("data digest")),
     }
-    counts = Counter(entry.outcome or "running" for entry in entries)
+    counts: Counter[str] = Counter(entry.outcome or "running" for entry in entries)
     # A count that is left out would stay in MLflow as it was last.
     metrics = {f"runs_{name}": float(counts[name]) for name in COUNTED}
     metrics["device_hours"] = sum(entry.device_hours for entry in entries)

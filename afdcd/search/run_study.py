@@ -23,10 +23,17 @@ from afdcd.search.rows import Entry
 from afdcd.search.session import Session, session
 from afdcd.search.study import Proposal, Settings, Study
 from afdcd.search.teachers import Teacher, Teachers
-from afdcd.search.winners import Candidate, Registered, register_best, save_pictures
+from afdcd.search.winners import (
+    Candidate,
+    Registered,
+    register_best,
+    save_pictures,
+    trouble_with,
+)
 from afdcd.tasks.score import SELECTED_BY, Score
 from afdcd.tracking.records import StudyRecord
 from afdcd.tracking.server import check_database
+from afdcd.training import journal
 from afdcd.training.job import Job, Outcome, RunResult
 from afdcd.training.trial import TrialConfig
 
@@ -145,7 +152,14 @@ def _settings(here: Session, teachers: dict[str, Teacher]) -> Settings:
             teacher=teacher.weights if teacher else None,
         )
 
-    return Settings(here.space.space, config, identity, job)
+    def reported(number: int) -> dict[int, float]:
+        try:
+            found = journal.read(folder_of(here.folder, number))
+        except (UserError, OSError):  # MLflow's writer tells which file
+            return {}
+        return {report.iteration: report.score.value for report in found}
+
+    return Settings(here.space.space, config, identity, job, reported)
 
 
 def _run(here: Session, cluster: Cluster, study: Study) -> bool:
@@ -156,7 +170,7 @@ def _run(here: Session, cluster: Cluster, study: Study) -> bool:
         return study_record(study.study, study.entries(), outcome)
 
     capacity = cluster.capacity(space.examples[0].resources)
-    progress = Progress(_best(study), wanted=space.study.trials, done=study.counted())
+    progress = Progress(_best(study), wanted=space.study.trials, done=study.finished())
     here.tracker.open_study(describe(None))
     for record in run_records(study.study, study.entries(), here.folder):
         # What an earlier driver could not write any more; a run that goes on is told when it starts.
@@ -204,13 +218,12 @@ def _conclude(
     """Score the best students on the test split and register them."""
     if not here.tracker.deliver():
         raise UserError(
-            "MLflow does not answer, so the best students are not registered yet; all runs "
-            "are kept: start the server and run the same command again"
+            f"the best students are not registered yet, for MLflow cannot be written: "
+            f"{here.tracker.trouble or 'it does not answer'}; all runs are kept: run the same "
+            "command again when that is mended"
         )
     data = here.space.examples[0].data
-    winners = [
-        _candidate(here, study, entry, teachers) for entry in study.best(here.space.study.keep)
-    ]
+    winners, unfit = _winners(here, study, teachers)
     record = study_record(study.study, study.entries(), "completed")
     model, plain = here.space.study.model, _plain_students(study)
     registered = register_best(record, model, winners, plain, here.tracker, cluster, data)
@@ -218,10 +231,27 @@ def _conclude(
     conclusion = _so_far(study)
     conclusion.finished, conclusion.teachers = True, list(teachers.values())
     conclusion.winners, conclusion.registered = winners, registered
-    conclusion.notes += registered.notes
+    conclusion.notes += [*unfit, *registered.notes]
     best_run = winners[0].run if winners else ""
     conclusion.pages = (here.tracker.experiment, study.id, best_run)
     return conclusion
+
+
+def _winners(
+    here: Session, study: Study, teachers: dict[str, Teacher]
+) -> tuple[list[Candidate], list[str]]:
+    """The best students whose weights are there and their own; and why others are not among them."""
+    found: list[Candidate] = []
+    notes: list[str] = []
+    for entry in study.best(study.counted()):
+        if len(found) == here.space.study.keep:
+            break
+        candidate = _candidate(here, study, entry, teachers)
+        if trouble := trouble_with(candidate.weights, entry.identity or ""):
+            notes.append(f"{candidate.title} is not registered: {trouble}")
+        else:
+            found.append(candidate)
+    return found, notes
 
 
 def _so_far(study: Study) -> Conclusion:

@@ -37,12 +37,14 @@ class Settings:
         config: plain values as a configuration; UserError where they do not go together.
         identity: of a configuration: equal exactly if two compute the same.
         job: what a worker needs to run a proposal.
+        journal: value by iteration of all that the run of this number has reported.
     """
 
     space: Any
     config: Callable[[dict[str, Any]], TrialConfig]
     identity: Callable[[TrialConfig], str]
     job: Callable[["Proposal"], Job]
+    journal: Callable[[int], dict[int, float]] = lambda number: {}
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Study:
         self._options = options
         self._breaker = Breaker()
         self._ids: dict[int, int] = {}  # a row's number -> the database's own number of it
-        self._fitting: dict[str, bool] = {}  # identity -> whether the space gives it
+        self._fitting: dict[str, TrialConfig | None] = {}  # identity -> as this space gives it
         running = [e.number for e in self.everything() if e.state == TrialState.RUNNING]
         self._waiting = running  # begun rows that no process works on
         self._live: dict[str, int] = {}  # name of a run -> its row
@@ -183,24 +185,37 @@ class Study:
 
     def outside(self) -> int:
         """How many runs that ended lie outside the present space, and so do not count."""
-        ended = [
-            e for e in self.everything() if e.outcome in ("completed", "paused") and e.twin is None
-        ]
+        known = rows.standing(self.everything())
+        ended = [e for e in known if e.outcome in ("completed", "paused")]
         return sum(1 for e in ended if not self._lies_in_space(e))
+
+    def finished(self) -> int:
+        """How many runs need not be run again."""
+        ends = ("completed", "paused", "infeasible")
+        return sum(1 for e in self.entries() if e.outcome in ends)
+
+    def identity_of(self, pinned: dict[str, Any]) -> str | None:
+        """Of the setting that these values by path give; None if they leave something open."""
+        try:
+            values = resolve(self.settings.space, partial(_looked_up, pinned))
+            return self.settings.identity(self.settings.config(values))
+        except (KeyError, UserError):
+            return None
 
     def _taken_up(self, number: int) -> Proposal | None:
         entry = self._entry(number)
         if entry.setting is None:  # its driver died while it was being sampled
             return self._begun(optuna.Trial(self.study, self._id(number)))
-        if not self._lies_in_space(entry):
+        config = self._given(entry)
+        if config is None:
             self._tell(number, TrialState.FAIL, "killed", cause="not in the present search space")
             return None
+        entry = self._caught_up(entry)
         at = max(entry.curve, default=0)
         if at and self._pauses(entry, at, entry.curve[at]):  # decided, and then the driver died
             self._tell(number, TrialState.PRUNED, "paused")
             return None
         self._live[entry.name] = number
-        config = self.settings.config(entry.setting)
         return Proposal(entry.first, config, self.settings.identity(config))
 
     def _begun(self, trial: optuna.Trial) -> Proposal | None:
@@ -221,9 +236,18 @@ class Study:
             return None
         self._set(trial.number, rows.IDENTITY, identity)
         self._set(trial.number, rows.SETTING, config.plain())
-        self._fitting[identity] = True
+        self._fitting[identity] = config
         self._live[rows.run_name(trial.number)] = trial.number
         return Proposal(trial.number, config, identity)
+
+    def _caught_up(self, entry: Entry) -> Entry:
+        """With what the run reported while no driver lived, or before one could note it."""
+        note = self.study._storage.set_trial_intermediate_value
+        for iteration, value in self.settings.journal(entry.first).items():
+            if iteration not in entry.curve and math.isfinite(value):
+                set_value = partial(note, self._id(entry.number), iteration, value)
+                patiently(set_value)
+        return self._entry(entry.number)
 
     def _pauses(self, entry: Entry, iteration: int, value: float) -> bool:
         """A function of what all runs had at this iteration, and of nothing else."""
@@ -277,19 +301,25 @@ class Study:
     def _lies_in_space(self, entry: Entry) -> bool:
         if entry.setting is None or entry.identity is None:
             return entry.state == TrialState.RUNNING or entry.outcome == "infeasible"
+        return self._given(entry) is not None
+
+    def _given(self, entry: Entry) -> TrialConfig | None:
+        """The configuration of a run as the present space gives it; None if it cannot."""
+        assert entry.identity is not None
         if entry.identity not in self._fitting:
-            self._fitting[entry.identity] = self._is_given(entry.setting, entry.identity)
+            self._fitting[entry.identity] = self._found(entry.setting, entry.identity)
         return self._fitting[entry.identity]
 
-    def _is_given(self, setting: dict[str, Any], identity: str) -> bool:
+    def _found(self, setting: Any, identity: str) -> TrialConfig | None:
         for found in parameters_in(self.settings.space, setting):
             values = resolve(self.settings.space, partial(_looked_up, found))
             try:
-                if self.settings.identity(self.settings.config(values)) == identity:
-                    return True
+                config = self.settings.config(values)
+                if self.settings.identity(config) == identity:
+                    return config
             except UserError:
                 continue
-        return False
+        return None
 
     def _entry(self, number: int) -> Entry:
         return entry_of(self._row(number))

@@ -24,7 +24,7 @@ from afdcd.tasks.score import Score
 from afdcd.tasks.scores import recorded
 from afdcd.text import shown
 from afdcd.tracking.registry import FINGERPRINT, Version, find, register
-from afdcd.training.artifacts import STUDENT_FILE
+from afdcd.training.artifacts import STUDENT_FILE, load_from
 from afdcd.training.job import Job
 from afdcd.training.trial import TrialConfig
 
@@ -72,6 +72,8 @@ class Teachers:
             UserError: unusable weights, other classes than the data set's, other weights than the
                 study began with, or a score below the recorded one.
         """
+        if (pin := self.pins.get(key)) and storage.exists(_copy(pin.sha256)):
+            return self._kept(pin, config)
         model = self._resolved(key, config)
         if model is None:
             return None
@@ -79,6 +81,14 @@ class Teachers:
         sha256 = storage.sha256(str(path))
         self._hold(key, Pin(model, sha256))
         return self._gate(_stored(path, card, sha256), card, sha256, config, model)
+
+    def _kept(self, pin: Pin, config: TrialConfig) -> Teacher:
+        """The copy that the study has been learning from, wherever its origin is now."""
+        origin = Path(pin.model)
+        if "://" not in pin.model and origin.is_file():
+            _same(pin, Pin(pin.model, storage.sha256(pin.model)))
+        weights = _copy(pin.sha256)
+        return self._gate(weights, load_from(weights)[1], pin.sha256, config, pin.model)
 
     def _resolved(self, key: str, config: TrialConfig) -> str | None:
         """The file or registered version: as pinned, as given, or trained now."""
@@ -100,13 +110,7 @@ class Teachers:
         return f"models:/{name}/{number}"
 
     def _hold(self, key: str, found: Pin) -> None:
-        known = self.pins.setdefault(key, found)
-        if known.sha256 != found.sha256:
-            raise UserError(
-                f"teacher {shown(found.model)}: its weights have changed since the study began (sha256 "
-                f"{known.sha256[:12]}, now {found.sha256[:12]}); put them back, or give this study "
-                "its own name: study.name=..."
-            )
+        _same(self.pins.setdefault(key, found), found)
 
     def _trained(self, config: TrialConfig) -> str | None:
         """The registered teacher of this configuration, trained now if there is none yet."""
@@ -177,18 +181,35 @@ class Teachers:
         return score_networks([weights], data, "val", self._cluster, config.resources)[0]
 
 
+def _same(known: Pin, found: Pin) -> None:
+    if known.sha256 != found.sha256:
+        raise UserError(
+            f"teacher {shown(found.model)}: its weights have changed since the study began (sha256 "
+            f"{known.sha256[:12]}, now {found.sha256[:12]}); put them back, or give this study "
+            "its own name: study.name=..."
+        )
+
+
 def _once(place: str, measure: Callable[[], Score]) -> Score:
     """What was measured before, or is measured now and kept."""
     if storage.exists(place):
-        return validate(Score, json.loads(storage.read_bytes(place)))
+        try:
+            return validate(Score, json.loads(storage.read_bytes(place)))
+        except (ValueError, UserError):
+            say(f"{place} is damaged: measured again")
     score = measure()
     storage.write_bytes(place, json.dumps(score.plain()).encode())
     return score
 
 
+def _copy(sha256: str) -> str:
+    """Where the copy of these weights lies, card inside, for every node of the cluster to read."""
+    return storage.join(storage_root(), "teachers", f"{sha256[:16]}.safetensors")
+
+
 def _stored(path: Path, card: NetworkCard, sha256: str) -> str:
     """A copy of the weights, card inside, where every node of the cluster can read it."""
-    uri = storage.join(storage_root(), "teachers", f"{sha256[:16]}.safetensors")
+    uri = _copy(sha256)
     if not storage.exists(uri):
         network = card.model.build(len(card.classes))
         load_weights(network, path)

@@ -15,6 +15,7 @@ from afdcd.tracking.records import RunRecord, StudyRecord
 from afdcd.tracking.server import check_experiment, connect, introduce, reason, refusals
 from afdcd.version import git_commit
 
+GIVEN_UP = 8.0  # seconds between two attempts at a file that cannot be read
 FAREWELL = 2.0  # seconds; `ray job stop` leaves a process about three
 # Of an error's text, what differs from one attempt to the next: addresses, ids, paths, numbers.
 _CHANGING = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{32}\b|/api/\S+|\d+")
@@ -47,6 +48,7 @@ class Tracker:
         self._writing = threading.Lock()  # or two would make the same run
         self._thread: threading.Thread | None = None
         self._closed = False
+        self.trouble = ""  # why the last attempt failed
 
     def open_study(self, record: StudyRecord) -> None:
         """Note how a study is: new, going on, or with other numbers than before."""
@@ -145,7 +147,11 @@ class Tracker:
                 assert letter is not None
             error = self._error_of(letter)
             with self._changed:
-                if error:
+                if isinstance(error, UserError) and letter.delay >= GIVEN_UP:
+                    # Not MLflow but a file of the run: all else is written, and time mends nothing.
+                    self._outbox.delivered(letter)
+                elif error:
+                    self.trouble = reason(error)
                     self._troubles.tell(error)
                     self._outbox.failed(letter, self._clock())
                 else:

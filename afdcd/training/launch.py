@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import ray.train
 from ray.train.torch import TorchTrainer
 
+from afdcd import storage
 from afdcd.config import validate
 from afdcd.training.resources import ResourcesConfig
 
@@ -16,6 +17,14 @@ if TYPE_CHECKING:
     from afdcd.training.job import Failure, Fault
 
 FAULTS: tuple["Fault", ...] = ("setting", "data", "memory", "machine")  # what says most comes first
+TRAIN = "train"  # where Ray Train keeps a run's checkpoints, in the folder of the job
+# What is said of checkpoints that are gone or damaged: by Ray Train, and by afdcd.training.checkpoint.
+UNUSABLE = (
+    "CheckpointManagerInitializationError",
+    "no usable checkpoint",
+    "checkpoint is damaged",
+)
+DIED = ("ActorDiedError", "NodeDiedError", "WorkerCrashedError", "WorkerHealthCheckFailedError")
 USER_ERROR = "UserError: "  # of afdcd.config: the data or a file is not as it should be
 # The host's memory, as Ray's own watch and the allocators say it. What the kernel kills tells no more
 # than what a lost machine does.
@@ -53,7 +62,7 @@ def build_trainer(
             num_workers=resources.workers, use_gpu=gpu, resources_per_worker=per_worker
         ),
         run_config=ray.train.RunConfig(
-            name="train",
+            name=TRAIN,
             storage_path=job["folder"],
             callbacks=callbacks,
             checkpoint_config=ray.train.CheckpointConfig(num_to_keep=1),
@@ -71,9 +80,20 @@ def run_job(config: dict[str, Any]) -> None:
     """
     from ray.tune.integration.ray_train import TuneReportCallback
 
-    trainer = build_trainer(config["job"], gpu=config["gpu"], callbacks=[TuneReportCallback()])
+    def fit() -> None:
+        callbacks = [TuneReportCallback()]
+        build_trainer(config["job"], gpu=config["gpu"], callbacks=callbacks).fit()
+
     try:
-        trainer.fit()
+        try:
+            fit()
+        except Exception as error:
+            text = " ".join(map(str, (error, *getattr(error, "worker_failures", {}).values())))
+            if not any(word in text for word in UNUSABLE):
+                raise
+            # Nothing can be taken from there, so the run begins anew rather than never.
+            storage.remove_folder(storage.join(config["job"]["folder"], TRAIN))
+            fit()
     except ray.train.TrainingFailedError as error:
         from afdcd.training.job import said
 
@@ -97,6 +117,8 @@ def failure_of(error: ray.train.TrainingFailedError) -> "Failure":
     faults = [fault_of(f"{type(cause).__name__}: {cause}") for cause in causes]
     fault = min(faults, key=FAULTS.index)
     cause = causes[faults.index(fault)]
+    if type(cause).__name__ in DIED:
+        return Failure(failed="a worker was killed, or its machine is gone", fault=fault)
     lines = str(cause).strip().splitlines()
     return Failure(failed=lines[-1] if lines else type(cause).__name__, fault=fault)
 

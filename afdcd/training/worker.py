@@ -73,8 +73,7 @@ def _beating(job: Job) -> Iterator[pulse.Pulses]:
 def _train(run: _Run) -> None:
     training = run.config.training
     if run.position.iteration == training.iterations:  # killed between its last report and its end
-        run.pulses.validating(run.position.iteration)
-        _report(run, _validate(run), {})
+        _repeat_the_end(run)
     while run.position.iteration < training.iterations:
         started = time.monotonic()
         stop = run.position.iteration + training.validate_every
@@ -177,6 +176,23 @@ def _validate(run: _Run) -> Score:
     return score_of(matrix, DATASETS[data.dataset].classes)
 
 
+def _repeat_the_end(run: _Run) -> None:
+    """Say again what was reported last, without the checkpoint, which is there.
+
+    Ray Train keeps one. Another under the same name would be taken for a newer one, and the folder
+    of the older, which is the same, would be deleted.
+    """
+    kept = journal.read(run.job.folder, after=run.position.iteration - 1)
+    report = kept[-1] if kept else None
+    if report is None:
+        run.pulses.validating(run.position.iteration)
+        report = _made(run, _validate(run), {})
+    if run.learner.rank == 0:
+        journal.write(run.job.folder, report)
+        save_student(run.job, run.learner.step.student, report.score)
+    ray.train.report(said(report))
+
+
 def _show(run: _Run) -> None:
     """Leave the picture; for want of one no run is lost that was trained to its end."""
     try:
@@ -186,18 +202,21 @@ def _show(run: _Run) -> None:
         logging.getLogger(__name__).warning("%s: no picture: %s", run.job.title, cause)
 
 
-def _report(run: _Run, score: Score, curve: dict[str, list[float]]) -> None:
-    """Keep and report a validation; after the last one also the weights and the picture."""
-    learner = run.learner
-    report = Report(
+def _made(run: _Run, score: Score, curve: dict[str, list[float]]) -> Report:
+    return Report(
         iteration=run.position.iteration,
         score=score,
         seconds=run.position.seconds,
-        devices=learner.world,
-        device=learner.device.type,
+        devices=run.learner.world,
+        device=run.learner.device.type,
         curve=curve,
         at=time.time(),
     )
+
+
+def _report(run: _Run, score: Score, curve: dict[str, list[float]]) -> None:
+    """Keep and report a validation; after the last one also the weights and the picture."""
+    learner, report = run.learner, _made(run, score, curve)
     if learner.rank != 0:
         ray.train.report(said(report))
         return

@@ -62,12 +62,15 @@ def test_a_study_is_whole_elsewhere_and_goes_on(
 
 def test_a_study_that_is_here_is_not_overwritten(kept_in: Path, tmp_path: Path) -> None:
     export(kept_study("s"), tmp_path / "s.tar")
-    with pytest.raises(UserError, match="which is in this study database already"):
+    with pytest.raises(UserError, match="is in this study database or storage already"):
         restore(tmp_path / "s.tar")
     assert len(kept_study("s").entries()) == 3
 
 
-@pytest.mark.parametrize("name", ["../evil", "/etc/evil", "other/evil", "studies/../../evil"])
+@pytest.mark.parametrize(
+    "name",
+    ["../evil", "/etc/evil", "other/evil", "studies/s/../../evil", "studies/other/evil", "."],
+)
 def test_a_file_that_reaches_outside_is_refused(
     kept_in: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -82,6 +85,7 @@ def test_a_file_that_reaches_outside_is_refused(
     with pytest.raises(UserError, match="which no exported study does"):
         restore(file)
     assert not list(tmp_path.rglob("evil"))
+    assert not (tmp_path / "there" / "studies").exists()  # all was checked before
 
 
 def test_what_is_no_export_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,3 +107,48 @@ def test_a_queued_reference_stays_queued(tmp_path: Path, monkeypatch: pytest.Mon
     (row,) = kept_study("s").study.get_trials()
     assert row.state == optuna.trial.TrialState.WAITING
     assert opened(tmp_path / "there").next().config.training.lr == 0.25
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"format": 1,', "[1]", '{"format": 1}', '{"format": 1, "name": "s", "rows": [{}]}'],
+)
+def test_a_head_that_says_too_little_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("AFDCD_STORAGE", str(tmp_path))
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        member = tarfile.TarInfo("study.json")
+        member.size = len(text)
+        tar.addfile(member, io.BytesIO(text.encode()))
+    with pytest.raises(UserError, match=r"a\.tar") as error:
+        restore(tmp_path / "a.tar")
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_that_was_cut_short_leaves_nothing(
+    kept_in: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "s.tar"
+    export(kept_study("s"), file)
+    with tarfile.open(file) as tar:
+        last = tar.getmembers()[-1]
+    file.write_bytes(file.read_bytes()[: last.offset])  # as if the last file had never been there
+    there = tmp_path / "there"
+    there.mkdir()
+    monkeypatch.setenv("AFDCD_STORAGE", str(there))
+    with pytest.raises(UserError, match="was cut short"):
+        restore(file)
+    assert not (there / "studies").exists()
+
+
+def test_the_folder_of_another_study_is_not_overwritten(
+    kept_in: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export(kept_study("s"), tmp_path / "s.tar")
+    there = tmp_path / "there"
+    storage.write_bytes(str(there / "studies" / "s" / "study.json"), b'{"id": "1234", "name": "s"}')
+    monkeypatch.setenv("AFDCD_STORAGE", str(there))
+    with pytest.raises(UserError, match="or storage already"):
+        restore(tmp_path / "s.tar")
+    assert not (there / "studies" / "s" / "trials").exists()

@@ -15,7 +15,9 @@ from afdcd.search.kept import kept_study
 from afdcd.search.load import SearchSpace, load_space
 from afdcd.search.run_study import Conclusion, run_study
 from afdcd.search.winners import Registered
+from afdcd.training import journal
 from afdcd.training.job import Job
+from tests.search.studies import report
 from tests.search.virtual import Tracker, drive, failing, install, to_the_end
 
 SPACE = """
@@ -41,6 +43,7 @@ def tracker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Tracker:
     monkeypatch.setenv("AFDCD_STORAGE", str(tmp_path / "storage"))
     (tmp_path / "storage").mkdir()
     monkeypatch.setattr(module, "register_best", _register)
+    monkeypatch.setattr(module, "trouble_with", lambda weights, identity: None)
     drive(monkeypatch, by_rate)
     return install(monkeypatch)
 
@@ -200,3 +203,29 @@ def test_the_database_is_honest(tracker: Tracker, shards: str, tmp_path: Path) -
     study = optuna.load_study(study_name="street", storage=f"sqlite:///{tmp_path}/storage/study.db")
     assert {row.value for row in study.get_trials()} == {0.01, 0.02, 0.04}
     assert study.best_trial.user_attrs["setting"]["training"]["lr"] == 0.04
+
+
+def test_a_student_whose_weights_are_not_its_own_is_not_registered(
+    tracker: Tracker, shards: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def trouble_with(weights: str, identity: str) -> str | None:
+        best = kept_study("street").entries()
+        (first,) = [e for e in best if e.value == 0.04]
+        assert identity in {e.identity for e in best}
+        return "it holds another" if identity == first.identity else None
+
+    monkeypatch.setattr(module, "trouble_with", trouble_with)
+    conclusion = run_study(space(tmp_path, shards))
+    assert [winner.score.value for winner in conclusion.winners] == [0.02, 0.01]
+    (note,) = conclusion.notes
+    assert note.endswith("is not registered: it holds another")
+
+
+def test_what_a_run_reported_while_nobody_listened_counts(
+    tracker: Tracker, shards: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drive(monkeypatch, lambda job: journal.write(job.folder, report(2, 0.3)))  # and the driver dies
+    run_study(space(tmp_path, shards))
+    drive(monkeypatch, lambda job: to_the_end(job)[1:])
+    run_study(space(tmp_path, shards))
+    assert kept_study("street").entries()[0].curve == {2: 0.3, 4: 0.25, 6: 0.25, 8: 0.25}

@@ -304,8 +304,21 @@ def test_an_alias_is_looked_up_once_in_a_study(
     first = trained(registry)
     first.prepare("key", config)
     aliases["best"] = "4"
+    for copy in (registry.folder / "storage" / "teachers").glob("*.safetensors"):
+        copy.unlink()  # else it would not even be asked for
     later = Teachers(
         session(registry), Cluster(4, 0, 1), {k: vars(pin) for k, pin in first.pins.items()}
     )
     later.prepare("key", config)
     assert registry.fetched == ["models:/street/3"] * 2
+
+
+def test_a_study_goes_on_with_its_copy_where_the_origin_is_gone(registry: Registry) -> None:
+    """After an import elsewhere, or when MLflow was lost."""
+    first = trained(registry)
+    teacher = first.prepare("key", trial())
+    registry.known.clear()
+    pins = {key: vars(pin) for key, pin in first.pins.items()}
+    again = Teachers(session(registry, "digest"), Cluster(4, 0, 1), pins).prepare("key", trial())
+    assert again == teacher
+    assert len(registry.trained) == 1

@@ -19,10 +19,11 @@ from afdcd.models.config import ModelConfig
 from afdcd.models.weights import NetworkCard, save_network
 from afdcd.search import winners
 from afdcd.search.cluster import Cluster
-from afdcd.search.winners import Candidate, Registered, register_best, save_pictures
+from afdcd.search.winners import Candidate, Registered, register_best, save_pictures, trouble_with
 from afdcd.tasks.score import Score
 from afdcd.tracking.records import StudyRecord
 from afdcd.tracking.registry import Version
+from afdcd.training.artifacts import load_from
 from tests.examples import trial
 
 MODEL = ModelConfig(head="pspnet", encoder="timm:lcnet_050", aux=False)
@@ -254,3 +255,15 @@ def test_pictures_to_try_are_of_the_split_that_selects_where_none_reports(tmp_pa
             save_pictures(str(tmp_path / protocol), data)
     assert asked == [("ade20k", "official", "val"), ("ade20k", "dev", "test")]
     assert (tmp_path / "official" / "key.png").exists()
+
+
+def test_weights_that_are_not_the_runs_own_are_told(tmp_path: Path) -> None:
+    own = candidate(tmp_path, 1, 0.5)
+    card = load_from(own.weights)[1]
+    assert trouble_with(own.weights, str(card.fingerprint)) is None
+    assert "holds the network of another run" in str(trouble_with(own.weights, "other"))
+    file = Path(own.weights)
+    file.write_bytes(file.read_bytes()[:100])
+    assert "is damaged" in str(trouble_with(own.weights, str(card.fingerprint)))
+    file.unlink()
+    assert "is gone" in str(trouble_with(own.weights, str(card.fingerprint)))

@@ -130,3 +130,40 @@ def test_a_users_mistake_is_known_by_its_own_name() -> None:
     """By the words that a traceback has for it."""
     lines = traceback.format_exception_only(UserError("no such data set"))
     assert fault_of("".join(lines)) == "data"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("CheckpointManagerInitializationError: refers to a checkpoint that is gone"),
+        ray.train.WorkerGroupError("", {0: UserError("x: checkpoint is damaged (sha256 differs)")}),
+    ],
+)
+def test_a_run_whose_checkpoint_is_unusable_begins_anew(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Exception
+) -> None:
+    state = tmp_path / "train" / "checkpoint_manager_snapshot.json"
+    state.parent.mkdir()
+    state.write_text("{")
+    begun: list[bool] = []
+
+    def fit() -> None:
+        begun.append(state.exists())
+        if state.exists():
+            raise error
+
+    told: list[dict[str, Any]] = []
+    monkeypatch.setattr(launch, "build_trainer", lambda *_, **__: SimpleNamespace(fit=fit))
+    monkeypatch.setattr(ray.tune, "report", told.append)
+    monkeypatch.setattr(ray_train, "TuneReportCallback", SimpleNamespace)
+    run_job({"job": job(folder=str(tmp_path)).plain(), "gpu": False})
+    assert (begun, told) == ([True, False], [])
+
+
+def test_other_errors_leave_the_checkpoints_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "train").mkdir()
+    with pytest.raises(RuntimeError, match="something else"):
+        _failed(monkeypatch, RuntimeError("something else"))
+    assert (tmp_path / "train").exists()

@@ -147,11 +147,14 @@ def test_killed_and_resumed_run_equals_the_uninterrupted_one(
 
 def test_run_killed_after_its_last_report_reports_it_again(given: Job, reports: Reports) -> None:
     worker.train_loop(given.plain())
-    first = dict(reports[-1])
+    first, kept = dict(reports[-1]), reports.checkpoint
+    before = journal.read(given.folder)
     storage.write_bytes(storage.join(given.folder, STUDENT_FILE), b"cut sh")
     worker.train_loop(given.plain())
     assert len(reports) == 3
-    assert (reports[-1]["iteration"], reports[-1]["score"]) == (4, first["score"])
+    assert reports[-1] == first  # its curve too
+    assert reports.checkpoint is kept, "Train would delete the one of the same name"
+    assert journal.read(given.folder) == before
     load_from(storage.join(given.folder, STUDENT_FILE))
 
 
