@@ -259,11 +259,12 @@ def test_pictures_to_try_are_of_the_split_that_selects_where_none_reports(tmp_pa
 
 def test_weights_that_are_not_the_runs_own_are_told(tmp_path: Path) -> None:
     own = candidate(tmp_path, 1, 0.5)
-    card = load_from(own.weights)[1]
-    assert trouble_with(own.weights, str(card.fingerprint)) is None
+    network, card = load_from(own.weights)
+    save_network(own.weights, network, card.updated(fingerprint="mine"))
+    assert trouble_with(own.weights, "mine") is None
     assert "holds the network of another run" in str(trouble_with(own.weights, "other"))
     file = Path(own.weights)
     file.write_bytes(file.read_bytes()[:100])
-    assert "is damaged" in str(trouble_with(own.weights, str(card.fingerprint)))
+    assert "is damaged" in str(trouble_with(own.weights, "mine"))
     file.unlink()
-    assert "is gone" in str(trouble_with(own.weights, str(card.fingerprint)))
+    assert "is gone" in str(trouble_with(own.weights, "mine"))
