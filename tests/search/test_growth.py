@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from afdcd.config import UserError
-from tests.search.studies import METHODS, completed, opened, run_to_the_end, space_of
+from tests.search.studies import METHODS, completed, opened, pause, run_to_the_end, space_of
 
 WIDER = {"uniform": [0.0, 2.0]}
 MORE = {"choice": [{"method": "none"}, {"method": "kd"}, {"method": "fd"}]}
@@ -91,3 +91,18 @@ def test_a_begun_run_outside_the_space_is_not_taken_up(tmp_path: Path) -> None:
     study = opened(tmp_path, space)
     assert study.next().name not in (job.name, "trial-0000")
     assert study.everything()[1].cause == "not in the present search space"
+
+
+def test_a_reference_is_known_by_what_it_computes_and_not_by_what_was_searched(
+    tmp_path: Path,
+) -> None:
+    """A value that was fixed is a range now; the paused run of this setting goes on."""
+    paused = pause(opened(tmp_path), 0.1)
+    wider = space_of(training__weight_decay={"choice": [1e-4, 1e-3]})
+    asked = {
+        "training.lr": paused.config.training.lr,
+        "training.weight_decay": 1e-4,
+        "distiller": paused.config.distiller.method,
+    }
+    again = opened(tmp_path, wider, references=(asked,)).next()
+    assert (again.name, again.identity) == (paused.name, paused.identity)
