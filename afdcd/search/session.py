@@ -16,6 +16,7 @@ from afdcd.search.preflight import check_data, check_weights, check_writable
 from afdcd.search.progress import Rendering
 from afdcd.tracking.datasets import dataset_input
 from afdcd.tracking.tracker import Tracker
+from afdcd.training import pulse
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ def session(space: SearchSpace, folder: str) -> Iterator[Session]:
     check_writable(folder)
     with _only_driver(folder, space.name):
         tracker = Tracker()
+        tracker.tidy(_last_sign)
         data = space.examples[0].data
         root = prepared_root(data, storage.join(storage_root(), "data"), Rendering())
         manifest = read_manifest(root, data.dataset)
@@ -53,6 +55,14 @@ def session(space: SearchSpace, folder: str) -> Iterator[Session]:
             yield Session(space.rooted(root), folder, manifest.digest, tracker)
         finally:
             tracker.close()
+
+
+def _last_sign(job: str, title: str) -> float | None:
+    """When a teacher or a single run of this storage was last heard of."""
+    root = storage_root()
+    teacher, single = storage.join(root, "teachers", job), storage.join(root, "runs", title, job)
+    seen = pulse.read(teacher if job.startswith("teacher-") else single)
+    return seen.at if seen else None
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The driver's side of MLflow: one thread that writes, and callers who never wait for it."""
 
+import contextlib
 import re
 import sys
 import threading
@@ -7,12 +8,14 @@ import time
 from collections.abc import Callable
 
 from mlflow.entities import DatasetInput
+from mlflow.exceptions import MlflowException
 
 from afdcd.config import UserError
 from afdcd.tracking import runs
 from afdcd.tracking.outbox import Letter, Outbox
 from afdcd.tracking.records import RunRecord, StudyRecord
 from afdcd.tracking.server import check_experiment, connect, introduce, reason, refusals
+from afdcd.tracking.tidy import LastSign, tidy
 from afdcd.version import git_commit
 
 GIVEN_UP = 8.0  # seconds between two attempts at a file that cannot be read
@@ -124,6 +127,11 @@ class Tracker:
         """
         with refusals():
             runs.attach(self.client, run, name, data, folder)
+
+    def tidy(self, last_sign: LastSign) -> None:
+        """Close runs of no study that were abandoned; what cannot be closed stays as it is."""
+        with contextlib.suppress(MlflowException, OSError):
+            tidy(self._place, last_sign)
 
     @property
     def _place(self) -> runs.Place:
