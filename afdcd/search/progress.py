@@ -37,7 +37,7 @@ class Progress:
         best: the best full-length score so far, and whose it is.
         wanted: how many runs the study will have in all; None for a teacher or a single run.
         done: how many of them had finished before.
-        hours: device-hours so far; without it those of the runs that reported here are added up.
+        before: device-hours of the runs that had ended before.
         clock: seconds, monotonic.
         threads: whether time passes by itself; without, `look` and `tick` are to be called.
     """
@@ -48,12 +48,12 @@ class Progress:
         wanted: int | None = None,
         *,
         done: int = 0,
-        hours: Callable[[], float] | None = None,
+        before: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
         threads: bool = True,
     ) -> None:
         self._best, self._wanted, self._done = best, wanted, done
-        self._hours, self._clock, self._by_itself = hours, clock, threads
+        self._before, self._clock, self._by_itself = before, clock, threads
         self._running: dict[str, Watched] = {}
         self._finished: set[str] = set()
         self._took: list[float] = []  # seconds of each completed run
@@ -86,7 +86,7 @@ class Progress:
             if report.iteration == total and report.score.beats(self._best and self._best[0]):
                 self._best = (report.score, job.title)
             self._spent[job.name] = report.device_hours
-            spent = self._hours() if self._hours else sum(self._spent.values())
+            spent = self._before + sum(self._spent.values())
             unit = {"cuda": "GPU"}.get(report.device, report.device.upper())
             self._cost = f"{spent:.3f} {unit}-hours"
             place = f"iteration {report.iteration}/{total}"

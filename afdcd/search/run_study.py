@@ -170,7 +170,9 @@ def _run(here: Session, cluster: Cluster, study: Study) -> bool:
         return study_record(study.study, study.entries(), outcome)
 
     capacity = cluster.capacity(space.examples[0].resources)
-    progress = Progress(_best(study), wanted=space.study.trials, done=study.finished())
+    progress = Progress(
+        _best(study), wanted=space.study.trials, done=study.finished(), before=study.spent()
+    )
     here.tracker.open_study(describe(None))
     for record in run_records(study.study, study.entries(), here.folder):
         # What an earlier driver could not write any more; a run that goes on is told when it starts.

@@ -194,6 +194,10 @@ class Study:
         ends = ("completed", "paused", "infeasible")
         return sum(1 for e in self.entries() if e.outcome in ends)
 
+    def spent(self) -> float:
+        """Device-hours of the runs that ended, lost attempts excepted."""
+        return sum(entry.device_hours for entry in self.entries() if entry.outcome)
+
     def identity_of(self, pinned: dict[str, Any]) -> str | None:
         """Of the setting that these values by path give; None if they leave something open."""
         try:

@@ -85,10 +85,10 @@ def test_what_is_early_or_no_number_or_worse_is_never_the_best(
     assert "best 30.00 % (trial 9)" in lines(capsys)[0]
 
 
-def test_hours_are_those_of_the_ledger_where_there_is_one(
+def test_hours_go_on_from_those_of_earlier_drivers(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    Progress(hours=lambda: 7.5).reported(job("a"), report(2, device="cpu"))
+    Progress(before=6.5).reported(job("a"), report(2, device="cpu"))
     assert lines(capsys) == ["a afdcd  iteration 2/4  mIoU 25.00 %  7.500 CPU-hours"]
 
 

@@ -83,6 +83,7 @@ def test_a_study_runs_to_its_end_and_tells_mlflow(
     assert len({record.id for record in tracker.studies}) == 1
     assert tracker.studies[1].metrics["runs_running"] == 0  # between two runs, and not as it was
     assert last.metrics["runs_running"] == 0
+    assert last.metrics["device_hours"] == pytest.approx(3 * 36.0 / 3600)
 
 
 def test_an_interrupted_study_goes_on(

@@ -286,3 +286,11 @@ def test_impossible_combinations_end_with_their_reason(tmp_path: Path) -> None:
     infeasible = [entry for entry in study.entries() if entry.outcome == "infeasible"]
     assert infeasible
     assert "each worker needs at least 2 images" in infeasible[0].cause
+
+
+def test_hours_of_ended_runs_are_known_to_the_next_driver(tmp_path: Path) -> None:
+    study = opened(tmp_path)
+    run_to_the_end(study, 0.5)
+    pause(study, 0.1)
+    study.next()
+    assert opened(tmp_path).spent() == pytest.approx(2 * 36.0 / 3600)
