@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from afdcd.commands import tune
+from afdcd.search.conclude import Conclusion
 from afdcd.search.load import load_space
 from afdcd.search.progress import Row
-from afdcd.search.run_study import Conclusion
 from afdcd.search.winners import Candidate, Registered
 from afdcd.tasks.score import Score
 from tests.examples import trial

@@ -8,9 +8,10 @@ from afdcd import storage
 from afdcd.cli import INTERRUPTED
 from afdcd.data.catalog.datasets import no_report
 from afdcd.environment import storage_is_given, storage_root, tracking_uri
+from afdcd.search.conclude import PICTURES, Conclusion
 from afdcd.search.load import SearchSpace
 from afdcd.search.progress import trials_table
-from afdcd.search.run_study import PICTURES, Conclusion, run_study
+from afdcd.search.run_study import run_study
 from afdcd.tasks.score import SELECTED_BY, label_of
 from afdcd.text import percent, shown, table
 from afdcd.tracking.links import closing_lines

@@ -15,7 +15,6 @@ from ray.tune.search import Searcher
 from afdcd import environment
 from afdcd.config import UserError
 from afdcd.search.cluster import TRIAL_RESOURCES, Cluster
-from afdcd.search.losses import Loss, ends
 from afdcd.search.reclaim import Reclaimer
 from afdcd.training import pulse
 from afdcd.training.job import Failure, Job, Report, RunResult, message_of, result_of
@@ -249,27 +248,3 @@ class _Stopping(tune.Stopper):
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune saves its stoppers; a loop cannot be saved, and need not be
-
-
-class OneRun:
-    """The source of a single run: a teacher, or `afdcd train`. A lost one goes on."""
-
-    def __init__(self, job: Job) -> None:
-        self._job: Job | None = job
-        self._losses: list[Loss] = []
-        self.result: RunResult | None = None
-
-    def next(self) -> Job | None:
-        job, self._job = self._job, None
-        return job
-
-    def report(self, job: Job, report: Report) -> bool:
-        return False
-
-    def end(self, job: Job, result: RunResult) -> None:
-        self.result = None if result.outcome == "killed" else result
-        if result.outcome == "lost":
-            at = result.last.iteration if result.last else 0
-            self._losses.append(Loss(result.cause, result.fault or "machine", at))
-            if not ends(self._losses):
-                self._job = job

@@ -161,7 +161,7 @@ def _ask_for(study: Study, options: OptionSets, reference: dict[str, Any]) -> No
     if running := [e for e in known if e.state == TrialState.RUNNING]:
         study.prefer(running[0].number, reference)
     elif paused := [e for e in known if e.outcome == "paused"]:
-        study.reopen(max(paused, key=_progress).number, reference)
+        study.reopen(max(paused, key=lambda entry: entry.reached).number, reference)
     else:
         parameters = options.parameters(study.settings.space, reference)
         attributes = {rows.REFERENCE: reference}
@@ -171,10 +171,6 @@ def _ask_for(study: Study, options: OptionSets, reference: dict[str, Any]) -> No
 def _has(entry: Entry, reference: dict[str, Any]) -> bool:
     """Whether a run is what a reference asks for; what it leaves open may be anything."""
     return all(entry.searched.get(path) == value for path, value in reference.items())
-
-
-def _progress(entry: Entry) -> int:
-    return max(entry.curve, default=0)
 
 
 def _engine_options(url: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from afdcd.search.watched import Watched, duration
 from afdcd.tasks.score import SELECTED_BY, Score, label_of
 from afdcd.text import percent, table
 from afdcd.training import pulse
-from afdcd.training.job import Job, Report, RunResult
+from afdcd.training.job import FINISHED, Job, Report, RunResult
 
 if TYPE_CHECKING:
     from afdcd.search.screen import Screen
@@ -27,7 +27,6 @@ PATIENCE = 5  # seconds that a person waits without a word
 NEWS = 14.0  # as long without a line; with the second between two ticks never more than 15
 TICK, LOOK = 1.0, 2.0  # seconds between two ticks, and between two looks at the pulses
 SHOWN = 4  # runs in one line
-FINISHED = ("completed", "paused", "infeasible")  # what is lost or killed is run again
 
 
 class Progress:

@@ -58,6 +58,11 @@ class Entry:
         return run_name(self.first)
 
     @property
+    def reached(self) -> int:
+        """The iteration of the last validation; 0 before the first."""
+        return max(self.curve, default=0)
+
+    @property
     def is_reference(self) -> bool:
         return self.reference is not None
 

@@ -1,7 +1,6 @@
 """A whole study: teachers, runs, the best students. Run again after any interruption, it goes on."""
 
-import json
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import optuna
@@ -9,48 +8,27 @@ import optuna
 from afdcd import storage
 from afdcd.config import UserError, validate
 from afdcd.environment import storage_root, study_database
+from afdcd.search.alone import run_alone
 from afdcd.search.cluster import Cluster, connect
+from afdcd.search.conclude import Conclusion, conclude, so_far
 from afdcd.search.kept import DATA
 from afdcd.search.load import SearchSpace, teacher_key
-from afdcd.search.loop import Loop, OneRun
+from afdcd.search.loop import Loop
 from afdcd.search.networks import check_shapes
 from afdcd.search.open_study import check_frame, claim, open_study
 from afdcd.search.open_study import connect as connect_study
 from afdcd.search.preflight import check_writable
-from afdcd.search.progress import Progress, Row, say
+from afdcd.search.progress import Progress, say
 from afdcd.search.records import Recorder, folder_of, run_records, study_record, title_of
-from afdcd.search.rows import Entry
 from afdcd.search.session import Session, session
 from afdcd.search.study import Proposal, Settings, Study
 from afdcd.search.teachers import Teacher, Teachers
-from afdcd.search.winners import (
-    Candidate,
-    Registered,
-    register_best,
-    save_pictures,
-    trouble_with,
-)
 from afdcd.tasks.score import SELECTED_BY, Score
 from afdcd.tracking.records import StudyRecord
 from afdcd.tracking.server import check_database
 from afdcd.training import journal
 from afdcd.training.job import Job, Outcome, RunResult
 from afdcd.training.trial import TrialConfig
-
-PICTURES = "pictures"  # of the study's folder: test images to try a student on
-
-
-@dataclass
-class Conclusion:
-    """What a study came to. Nothing is registered if it was interrupted."""
-
-    finished: bool = False
-    rows: list[Row] = field(default_factory=list)
-    teachers: list[Teacher] = field(default_factory=list)
-    winners: list[Candidate] = field(default_factory=list)
-    registered: Registered | None = None
-    notes: list[str] = field(default_factory=list)
-    pages: tuple[str, str, str] = ("", "", "")  # MLflow: experiment, study, run of the best
 
 
 def run_study(space: SearchSpace) -> Conclusion:
@@ -75,7 +53,7 @@ def run_study(space: SearchSpace) -> Conclusion:
                 return Conclusion()
             study = _open(here, database, teachers)
             finished = _run(here, cluster, study)
-            return _conclude(here, cluster, study, teachers) if finished else _so_far(study)
+            return conclude(here, cluster, study, teachers) if finished else so_far(study)
 
 
 def run_single(space: SearchSpace) -> tuple[Job, RunResult] | None:
@@ -204,98 +182,8 @@ def _run_one(
         identity=identity,
         teacher=teacher.weights if teacher else None,
     )
-    source, progress = OneRun(job), Progress()
-    try:
-        watchers: list[Any] = [Recorder(here.tracker), progress]
-        Loop(source, watchers, cluster).run(job.folder, concurrency=1)
-    finally:
-        progress.close()
-    here.tracker.deliver()
-    return (job, source.result) if source.result else None
-
-
-def _conclude(
-    here: Session, cluster: Cluster, study: Study, teachers: dict[str, Teacher]
-) -> Conclusion:
-    """Score the best students on the test split and register them."""
-    if not here.tracker.deliver():
-        raise UserError(
-            f"the best students are not registered yet, for MLflow cannot be written: "
-            f"{here.tracker.trouble or 'it does not answer'}; all runs are kept: run the same "
-            "command again when that is mended"
-        )
-    data = here.space.examples[0].data
-    winners, unfit = _winners(here, study, teachers)
-    record = study_record(study.study, study.entries(), "completed")
-    model, plain = here.space.study.model, _plain_students(study)
-    registered = register_best(record, model, winners, plain, here.tracker, cluster, data)
-    save_pictures(storage.join(here.folder, PICTURES), data)
-    conclusion = _so_far(study)
-    conclusion.finished, conclusion.teachers = True, list(teachers.values())
-    conclusion.winners, conclusion.registered = winners, registered
-    conclusion.notes += [*unfit, *registered.notes]
-    best_run = winners[0].run if winners else ""
-    conclusion.pages = (here.tracker.experiment, study.id, best_run)
-    return conclusion
-
-
-def _winners(
-    here: Session, study: Study, teachers: dict[str, Teacher]
-) -> tuple[list[Candidate], list[str]]:
-    """The best students whose weights are there and their own; and why others are not among them."""
-    found: list[Candidate] = []
-    notes: list[str] = []
-    for entry in study.best(study.counted()):
-        if len(found) == here.space.study.keep:
-            break
-        candidate = _candidate(here, study, entry, teachers)
-        if trouble := trouble_with(candidate.weights, entry.identity or ""):
-            notes.append(f"{candidate.title} is not registered: {trouble}")
-        else:
-            found.append(candidate)
-    return found, notes
-
-
-def _so_far(study: Study) -> Conclusion:
-    unmet = [e for e in study.entries() if e.is_reference and e.outcome in ("infeasible", "lost")]
-    notes = [f"reference {json.dumps(e.reference)} did not complete: {e.cause}" for e in unmet]
-    return Conclusion(rows=[_row(entry) for entry in study.entries()], notes=notes)
-
-
-def _row(entry: Entry) -> Row:
-    last = max(entry.curve, default=0)
-    value = entry.value if entry.value is not None else entry.curve.get(last)
-    score = None if value is None else Score(name=SELECTED_BY, value=value)
-    outcome = entry.outcome or "running"
-    return Row(entry.first, score, outcome, last, entry.searched, entry.cause)
-
-
-def _candidate(
-    here: Session, study: Study, entry: Entry, teachers: dict[str, Teacher]
-) -> Candidate:
-    config = validate(TrialConfig, entry.setting)
-    job = study.settings.job(Proposal(entry.first, config, entry.identity or ""))
-    assert entry.value is not None
-    return Candidate(
-        number=entry.first,
-        title=job.title,
-        config=job.config,
-        folder=job.folder,
-        run=here.tracker.run_of(job.name, study.id),
-        score=Score(name=SELECTED_BY, value=entry.value),
-        settings=entry.searched,
-        teacher=teachers.get(teacher_key(config)),
-    )
-
-
-def _plain_students(study: Study) -> dict[str, Score]:
-    """The best score of each student that completed without a teacher, by the student's name."""
-    found: dict[str, Score] = {}
-    for entry in reversed(study.best(study.counted())):
-        config = validate(TrialConfig, entry.setting)
-        if config.distiller.method == "none" and entry.value is not None:
-            found[config.pair.student.name] = Score(name=SELECTED_BY, value=entry.value)
-    return found
+    result = run_alone(job, here.tracker, cluster)
+    return (job, result) if result else None
 
 
 def _best(study: Study) -> tuple[Score, str] | None:

@@ -22,7 +22,7 @@ from afdcd.search.patience import patiently
 from afdcd.search.rows import Entry, entry_of
 from afdcd.search.rungs import Rules, goes_on, values_at
 from afdcd.search.space import resolve
-from afdcd.training.job import Job, Report, RunResult
+from afdcd.training.job import FINISHED, Job, Report, RunResult
 from afdcd.training.trial import TrialConfig
 
 ATTEMPTS = 50  # proposals in a row that repeat what was run, before a space counts as exhausted
@@ -191,8 +191,7 @@ class Study:
 
     def finished(self) -> int:
         """How many runs need not be run again."""
-        ends = ("completed", "paused", "infeasible")
-        return sum(1 for e in self.entries() if e.outcome in ends)
+        return sum(1 for e in self.entries() if e.outcome in FINISHED)
 
     def spent(self) -> float:
         """Device-hours of the runs that ended, lost attempts excepted."""
@@ -210,17 +209,17 @@ class Study:
         entry = self._entry(number)
         if entry.setting is None:  # its driver died while it was being sampled
             return self._begun(optuna.Trial(self.study, self._id(number)))
-        config = self._given(entry)
+        config = self.config_of(entry)
         if config is None:
             self._tell(number, TrialState.FAIL, "killed", cause="not in the present search space")
             return None
         entry = self._caught_up(entry)
-        at = max(entry.curve, default=0)
+        at = entry.reached
         if at and self._pauses(entry, at, entry.curve[at]):  # decided, and then the driver died
             self._tell(number, TrialState.PRUNED, "paused")
             return None
         self._live[entry.name] = number
-        return Proposal(entry.first, config, self.settings.identity(config))
+        return Proposal(entry.first, config, entry.identity or "")
 
     def _begun(self, trial: optuna.Trial) -> Proposal | None:
         """Fix what a new row runs; None if it cannot be run, or is a copy of another."""
@@ -263,8 +262,7 @@ class Study:
         return not goes_on(value, peers, rule.reduction, rule.higher_is_better)
 
     def _note_loss(self, entry: Entry, result: RunResult) -> None:
-        at = max(entry.curve, default=0)
-        loss = Loss(result.cause, result.fault or "machine", at)
+        loss = Loss(result.cause, result.fault or "machine", entry.reached)
         losses = [*entry.losses, loss]
         self._breaker.lost(entry.name, result.cause)
         self._set(entry.number, rows.LOSSES, [asdict(one) for one in losses])
@@ -305,9 +303,9 @@ class Study:
     def _lies_in_space(self, entry: Entry) -> bool:
         if entry.setting is None or entry.identity is None:
             return entry.state == TrialState.RUNNING or entry.outcome == "infeasible"
-        return self._given(entry) is not None
+        return self.config_of(entry) is not None
 
-    def _given(self, entry: Entry) -> TrialConfig | None:
+    def config_of(self, entry: Entry) -> TrialConfig | None:
         """The configuration of a run as the present space gives it; None if it cannot."""
         assert entry.identity is not None
         if entry.identity not in self._fitting:

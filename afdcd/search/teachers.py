@@ -5,7 +5,6 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mlflow.exceptions import MlflowException
 
@@ -13,11 +12,10 @@ from afdcd import storage
 from afdcd.config import UserError, validate
 from afdcd.environment import storage_root
 from afdcd.models.weights import NetworkCard, load_weights, save_network
+from afdcd.search.alone import run_alone
 from afdcd.search.cluster import Cluster
 from afdcd.search.given_teacher import given_teacher
-from afdcd.search.loop import Loop, OneRun
-from afdcd.search.progress import Progress, say
-from afdcd.search.records import Recorder
+from afdcd.search.progress import say
 from afdcd.search.score_networks import score_networks
 from afdcd.search.session import Session
 from afdcd.tasks.score import Score
@@ -124,19 +122,12 @@ class Teachers:
         folder = storage.join(storage_root(), "teachers", name)
         alone = trial.updated(resources=self._cluster.alone(trial.resources))
         job = Job(name=name, title=title, config=alone, folder=folder, identity=fingerprint)
-        source, progress = OneRun(job), Progress()
-        watchers: list[Any] = [Recorder(self._tracker), progress]
-        try:
-            ended = Loop(source, watchers, self._cluster).run(folder, concurrency=1)
-        finally:
-            progress.close()
-        if not ended:
+        result = run_alone(job, self._tracker, self._cluster)
+        if result is None:
             return None
-        if source.result is None or source.result.outcome != "completed":
-            cause = source.result.cause if source.result else "it never started"
-            raise UserError(f"{title}: training failed: {cause}")
-        self._tracker.deliver()
-        return self._register(job, fingerprint, source.result.score)
+        if result.outcome != "completed":
+            raise UserError(f"{title}: training failed: {result.cause}")
+        return self._register(job, fingerprint, result.score)
 
     def _register(self, job: Job, fingerprint: str, score: Score) -> str:
         data = job.config.data

@@ -16,6 +16,7 @@ from afdcd.training.trial import TrialConfig
 # setting's fault, so that it would end so everywhere. lost: the machine's or the data's fault.
 # killed: a person's doing.
 Outcome = Literal["completed", "paused", "infeasible", "lost", "killed"]
+FINISHED: tuple[Outcome, ...] = ("completed", "paused", "infeasible")  # need not be run again
 Fault = Literal["setting", "data", "machine", "memory"]
 
 

@@ -12,7 +12,8 @@ from ray import cloudpickle
 from ray.tune.search import Searcher
 
 from afdcd.config import UserError
-from afdcd.search.loop import Loop, OneRun, _Listening, _Proposing, _Starting, _Stopping
+from afdcd.search.alone import OneRun
+from afdcd.search.loop import Loop, _Listening, _Proposing, _Starting, _Stopping
 from afdcd.training import pulse
 from afdcd.training.job import Failure, Job, Report, RunResult, said
 from tests.examples import job

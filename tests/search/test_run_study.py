@@ -10,10 +10,11 @@ import pytest
 from afdcd.config import UserError
 from afdcd.data.synthetic.config import SyntheticConfig
 from afdcd.data.synthetic.dataset import prepare_synthetic
-from afdcd.search import run_study as module
+from afdcd.search import conclude as module
+from afdcd.search.conclude import Conclusion
 from afdcd.search.kept import kept_study
 from afdcd.search.load import SearchSpace, load_space
-from afdcd.search.run_study import Conclusion, run_study
+from afdcd.search.run_study import run_study
 from afdcd.search.winners import Registered
 from afdcd.training import journal
 from afdcd.training.job import Job
@@ -134,12 +135,17 @@ def test_a_disk_that_fills_stops_the_study_and_costs_no_trial(
     assert len(conclusion.winners) == 3
 
 
+def noted(names: list[str], job: Job) -> list[dict[str, Any]]:
+    names.append(job.name)
+    return by_rate(job)
+
+
 def test_an_option_that_is_added_goes_on_with_the_same_study(
     tracker: Tracker, shards: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_study(space(tmp_path, shards))
     names: list[str] = []
-    drive(monkeypatch, lambda job: [names.append(job.name), *by_rate(job)][1:])  # type: ignore[func-returns-value,list-item]
+    drive(monkeypatch, lambda job: noted(names, job))
     more = SPACE.replace("0.04]", "0.04, 0.08]").replace("trials: 3", "trials: 4")
     conclusion = run_study(space(tmp_path, shards, text=more))
     assert len(names) == 1

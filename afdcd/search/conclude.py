@@ -1,0 +1,121 @@
+"""What a study came to: its best students scored on the test split and registered, and a table."""
+
+import json
+from dataclasses import dataclass, field
+
+from afdcd import storage
+from afdcd.config import UserError
+from afdcd.search.cluster import Cluster
+from afdcd.search.load import teacher_key
+from afdcd.search.progress import Row
+from afdcd.search.records import study_record
+from afdcd.search.rows import Entry
+from afdcd.search.session import Session
+from afdcd.search.study import Proposal, Study
+from afdcd.search.teachers import Teacher
+from afdcd.search.winners import (
+    Candidate,
+    Registered,
+    register_best,
+    save_pictures,
+    trouble_with,
+)
+from afdcd.tasks.score import SELECTED_BY, Score
+
+PICTURES = "pictures"  # of the study's folder: test images to try a student on
+
+
+@dataclass
+class Conclusion:
+    """What a study came to. Nothing is registered if it was interrupted."""
+
+    finished: bool = False
+    rows: list[Row] = field(default_factory=list)
+    teachers: list[Teacher] = field(default_factory=list)
+    winners: list[Candidate] = field(default_factory=list)
+    registered: Registered | None = None
+    notes: list[str] = field(default_factory=list)
+    pages: tuple[str, str, str] = ("", "", "")  # MLflow: experiment, study, run of the best
+
+
+def conclude(
+    here: Session, cluster: Cluster, study: Study, teachers: dict[str, Teacher]
+) -> Conclusion:
+    """Score the best students on the test split and register them."""
+    if not here.tracker.deliver():
+        raise UserError(
+            f"the best students are not registered yet, for MLflow cannot be written: "
+            f"{here.tracker.trouble or 'it does not answer'}; all runs are kept: run the same "
+            "command again when that is mended"
+        )
+    data = here.space.examples[0].data
+    winners, unfit = _winners(here, study, teachers)
+    record = study_record(study.study, study.entries(), "completed")
+    model, plain = here.space.study.model, _plain_students(study)
+    registered = register_best(record, model, winners, plain, here.tracker, cluster, data)
+    save_pictures(storage.join(here.folder, PICTURES), data)
+    conclusion = so_far(study)
+    conclusion.finished, conclusion.teachers = True, list(teachers.values())
+    conclusion.winners, conclusion.registered = winners, registered
+    conclusion.notes += [*unfit, *registered.notes]
+    best_run = winners[0].run if winners else ""
+    conclusion.pages = (here.tracker.experiment, study.id, best_run)
+    return conclusion
+
+
+def _winners(
+    here: Session, study: Study, teachers: dict[str, Teacher]
+) -> tuple[list[Candidate], list[str]]:
+    """The best students whose weights are there and their own; and why others are not among them."""
+    found: list[Candidate] = []
+    notes: list[str] = []
+    for entry in study.best(study.counted()):
+        if len(found) == here.space.study.keep:
+            break
+        candidate = _candidate(here, study, entry, teachers)
+        if trouble := trouble_with(candidate.weights, entry.identity or ""):
+            notes.append(f"{candidate.title} is not registered: {trouble}")
+        else:
+            found.append(candidate)
+    return found, notes
+
+
+def so_far(study: Study) -> Conclusion:
+    unmet = [e for e in study.entries() if e.is_reference and e.outcome in ("infeasible", "lost")]
+    notes = [f"reference {json.dumps(e.reference)} did not complete: {e.cause}" for e in unmet]
+    return Conclusion(rows=[_row(entry) for entry in study.entries()], notes=notes)
+
+
+def _row(entry: Entry) -> Row:
+    value = entry.value if entry.value is not None else entry.curve.get(entry.reached)
+    score = None if value is None else Score(name=SELECTED_BY, value=value)
+    outcome = entry.outcome or "running"
+    return Row(entry.first, score, outcome, entry.reached, entry.searched, entry.cause)
+
+
+def _candidate(
+    here: Session, study: Study, entry: Entry, teachers: dict[str, Teacher]
+) -> Candidate:
+    config = study.config_of(entry)
+    assert config is not None and entry.value is not None
+    job = study.settings.job(Proposal(entry.first, config, entry.identity or ""))
+    return Candidate(
+        number=entry.first,
+        title=job.title,
+        config=job.config,
+        folder=job.folder,
+        run=here.tracker.run_of(job.name, study.id),
+        score=Score(name=SELECTED_BY, value=entry.value),
+        settings=entry.searched,
+        teacher=teachers.get(teacher_key(config)),
+    )
+
+
+def _plain_students(study: Study) -> dict[str, Score]:
+    """The best score of each student that completed without a teacher, by the student's name."""
+    found: dict[str, Score] = {}
+    for entry in reversed(study.best(study.counted())):
+        config = study.config_of(entry)
+        if config and config.distiller.method == "none" and entry.value is not None:
+            found[config.pair.student.name] = Score(name=SELECTED_BY, value=entry.value)
+    return found
