@@ -16,6 +16,10 @@ from afdcd.tasks.score import SELECTED_BY, label_of
 from afdcd.text import percent, shown, table
 from afdcd.tracking.links import closing_lines
 
+SEEDS = (
+    "A trial is ranked by the seed that it began with. Its further seeds show how far luck alone moves "
+    "a score; a difference within that is none."
+)
 ONE_SEED = (
     "Each trial ran once. Luck alone, which is another random seed, moves a score by some points: "
     "this table does not show that one method is better than another."
@@ -53,7 +57,8 @@ def _summarise(space: SearchSpace, conclusion: Conclusion) -> None:
     print(table(titles, rows, rules=()))
     if None in conclusion.registered.scores:
         print(f"no test {label}: {no_report(space.examples[0].data.protocol)}")
-    print(f"\n{ONE_SEED}\n\n{_next_commands(space, conclusion, model)}")
+    luck = ONE_SEED if all(row.run.seed is None for row in conclusion.rows) else SEEDS
+    print(f"\n{luck}\n\n{_next_commands(space, conclusion, model)}")
 
 
 def _next_commands(space: SearchSpace, conclusion: Conclusion, model: str) -> str:

@@ -11,7 +11,8 @@ from afdcd.search.progress import Row
 from afdcd.search.records import study_record
 from afdcd.search.rows import Entry
 from afdcd.search.session import Session
-from afdcd.search.study import Proposal, Study
+from afdcd.search.settings import Proposal
+from afdcd.search.study import Study
 from afdcd.search.teachers import Teacher
 from afdcd.search.winners import (
     Candidate,
@@ -90,7 +91,7 @@ def _row(entry: Entry) -> Row:
     value = entry.value if entry.value is not None else entry.curve.get(entry.reached)
     score = None if value is None else Score(name=SELECTED_BY, value=value)
     outcome = entry.outcome or "running"
-    return Row(entry.first, score, outcome, entry.reached, entry.searched, entry.cause)
+    return Row(entry.run, score, outcome, entry.reached, entry.searched, entry.cause)
 
 
 def _candidate(
@@ -98,7 +99,7 @@ def _candidate(
 ) -> Candidate:
     config = study.config_of(entry)
     assert config is not None and entry.value is not None
-    job = study.settings.job(Proposal(entry.first, config, entry.identity or ""))
+    job = study.settings.job(Proposal(entry.run, config, entry.identity or ""))
     return Candidate(
         number=entry.first,
         title=job.title,
@@ -107,8 +108,19 @@ def _candidate(
         run=here.tracker.run_of(job.name, study.id),
         score=Score(name=SELECTED_BY, value=entry.value),
         settings=entry.searched,
+        seeds=_further(study, entry.first),
         teacher=teachers.get(teacher_key(config)),
     )
+
+
+def _further(study: Study, trial: int) -> dict[int, Score]:
+    """What the trial's further runs scored, by their seeds."""
+    done = [e for e in study.entries() if e.repeats == trial and e.outcome == "completed"]
+    return {
+        e.seed: Score(name=SELECTED_BY, value=e.value)
+        for e in done
+        if e.seed is not None and e.value is not None
+    }
 
 
 def _plain_students(study: Study) -> dict[str, Score]:

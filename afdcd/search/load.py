@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from afdcd.config import Source, UserError, validate
+from afdcd.config import Key, Source, UserError, validate
 from afdcd.search.config import StudyConfig
 from afdcd.search.fixed import check_fixed
 from afdcd.search.rungs import Rules, rungs
-from afdcd.search.space import corners, parameters_of, parse_ranges
-from afdcd.training.trial import SEMANTICS, TrialConfig
+from afdcd.search.space import SEED, corners, parameters_of, parse_ranges
+from afdcd.training.trial import SEMANTICS, TrainingConfig, TrialConfig
 from afdcd.yaml_text import load_yaml, override
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -56,9 +56,9 @@ class SearchSpace:
         return Rules(study.trials, tuple(compared), study.reduction)
 
     def references(self) -> list[dict[str, Any]]:
-        """The searched values, by path, of each setting in `study.enqueue`."""
+        """The searched values, by path, of each setting in `study.enqueue`, and its seed."""
         return [
-            parameters_of(self.space, block, self.source, ("study", "enqueue", index))
+            _reference(self.space, block, self.source, index)
             for index, block in enumerate(self.study.enqueue)
         ]
 
@@ -116,7 +116,7 @@ def read_space(path: str, assignments: list[str]) -> SearchSpace:
     examples, sources = _examples(space, source)
     _check_grace(study, examples, source)
     for index, block in enumerate(study.enqueue):
-        parameters_of(space, block, source, ("study", "enqueue", index))
+        _reference(space, block, source, index)
     return SearchSpace(name, study, space, source, examples, sources)
 
 
@@ -128,6 +128,25 @@ def _checked_name(name: str, source: Source) -> str:
             "digits, '.', '_' and '-', the first a letter or digit: study.name=..."
         )
     return name
+
+
+def _reference(
+    space: dict[str, Any], block: dict[str, Any], source: Source, index: int
+) -> dict[str, Any]:
+    """A setting in `study.enqueue` by path; `training.seed` in it asks for a further run."""
+    key: Key = ("study", "enqueue", index)
+    training = block.get("training")
+    if not isinstance(training, dict) or "seed" not in training:
+        return parameters_of(space, block, source, key)
+    seed = training["seed"]
+    if type(seed) is not int or seed < 0:
+        raise UserError(
+            f"{source.at((*key, 'training', 'seed'))}: {seed!r} is no whole number from 0 on"
+        )
+    rest = {name: value for name, value in training.items() if name != "seed"}
+    found = parameters_of(space, {**block, "training": rest}, source, key)
+    own = space.get("training", {}).get("seed", TrainingConfig().seed)
+    return found if seed == own else {**found, SEED: seed}
 
 
 def _check_grace(study: StudyConfig, examples: tuple[TrialConfig, ...], source: Source) -> None:

@@ -6,12 +6,13 @@ from typing import Any
 from afdcd.config import Key
 from afdcd.search.space import Choice, Range
 
-# Of a setting: labels, places and machines, which make no other network.
+# Of a setting: labels, places and machines, which make no other setting.
 NOT_COMPARED: tuple[Key, ...] = (
     ("data", "root"),
     ("data", "loader_workers"),
     ("resources",),
     ("training", "compile"),
+    ("training", "seed"),  # which run of a setting it is
     ("pair", "name"),
     ("pair", "teacher", "weights"),  # where a teacher lies; which one it is, its sha256 says
 )

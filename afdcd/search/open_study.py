@@ -12,10 +12,11 @@ from afdcd import storage
 from afdcd.config import UserError
 from afdcd.search import rows
 from afdcd.search.options import OptionSets
-from afdcd.search.patience import patiently
 from afdcd.search.rows import Entry
 from afdcd.search.rungs import Rules
-from afdcd.search.study import Settings, Study
+from afdcd.search.settings import Settings
+from afdcd.search.space import SEED
+from afdcd.search.study import Study
 from afdcd.seeds import derive
 from afdcd.text import first_line, shown
 
@@ -139,18 +140,20 @@ def open_study(
             "space; set it back, or give this study its own name: study.name=..."
         )
     for reference in references:
-        _ask_for(study, options, reference)
+        if SEED in reference:  # a further run needs the trial that it repeats
+            _ask_for(study, {path: value for path, value in reference.items() if path != SEED})
+        _ask_for(study, reference)
     return study
 
 
-def _ask_for(study: Study, options: OptionSets, reference: dict[str, Any]) -> None:
+def _ask_for(study: Study, reference: dict[str, Any]) -> None:
     """Queue a reference, unless it is queued, runs, or came to its end."""
     asked = [e for e in study.everything() if e.reference == reference]
     if any(e.state in (TrialState.WAITING, TrialState.RUNNING) for e in asked):
         return
     if any(e.outcome in ("completed", "infeasible") for e in asked):
         return
-    identity = study.identity_of(reference)
+    identity = study.settings.identity_of(reference)
     known = [
         e
         for e in study.entries()
@@ -163,14 +166,15 @@ def _ask_for(study: Study, options: OptionSets, reference: dict[str, Any]) -> No
     elif paused := [e for e in known if e.outcome == "paused"]:
         study.reopen(max(paused, key=lambda entry: entry.reached).number, reference)
     else:
-        parameters = options.parameters(study.settings.space, reference)
-        attributes = {rows.REFERENCE: reference}
-        patiently(lambda: study.study.enqueue_trial(parameters, user_attrs=attributes))
+        values = {path: value for path, value in reference.items() if path != SEED}
+        seed = {rows.SEED: reference[SEED]} if SEED in reference else {}
+        study.ask_for(values, {rows.REFERENCE: reference, **seed})
 
 
 def _has(entry: Entry, reference: dict[str, Any]) -> bool:
     """Whether a run is what a reference asks for; what it leaves open may be anything."""
-    return all(entry.searched.get(path) == value for path, value in reference.items())
+    found = {**entry.searched, SEED: entry.seed} if SEED in reference else entry.searched
+    return all(found.get(path) == value for path, value in reference.items())
 
 
 def _engine_options(url: str) -> dict[str, Any]:

@@ -55,9 +55,12 @@ class OptionSets:
         return resolve(space, pick)
 
     def parameters(self, space: Any, pinned: Mapping[str, Any]) -> dict[str, Any]:
-        """Values by path as Optuna's parameters of this space."""
-        found = dict(nodes(space))
-        return {self.parameter(path, found[path]): value for path, value in pinned.items()}
+        """Values by path as Optuna's parameters of this space; without those it does not have."""
+        return {
+            self.parameter(path, node): pinned[path]
+            for path, node in nodes(space)
+            if path in pinned and node.holds(pinned[path])
+        }
 
     def _place(self, path: str, node: Range | Choice) -> int | None:
         wanted = _comparable(_shape(node))

@@ -21,6 +21,7 @@ from afdcd.training import pulse
 from afdcd.training.job import FINISHED, Job, Report, RunResult
 
 if TYPE_CHECKING:
+    from afdcd.search.rows import RunKey
     from afdcd.search.screen import Screen
 
 PATIENCE = 5  # seconds that a person waits without a word
@@ -231,7 +232,7 @@ def say(text: str) -> None:
 
 @dataclass(frozen=True)
 class Row:
-    """A trial in the table at a study's end.
+    """A run in the table at a study's end.
 
     Attributes:
         outcome: of its run; "running" while it goes on.
@@ -239,7 +240,7 @@ class Row:
         cause: why it came no further, if something went wrong.
     """
 
-    number: int
+    run: "RunKey"
     score: Score | None
     outcome: str
     iteration: int
@@ -251,7 +252,7 @@ ORDER = ("completed", "paused", "running")
 
 
 def trials_table(rows: Sequence[Row]) -> str:
-    """Every trial of a study: completed ones first, best first; then those that may still be."""
+    """Every run of a study: completed ones first, best first; then those that may still be."""
     label = next((row.score.label for row in rows if row.score), label_of(SELECTED_BY))
     titles = ("trial", label, "outcome", "iterations", "settings")
     return table(titles, [_cells(row) for row in sorted(rows, key=_rank)], rules=())
@@ -261,15 +262,16 @@ def _cells(row: Row) -> tuple[str, ...]:
     value = percent(row.score.value if row.score else None)
     told = [f"{name}={_short(item)}" for name, item in row.settings.items()]
     last = "  ".join(filter(None, [*told, row.cause])) or "-"
-    return (str(row.number), value, row.outcome, str(row.iteration), last)
+    return (str(row.run), value, row.outcome, str(row.iteration), last)
 
 
-def _rank(row: Row) -> tuple[int, bool, float, int]:
+def _rank(row: Row) -> tuple[int, bool, float, int, int]:
     place = ORDER.index(row.outcome) if row.outcome in ORDER else len(ORDER)
+    which = row.run.trial, -1 if row.run.seed is None else row.run.seed
     if row.score is None or math.isnan(row.score.value):
-        return place, True, 0.0, row.number
+        return place, True, 0.0, *which
     sign = -1 if row.score.higher_is_better else 1
-    return place, False, sign * row.score.value, row.number
+    return place, False, sign * row.score.value, *which
 
 
 def _short(value: Any) -> str:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 
 import optuna
 
-from afdcd import storage
 from afdcd.config import validate
 from afdcd.search.rows import Entry
 from afdcd.tasks.score import SELECTED_BY
@@ -31,8 +30,8 @@ def study_record(
     # A count that is left out would stay in MLflow as it was last.
     metrics = {f"runs_{name}": float(counts[name]) for name in COUNTED}
     metrics["device_hours"] = sum(entry.device_hours for entry in entries)
-    values = [e.value for e in entries if e.outcome == "completed" and e.value is not None]
-    if values:
+    done = [e for e in entries if e.outcome == "completed" and e.repeats is None]
+    if values := [e.value for e in done if e.value is not None]:
         maximise = study.direction == optuna.study.StudyDirection.MAXIMIZE
         metrics[SELECTED_BY] = (max if maximise else min)(values)
     return StudyRecord(attributes["id"], study.study_name, tags, metrics, outcome)
@@ -51,22 +50,13 @@ def job_of(entry: Entry, folder: str) -> Job:
     """The job of a run as it was when it began."""
     config = validate(TrialConfig, entry.setting)
     return Job(
-        name=entry.name,
-        title=title_of(entry.first, config),
+        name=entry.run.name,
+        title=entry.run.title(config),
         config=config,
-        folder=folder_of(folder, entry.first),
+        folder=entry.run.folder(folder),
         identity=entry.identity or "",
+        repeats=entry.run.repeats,
     )
-
-
-def title_of(number: int, config: TrialConfig) -> str:
-    """What people call a run."""
-    return f"trial {number} {config.distiller.method}"
-
-
-def folder_of(study_folder: str, number: int) -> str:
-    """Where a run keeps checkpoints, journal, weights and picture."""
-    return storage.join(study_folder, "trials", f"{number:04d}")
 
 
 class Recorder:

@@ -9,21 +9,62 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
+from afdcd import storage
 from afdcd.search.losses import Loss
 from afdcd.search.options import path_of
 from afdcd.training.job import Outcome
+from afdcd.training.trial import TrialConfig
 
 # Attributes of a row.
 FIRST = "first"  # the number of the row that began the run, where this one takes it up
 SETTING = "setting"  # the whole configuration, defaults filled in
 IDENTITY = "identity"
-REFERENCE = "reference"  # the parameters that a person asked for; such a run is never paused
+REFERENCE = "reference"  # what the search space file asked for; such a run is never paused
 OUTCOME = "outcome"
 CAUSE = "cause"
 LOSSES = "losses"
 CONTINUES = "continues"  # the paused row whose run this row takes up; that row no longer counts
 HOURS = "device_hours"  # of this run so far, lost attempts excepted
-TWIN = "twin"  # the number of an earlier row with the same setting
+TWIN = "twin"  # the number of an earlier row with the same setting and seed
+ASKED = "asked"  # the values by path that such a row was queued with
+SEED = "seed"  # asked for instead of the study's own
+REPEATS = "repeats"  # the trial whose setting this row runs with another seed
+
+
+@dataclass(frozen=True)
+class RunKey:
+    """Which run of a study: a trial is a setting, a run is a setting and a seed.
+
+    Attributes:
+        trial: the number of the row that began the trial; people know it by that for ever.
+        seed: None for the run that began the trial.
+    """
+
+    trial: int
+    seed: int | None = None
+
+    def __str__(self) -> str:
+        return str(self.trial) if self.seed is None else f"{self.trial} seed {self.seed}"
+
+    @property
+    def name(self) -> str:
+        """Of the job, and so of the page in MLflow."""
+        name = f"trial-{self.trial:04d}"
+        return name if self.seed is None else f"{name}-seed-{self.seed}"
+
+    @property
+    def repeats(self) -> str | None:
+        """The name of the run that began the trial, if this is a further one."""
+        return None if self.seed is None else RunKey(self.trial).name
+
+    def title(self, config: TrialConfig) -> str:
+        """What people call the run."""
+        return f"trial {self} {config.distiller.method}"
+
+    def folder(self, study: str) -> str:
+        """Where it keeps checkpoints, journal, weights and picture, below the study's folder."""
+        trial = storage.join(study, "trials", f"{self.trial:04d}")
+        return trial if self.seed is None else storage.join(trial, f"seed-{self.seed}")
 
 
 @dataclass(frozen=True)
@@ -31,13 +72,19 @@ class Entry:
     """One row, read.
 
     Attributes:
-        first: the number of the row that began the run; people know the run by it.
+        first: the number of the row that began the run.
+        asked: values by path that somebody asked for; None for one that was sampled.
+        seed: that was asked for; None: the study's own.
+        repeats: the trial that it is a further run of; None if it began one.
         setting: None where a driver died before it was known.
         curve: iteration -> value of every validation.
     """
 
     number: int
     first: int
+    asked: dict[str, Any] | None
+    seed: int | None
+    repeats: int | None
     state: TrialState
     setting: dict[str, Any] | None
     identity: str | None
@@ -53,9 +100,8 @@ class Entry:
     device_hours: float
 
     @property
-    def name(self) -> str:
-        """Of the run: its page in MLflow."""
-        return run_name(self.first)
+    def run(self) -> RunKey:
+        return RunKey(self.first) if self.repeats is None else RunKey(self.repeats, self.seed)
 
     @property
     def reached(self) -> int:
@@ -65,6 +111,11 @@ class Entry:
     @property
     def is_reference(self) -> bool:
         return self.reference is not None
+
+    @property
+    def may_pause(self) -> bool:
+        """What a person asked for, and further runs of a trial, are wanted at full length."""
+        return self.reference is None and self.repeats is None
 
     @property
     def searched(self) -> dict[str, Any]:
@@ -77,6 +128,9 @@ def entry_of(row: FrozenTrial) -> Entry:
     return Entry(
         number=row.number,
         first=attributes.get(FIRST, row.number),
+        asked=attributes.get(ASKED),
+        seed=attributes.get(SEED),
+        repeats=attributes.get(REPEATS),
         state=row.state,
         setting=attributes.get(SETTING),
         identity=attributes.get(IDENTITY),
@@ -101,8 +155,3 @@ def standing(entries: list[Entry]) -> list[Entry]:
         for e in entries
         if e.state != TrialState.WAITING and e.twin is None and e.number not in replaced
     ]
-
-
-def run_name(number: int) -> str:
-    """The name of the run that the row of this number begins."""
-    return f"trial-{number:04d}"

@@ -19,9 +19,11 @@ from afdcd.search.open_study import check_frame, claim, open_study
 from afdcd.search.open_study import connect as connect_study
 from afdcd.search.preflight import check_writable
 from afdcd.search.progress import Progress, say
-from afdcd.search.records import Recorder, folder_of, run_records, study_record, title_of
+from afdcd.search.records import Recorder, run_records, study_record
+from afdcd.search.rows import RunKey
 from afdcd.search.session import Session, session
-from afdcd.search.study import Proposal, Settings, Study
+from afdcd.search.settings import Proposal, Settings
+from afdcd.search.study import Study
 from afdcd.search.teachers import Teacher, Teachers
 from afdcd.tasks.score import SELECTED_BY, Score
 from afdcd.tracking.records import StudyRecord
@@ -122,17 +124,18 @@ def _settings(here: Session, teachers: dict[str, Teacher]) -> Settings:
         root = here.space.examples[0].data.root  # where it lies now, and who computes now
         resources = here.space.examples[0].resources
         return Job(
-            name=proposal.name,
-            title=title_of(proposal.number, config),
+            name=proposal.run.name,
+            title=proposal.run.title(config),
             config=config.updated(data=config.data.updated(root=root), resources=resources),
-            folder=folder_of(here.folder, proposal.number),
+            folder=proposal.run.folder(here.folder),
             identity=proposal.identity,
+            repeats=proposal.run.repeats,
             teacher=teacher.weights if teacher else None,
         )
 
-    def reported(number: int) -> dict[int, float]:
+    def reported(run: RunKey) -> dict[int, float]:
         try:
-            found = journal.read(folder_of(here.folder, number))
+            found = journal.read(run.folder(here.folder))
         except (UserError, OSError):  # MLflow's writer tells which file
             return {}
         return {report.iteration: report.score.value for report in found}
@@ -149,7 +152,7 @@ def _run(here: Session, cluster: Cluster, study: Study) -> bool:
 
     capacity = cluster.capacity(space.examples[0].resources)
     progress = Progress(
-        _best(study), wanted=space.study.trials, done=study.finished(), before=study.spent()
+        _best(study), wanted=study.wanted(), done=study.finished(), before=study.spent()
     )
     here.tracker.open_study(describe(None))
     for record in run_records(study.study, study.entries(), here.folder):
@@ -190,4 +193,4 @@ def _best(study: Study) -> tuple[Score, str] | None:
     best = study.best()
     if not best or best[0].value is None:
         return None
-    return Score(name=SELECTED_BY, value=best[0].value), f"trial {best[0].first}"
+    return Score(name=SELECTED_BY, value=best[0].value), f"trial {best[0].run}"

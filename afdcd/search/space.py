@@ -21,6 +21,7 @@ from afdcd.distillers.configs.presets import pinned
 if TYPE_CHECKING:
     import optuna
 
+SEED = "training.seed"  # the path that no space searches, and a reference may give nevertheless
 KINDS = ("uniform", "log", "int", "choice")
 
 
@@ -56,6 +57,9 @@ class Choice:
 
     labels: tuple[str | int | float | bool, ...]
     options: tuple[Any, ...]
+
+    def holds(self, label: Any) -> bool:
+        return label in self.labels
 
     def option(self, label: Any) -> Any:
         return self.options[self.labels.index(label)]

@@ -41,6 +41,7 @@ class Candidate:
 
     Attributes:
         settings: what was searched, by name.
+        seeds: what further runs of the same setting scored, by their seeds.
         run: id of its MLflow run.
     """
 
@@ -51,6 +52,7 @@ class Candidate:
     run: str
     score: Score
     settings: dict[str, Any]
+    seeds: dict[int, Score]
     teacher: Teacher | None
 
     @property
@@ -223,13 +225,20 @@ def _description(
 | teacher's {label} on {card.split} | {teacher} |
 | parameters | {card.parameters:,} |
 | GFLOPs at {height}x{width} (2 per multiply-add) | {2 * (card.gmacs or 0):.2f} |
-| seed | {config.training.seed} (one run; differences below about 1 point may be seed noise) |
+| seed | {config.training.seed} ({_luck(candidate)}) |
 
 Searched settings: {shown(settings) or "none"}
 
 {_class_table(score) if score else no_report(config.data.protocol)}
 """
     return text[:DESCRIPTION]
+
+
+def _luck(candidate: Candidate) -> str:
+    if not candidate.seeds:
+        return "one run; differences below about 1 point may be seed noise"
+    told = [f"{seed}: {percent(score.value)}" for seed, score in sorted(candidate.seeds.items())]
+    return f"other seeds of this setting: {', '.join(told)}"
 
 
 def _class_table(score: Score) -> str:

@@ -32,6 +32,7 @@ PARENT = "mlflow.parentRunId"
 STUDY = "afdcd.study"  # the study's id, on its parent run, its children and its model versions
 JOB = "afdcd.job"  # the job's name
 RUN = "afdcd.run"  # the job's identity
+TRIAL = "afdcd.trial"  # on a further run of a trial: the name of the job that began it
 WHOLE = "study"  # what stands for a job's name on the parent run
 STATUS = {"completed": "FINISHED", "paused": "FINISHED", "killed": "KILLED"}
 FAILED = "FAILED"  # of the other outcomes
@@ -74,7 +75,7 @@ def project_study(place: Place, record: StudyRecord) -> Change:
     finite = {name: value for name, value in record.metrics.items() if math.isfinite(value)}
     new = [(n, v) for n, v in finite.items() if run.data.metrics.get(n) != v]
     _log(place, run, [Metric(name, value, stamp, 0) for name, value in new], change)
-    _adopt(place, run, change)
+    _adopt_trials(place, run, change)
     _set_status(place, run, record.outcome, change)
     return change
 
@@ -97,6 +98,7 @@ def project_run(place: Place, record: RunRecord) -> Change:
     run = run or _create(place, record.job.title, tags, _start(reports))
     change = Change(run.info.run_id, made)
     _describe(place, run, tags, parameters(record.job.config), change)
+    _adopt_seeds(place, run, change)
     _log(place, run, [metric for report in reports for metric in points(report)], change)
     try:
         _add_picture(place, run, record, change)
@@ -145,22 +147,28 @@ def _create(place: Place, name: str, tags: dict[str, str], start: int | None = N
 
 
 def _tags(place: Place, record: RunRecord) -> dict[str, str]:
-    study: dict[str, str] = {}
-    if record.study:
-        study = {STUDY: record.study}
-        # Without a parent yet, the study adopts it later.
-        parent = find(place, {STUDY: record.study, JOB: WHOLE})
-        if parent:
-            study |= {PARENT: parent.info.run_id, "study": parent.info.run_name}
     return {
         JOB: record.job.name,
         RUN: record.job.identity,
         "git_commit": place.commit,
-        **study,
+        **_parents(place, record),
         **labels(record.job),
         **record.tags,
         **_end(record.outcome, record.cause),
     }
+
+
+def _parents(place: Place, record: RunRecord) -> dict[str, str]:
+    """A trial lies below its study, its further runs below it; what is not there adopts later."""
+    if not record.study:
+        return {}
+    tags = {STUDY: record.study}
+    above = study = find(place, {STUDY: record.study, JOB: WHOLE})
+    if record.job.repeats:
+        tags[TRIAL] = record.job.repeats
+        above = find(place, {STUDY: record.study, JOB: record.job.repeats}) or study
+    tags |= {"study": study.info.run_name} if study else {}
+    return tags | ({PARENT: above.info.run_id} if above else {})
 
 
 def _end(outcome: Outcome | None, cause: str) -> dict[str, str]:
@@ -224,7 +232,7 @@ def _set_status(
     change.done.append(status)
 
 
-def _adopt(place: Place, parent: Run, change: Change) -> None:
+def _adopt_trials(place: Place, parent: Run, change: Change) -> None:
     """Runs of the study that were made before their parent, or for one that was deleted since."""
     number, study = parent.info.run_id, parent.data.tags[STUDY]
     query = f"tags.`{STUDY}` = '{study}'"
@@ -232,10 +240,24 @@ def _adopt(place: Place, parent: Run, change: Change) -> None:
         query += f" and tags.`{PARENT}` != '{number}'"
     for run in place.client.search_runs([place.experiment], query):
         tags = run.data.tags
-        if tags.get(JOB) != WHOLE and tags.get(PARENT) != number:
-            place.client.set_tag(run.info.run_id, PARENT, number)
+        if tags.get(JOB) != WHOLE and tags.get(PARENT) != number and TRIAL not in tags:
             place.client.set_tag(run.info.run_id, "study", parent.info.run_name)
-            change.done.append(f"adopted {run.info.run_name}")
+            _adopt(place, parent, run, change)
+
+
+def _adopt_seeds(place: Place, trial: Run, change: Change) -> None:
+    """Further runs of a trial whose page has been made anew."""
+    tags = trial.data.tags
+    if not change.made or STUDY not in tags:
+        return
+    query = f"tags.`{STUDY}` = '{tags[STUDY]}' and tags.`{TRIAL}` = '{tags[JOB]}'"
+    for run in place.client.search_runs([place.experiment], query):
+        _adopt(place, trial, run, change)
+
+
+def _adopt(place: Place, parent: Run, child: Run, change: Change) -> None:
+    place.client.set_tag(child.info.run_id, PARENT, parent.info.run_id)
+    change.done.append(f"adopted {child.info.run_name}")
 
 
 def _last(run: Run) -> int:

@@ -28,6 +28,7 @@ class Job(FrozenConfig):
         folder: path or URI; receives checkpoints, journal, the final weights and the picture.
         identity: of setting, data, teacher and seed (`TrialConfig.fingerprint`); a checkpoint of
             another one is refused.
+        repeats: name of the run with the same setting that this one adds a seed to.
         teacher: a .safetensors path or URI with its card inside, which a run without distillation
             only shows in the picture.
     """
@@ -37,6 +38,7 @@ class Job(FrozenConfig):
     config: TrialConfig
     folder: str
     identity: str
+    repeats: str | None = None
     teacher: str | None = None
 
 

@@ -12,8 +12,9 @@ import optuna
 from afdcd.config import Source, validate
 from afdcd.search.open_study import connect, open_study
 from afdcd.search.rungs import Rules
+from afdcd.search.settings import Proposal, Settings
 from afdcd.search.space import parse_ranges
-from afdcd.search.study import Proposal, Settings, Study
+from afdcd.search.study import Study
 from afdcd.tasks.score import Score
 from afdcd.training.job import Failure, Job, Report, RunResult, result_of
 from afdcd.training.trial import TrialConfig
@@ -45,11 +46,12 @@ def settings_of(space: Any) -> Settings:
 
 def _job(proposal: Proposal) -> Job:
     return Job(
-        name=proposal.name,
-        title=f"trial {proposal.number}",
+        name=proposal.run.name,
+        title=proposal.run.title(proposal.config),
         config=proposal.config,
-        folder=f"trials/{proposal.number}",
+        folder=proposal.run.folder("."),
         identity=proposal.identity,
+        repeats=proposal.run.repeats,
     )
 
 

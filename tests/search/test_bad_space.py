@@ -107,6 +107,8 @@ OVERRIDES = {
     "study.enqueue=[{training: {lr: 3}}]": "study.enqueue.0.training.lr: 3 is outside",
     "study.enqueue=[{training: {momentum: 0}}]": "momentum: not in this search space; remove it",
     "study.enqueue=[{training: {batch: 8}}]": "this space fixes training.batch to 4; remove it",
+    "study.enqueue=[{training: {seed: -1}}]": "study.enqueue.0.training.seed: -1 is no whole number",
+    "study.enqueue=[{training: {seed: two}}]": "study.enqueue.0.training.seed: 'two' is no whole",
     "study.enqueue=[{distiller: {method: kd}}]": "is not one of ['none', 'afdcd']",
     "study.enqueue=[3]": "study.enqueue.0: input should be an object (got 3)",
 }

@@ -9,6 +9,7 @@ import pytest
 
 from afdcd.search import progress
 from afdcd.search.progress import Progress, Rendering, Row, say, trials_table
+from afdcd.search.rows import RunKey
 from afdcd.search.watched import duration
 from afdcd.training import pulse
 from afdcd.training.job import Job, Report, RunResult
@@ -247,13 +248,13 @@ def test_durations_as_people_write_them() -> None:
 
 def test_table_has_completed_runs_first_and_the_best_of_them_on_top() -> None:
     rows = [
-        Row(5, score(math.nan), "completed", 40, {}),
-        Row(0, score(0.9), "paused", 10, {"lr": 0.123456}),
-        Row(1, score(0.4), "completed", 40, {}),
-        Row(2, score(0.5), "completed", 40, {"lr": 0.1, "method": "kd"}),
-        Row(3, score(0.95), "infeasible", 10, {"lr": 9.0}, "loss term kd is not finite"),
-        Row(4, None, "running", 0, {}),
-        Row(6, None, "lost", 0, {}, "no memory"),
+        Row(RunKey(5), score(math.nan), "completed", 40, {}),
+        Row(RunKey(0), score(0.9), "paused", 10, {"lr": 0.123456}),
+        Row(RunKey(1), score(0.4), "completed", 40, {}),
+        Row(RunKey(2), score(0.5), "completed", 40, {"lr": 0.1, "method": "kd"}),
+        Row(RunKey(3), score(0.95), "infeasible", 10, {"lr": 9.0}, "loss term kd is not finite"),
+        Row(RunKey(4), None, "running", 0, {}),
+        Row(RunKey(6), None, "lost", 0, {}, "no memory"),
     ]
     assert trials_table(rows).splitlines() == [
         "trial  mIoU     outcome     iterations  settings",
@@ -270,7 +271,8 @@ def test_table_has_completed_runs_first_and_the_best_of_them_on_top() -> None:
 def test_table_knows_scores_of_which_less_is_better() -> None:
     error = score(0.5).updated(name="error", higher_is_better=False)
     rows = [
-        Row(n, error.updated(value=v), "completed", 4, {}) for n, v in enumerate((0.5, 0.1, 0.3))
+        Row(RunKey(n), error.updated(value=v), "completed", 4, {})
+        for n, v in enumerate((0.5, 0.1, 0.3))
     ]
     table = [line.split() for line in trials_table(rows).splitlines()]
     assert [row[0] for row in table] == ["trial", "1", "2", "0"]

@@ -64,7 +64,7 @@ def space(folder: Path, shards: str, *overrides: str, text: str = SPACE) -> Sear
 
 
 def outcomes(conclusion: Conclusion) -> list[tuple[int, str]]:
-    return [(row.number, row.outcome) for row in conclusion.rows]
+    return [(row.run.trial, row.outcome) for row in conclusion.rows]
 
 
 def test_a_study_runs_to_its_end_and_tells_mlflow(

@@ -209,7 +209,7 @@ def test_an_enqueued_setting_that_was_paused_goes_on_to_full_length(tmp_path: Pa
     assert (again.name, again.folder, again.identity) == (bad.name, bad.folder, bad.identity)
     assert study.report(again, report(20, 0.05)) is False
     study.end(again, completed(0.3))
-    counted = [(e.name, e.outcome, e.curve) for e in study.entries()][1:]
+    counted = [(e.run.name, e.outcome, e.curve) for e in study.entries()][1:]
     assert counted == [(bad.name, "completed", {10: 0.1, 20: 0.05})]
     assert states(study) == [TrialState.COMPLETE, TrialState.PRUNED, TrialState.COMPLETE]
     assert len(states(opened(tmp_path, references=(asked,)))) == 3  # asked for once

@@ -58,6 +58,7 @@ def candidate(folder: Path, number: int, value: float, **changes: Any) -> Candid
         run=f"run{number}",
         score=score(value),
         settings={"lr": 0.1},
+        seeds={},
         teacher=None,
     )
 
@@ -162,6 +163,16 @@ def test_a_description_begins_with_the_answer(tmp_path: Path, registry: Registry
     )
     assert "afdcd" in taught[:80]
     assert alone.startswith("mIoU 44.88 %, 0.34 M parameters, none, ")
+
+
+def test_other_seeds_of_the_setting_are_told_beside_the_score(
+    tmp_path: Path, registry: Registry
+) -> None:
+    again = replace(candidate(tmp_path, 1, 0.5), seeds={2: score(0.47), 1: score(0.53)})
+    registry.best(again, candidate(tmp_path, 2, 0.4))
+    several, one = (version.description for version in registry.versions)
+    assert "| seed | 0 (other seeds of this setting: 1: 53.00 %, 2: 47.00 %) |" in several
+    assert "| seed | 0 (one run; " in one
 
 
 def test_no_gain_is_claimed_over_a_student_that_was_not_trained(

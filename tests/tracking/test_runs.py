@@ -43,6 +43,24 @@ def test_study_is_the_parent_of_its_trials(place: Place, tmp_path: Path) -> None
     assert child.data.params["pair.teacher.model.encoder"] == "timm:resnet10t"
 
 
+def test_a_second_seed_lies_below_its_trial(place: Place, tmp_path: Path) -> None:
+    first = record(tmp_path)
+    further = record(tmp_path, "trial-0000-seed-1")
+    further = replace(further, job=further.job.updated(repeats="trial-0000"))
+    parent = project_study(place, study()).run
+    seed = project_run(place, further).run  # before its trial is there
+    trial = project_run(place, first).run
+    below = [run(place, number).data.tags["mlflow.parentRunId"] for number in (trial, seed)]
+    assert below == [parent, trial]
+    for gone in (trial, parent):
+        place.client.delete_run(gone)
+    parent = project_study(place, study()).run
+    assert run(place, seed).data.tags["mlflow.parentRunId"] == trial  # deleted, but made anew below
+    trial, again = project_run(place, first).run, project_run(place, further).run
+    below = [run(place, number).data.tags["mlflow.parentRunId"] for number in (trial, seed)]
+    assert (again, below) == (seed, [parent, trial])
+
+
 @pytest.mark.parametrize(
     ("outcome", "status"),
     [

@@ -1,0 +1,102 @@
+"""What can be run in a study, and which setting of the present search space a row stands for."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from optuna.trial import TrialState
+
+from afdcd.config import UserError
+from afdcd.search.membership import parameters_in
+from afdcd.search.rows import Entry, RunKey
+from afdcd.search.space import SEED, resolve
+from afdcd.training.job import Job
+from afdcd.training.trial import TrialConfig
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A run to start or to take up."""
+
+    run: RunKey
+    config: TrialConfig
+    identity: str
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What can be run in a study.
+
+    Attributes:
+        space: config values with ranges (see `afdcd.search.space`).
+        config: plain values as a configuration; UserError where they do not go together.
+        identity: of a configuration: equal exactly if two compute the same.
+        job: what a worker needs to run a proposal.
+        journal: value by iteration of all that a run has reported.
+    """
+
+    space: Any
+    config: Callable[[dict[str, Any]], TrialConfig]
+    identity: Callable[[TrialConfig], str]
+    job: Callable[[Proposal], Job]
+    journal: Callable[[RunKey], dict[int, float]] = lambda run: {}
+
+    def seeded(self, values: dict[str, Any], seed: int | None) -> TrialConfig:
+        """Plain values as a configuration, with another seed than theirs if one is given."""
+        config = self.config(values)
+        return config if seed is None else with_seed(config, seed)
+
+    def identity_of(self, reference: dict[str, Any]) -> str | None:
+        """Of the run that these values by path ask for; None if they leave something open."""
+        try:
+            values = resolve(self.space, partial(_looked_up, reference))
+            return self.identity(self.seeded(values, reference.get(SEED)))
+        except (KeyError, UserError):
+            return None
+
+
+class Fitting:
+    """Finds the configuration of a row in the present space, each once."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._known: dict[str, TrialConfig | None] = {}  # by identity
+
+    def learn(self, identity: str, config: TrialConfig) -> None:
+        """What a row runs that was sampled from the present space."""
+        self._known[identity] = config
+
+    def holds(self, entry: Entry) -> bool:
+        """Whether a row lies in the present space; one that was never fixed does while it runs."""
+        if entry.setting is None or entry.identity is None:
+            return entry.state == TrialState.RUNNING or entry.outcome == "infeasible"
+        return self.config_of(entry) is not None
+
+    def config_of(self, entry: Entry) -> TrialConfig | None:
+        """The configuration of a row as the present space gives it; None if it cannot."""
+        assert entry.identity is not None
+        if entry.identity not in self._known:
+            self._known[entry.identity] = self._found(entry.setting, entry.identity)
+        return self._known[entry.identity]
+
+    def _found(self, setting: Any, identity: str) -> TrialConfig | None:
+        seed = setting["training"]["seed"]
+        for found in parameters_in(self._settings.space, setting):
+            values = resolve(self._settings.space, partial(_looked_up, found))
+            try:
+                config = self._settings.seeded(values, seed)
+                if self._settings.identity(config) == identity:
+                    return config
+            except UserError:
+                continue
+        return None
+
+
+def with_seed(config: TrialConfig, seed: int) -> TrialConfig:
+    """Another run of the same setting."""
+    return config.updated(training=config.training.updated(seed=seed))
+
+
+def _looked_up(found: dict[str, Any], path: str, _: Any) -> Any:
+    return found[path]
