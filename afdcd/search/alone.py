@@ -1,7 +1,8 @@
 """A run outside of a study: a teacher, or `afdcd train`."""
 
 from afdcd.search.cluster import Cluster
-from afdcd.search.loop import Loop
+from afdcd.search.lease import Lease
+from afdcd.search.loop import Loop, Watcher
 from afdcd.search.losses import Loss, ends
 from afdcd.search.progress import Progress
 from afdcd.search.records import Recorder
@@ -9,11 +10,12 @@ from afdcd.tracking.tracker import Tracker
 from afdcd.training.job import Job, Report, RunResult
 
 
-def run_alone(job: Job, tracker: Tracker, cluster: Cluster) -> RunResult | None:
+def run_alone(job: Job, tracker: Tracker, cluster: Cluster, lease: Lease) -> RunResult | None:
     """How a run ended, MLflow told of it; None if it was interrupted."""
     source, progress = OneRun(job), Progress()
     try:
-        Loop(source, [Recorder(tracker), progress], cluster).run(job.folder, concurrency=1)
+        watchers: list[Watcher] = [Recorder(tracker), progress]
+        Loop(source, watchers, cluster, lease).run(job.folder, concurrency=1)
     finally:
         progress.close()
     if source.result:

@@ -15,6 +15,7 @@ from ray.tune.search import Searcher
 from afdcd import environment
 from afdcd.config import UserError
 from afdcd.search.cluster import TRIAL_RESOURCES, Cluster
+from afdcd.search.lease import Lease
 from afdcd.search.reclaim import Reclaimer
 from afdcd.training import pulse
 from afdcd.training.job import Failure, Job, Report, RunResult, message_of, result_of
@@ -50,8 +51,11 @@ class Watcher(Protocol):
 class Loop:
     """One driver's share of a study, or a single run. Read from top to bottom."""
 
-    def __init__(self, source: Source, watchers: list[Watcher], cluster: Cluster) -> None:
+    def __init__(
+        self, source: Source, watchers: list[Watcher], cluster: Cluster, lease: Lease
+    ) -> None:
         self._source, self._watchers, self._cluster = source, watchers, cluster
+        self._lease = lease
         self._reclaimer = Reclaimer(cluster.api)
         self._runs: dict[str, _Run] = {}  # Tune's trial id -> the run, from its proposal to its end
         self._dry = False  # nothing to propose until a run ends
@@ -142,13 +146,18 @@ class Loop:
 
     def tick(self) -> None:
         """Called several times a second."""
+        if self._lease.lost.is_set() and not self.error:
+            self.error = self._lease.error()
         # At once: Ray kills a stopped job's driver after 3 s, and Tune takes 2 to wind up.
         if (self._cluster.stopping.is_set() or self.error) and not self.interrupted:
             self.interrupt()
         self._reclaimer.look()
 
     def interrupt(self) -> None:
+        """End all live runs; where another driver has taken over, they are its to speak of."""
         self.interrupted = True
+        if self._lease.lost.is_set():
+            return
         killed = RunResult("killed", cause="run the same command to go on")
         for run in self._runs.values():
             self._decided(lambda run=run: self._source.end(run.job, killed), None)

@@ -11,6 +11,7 @@ from optuna.trial import TrialState
 from afdcd import storage
 from afdcd.config import UserError
 from afdcd.search import rows
+from afdcd.search.lease import Lease
 from afdcd.search.options import OptionSets
 from afdcd.search.rows import Entry
 from afdcd.search.rungs import Rules
@@ -23,20 +24,30 @@ from afdcd.text import first_line, shown
 OWNER = "study.json"  # of a study's folder: the id of the study that it belongs to
 
 
-def connect(url: str, name: str, *, higher_is_better: bool = True) -> optuna.Study:
+def connect(
+    url: str, name: str, *, higher_is_better: bool = True, lease: Lease | None = None
+) -> optuna.Study:
     """Open or create the Optuna study `name` in the database `url`, with an id of its own.
+
+    Args:
+        lease: without which nothing is written any more.
 
     Raises:
         UserError: unreachable database, or a study that an older afdcd began.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
+        database = optuna.storages.RDBStorage(url, engine_kwargs=_engine_options(url))
+        if lease:
+            lease.fence(database.engine)
         study = optuna.create_study(
-            storage=optuna.storages.RDBStorage(url, engine_kwargs=_engine_options(url)),
+            storage=database,
             study_name=name,
             direction="maximize" if higher_is_better else "minimize",
             load_if_exists=True,
         )
+    except UserError:
+        raise
     except Exception as error:  # the database drivers' errors share no base class
         raise UserError(
             f"study database {shown(url)}: cannot be used ({first_line(error)}); "

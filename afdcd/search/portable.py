@@ -123,9 +123,7 @@ def _files(kept: Kept) -> Iterator[str]:
     """Places below the storage root: the study's folder, and the teachers that it is pinned to."""
     folder = f"studies/{kept.study.study_name}"
     for place in storage.walk(storage.join(storage_root(), folder)):
-        if (
-            not place.startswith("tune/") and place != "driver.lock"
-        ):  # Tune's logs, this host's lock
+        if not place.startswith("tune/"):  # Tune's logs
             yield f"{folder}/{place}"
     pins = kept.study.user_attrs.get("teachers", {})
     wanted = {pin["sha256"][:16] for pin in pins.values()}

@@ -17,7 +17,6 @@ from afdcd.search.loop import Loop
 from afdcd.search.networks import check_shapes
 from afdcd.search.open_study import check_frame, claim, open_study
 from afdcd.search.open_study import connect as connect_study
-from afdcd.search.preflight import check_writable
 from afdcd.search.progress import Progress, say
 from afdcd.search.records import Recorder, run_records, study_record
 from afdcd.search.rows import RunKey
@@ -27,7 +26,6 @@ from afdcd.search.study import Study
 from afdcd.search.teachers import Teacher, Teachers
 from afdcd.tasks.score import SELECTED_BY, Score
 from afdcd.tracking.records import StudyRecord
-from afdcd.tracking.server import check_database
 from afdcd.training import journal
 from afdcd.training.job import Job, Outcome, RunResult
 from afdcd.training.trial import TrialConfig
@@ -40,10 +38,8 @@ def run_study(space: SearchSpace) -> Conclusion:
         UserError: anything a person can mend; what has finished by then is kept.
     """
     folder = storage.join(storage_root(), "studies", space.name)
-    check_writable(folder)
-    check_database(study_database(), "AFDCD_STUDY_DB")
-    with session(space, folder) as here:
-        database = connect_study(study_database(), space.name)
+    with session(space, folder, "study") as here:
+        database = connect_study(study_database(), space.name, lease=here.lease)
         claim(folder, database)
         check_frame(database, space.frame(here.digest), space.source.name)
         if here.tracker.data:
@@ -65,7 +61,7 @@ def run_single(space: SearchSpace) -> tuple[Job, RunResult] | None:
         UserError: anything a person can mend.
     """
     folder = storage.join(storage_root(), "runs", space.name)
-    with session(space, folder) as here:
+    with session(space, folder, "run") as here:
         say("starts or joins a Ray cluster")
         with connect() as cluster:
             teachers = _teachers(here, cluster)
@@ -162,7 +158,9 @@ def _run(here: Session, cluster: Cluster, study: Study) -> bool:
     try:
         recorder = Recorder(here.tracker, study.id, describe)
         concurrency = min(capacity, space.study.max_concurrent or capacity)
-        finished = Loop(study, [recorder, progress], cluster).run(here.folder, concurrency)
+        finished = Loop(study, [recorder, progress], cluster, here.lease).run(
+            here.folder, concurrency
+        )
         outcome = "completed" if finished else "killed"
         return finished
     finally:
@@ -185,7 +183,7 @@ def _run_one(
         identity=identity,
         teacher=teacher.weights if teacher else None,
     )
-    result = run_alone(job, here.tracker, cluster)
+    result = run_alone(job, here.tracker, cluster, here.lease)
     return (job, result) if result else None
 
 

@@ -1,20 +1,19 @@
 """What every driver needs before it asks for a cluster: a place to write, MLflow, data, weights."""
 
-import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from afdcd import storage
-from afdcd.config import UserError
 from afdcd.data.shards.manifest import read_manifest
 from afdcd.data.train.loader import prepared_root
-from afdcd.environment import storage_root
+from afdcd.environment import storage_root, study_database
+from afdcd.search.lease import Lease, hold
 from afdcd.search.load import SearchSpace
 from afdcd.search.preflight import check_data, check_weights, check_writable
 from afdcd.search.progress import Rendering
 from afdcd.tracking.datasets import dataset_input
+from afdcd.tracking.server import check_database
 from afdcd.tracking.tracker import Tracker
 from afdcd.training import pulse
 
@@ -26,24 +25,30 @@ class Session:
     Attributes:
         space: rooted at the prepared data.
         digest: of the prepared data.
+        lease: what makes it the only one.
     """
 
     space: SearchSpace
     folder: str
     digest: str
     tracker: Tracker
+    lease: Lease
 
 
 @contextmanager
-def session(space: SearchSpace, folder: str) -> Iterator[Session]:
+def session(space: SearchSpace, folder: str, kind: str) -> Iterator[Session]:
     """All that can fail early does so here, the cheapest first.
 
+    Args:
+        kind: "study" or "run"; with the name of the space it is what only one driver works on.
+
     Raises:
-        UserError: anything a person can mend.
+        UserError: anything a person can mend, another driver at work among it.
     """
     check_writable(folder)
-    with _only_driver(folder, space.name):
-        tracker = Tracker()
+    check_database(study_database(), "AFDCD_STUDY_DB")
+    with hold(study_database(), f"{kind} {space.name}") as lease:
+        tracker = Tracker(allowed=lease.holds)
         tracker.tidy(_last_sign)
         data = space.examples[0].data
         root = prepared_root(data, storage.join(storage_root(), "data"), Rendering())
@@ -52,7 +57,7 @@ def session(space: SearchSpace, folder: str) -> Iterator[Session]:
         check_data(space, root, manifest)
         check_weights(space)
         try:
-            yield Session(space.rooted(root), folder, manifest.digest, tracker)
+            yield Session(space.rooted(root), folder, manifest.digest, tracker, lease)
         finally:
             tracker.close()
 
@@ -63,20 +68,3 @@ def _last_sign(job: str, title: str) -> float | None:
     teacher, single = storage.join(root, "teachers", job), storage.join(root, "runs", title, job)
     seen = pulse.read(teacher if job.startswith("teacher-") else single)
     return seen.at if seen else None
-
-
-@contextmanager
-def _only_driver(folder: str, name: str) -> Iterator[None]:
-    """Two drivers of one study would run its trials twice; a file lock dies with its holder."""
-    if "://" in folder:
-        yield
-        return
-    with (Path(folder) / "driver.lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UserError(
-                f"study {name!r} is already being run by another process; wait for it, stop it, or "
-                "give this one its own name: study.name=..."
-            ) from None
-        yield

@@ -1,7 +1,9 @@
 """Teachers: trained once and registered, or given; measured before a single run is paid for."""
 
 import json
+import math
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +12,14 @@ from mlflow.exceptions import MlflowException
 
 from afdcd import storage
 from afdcd.config import UserError, validate
-from afdcd.environment import storage_root
+from afdcd.environment import storage_root, study_database
 from afdcd.models.weights import NetworkCard, load_weights, save_network
 from afdcd.search.alone import run_alone
 from afdcd.search.cluster import Cluster
 from afdcd.search.given_teacher import given_teacher
-from afdcd.search.progress import say
+from afdcd.search.lease import Lease, hold
+from afdcd.search.leases import Held
+from afdcd.search.progress import NEWS, say
 from afdcd.search.score_networks import score_networks
 from afdcd.search.session import Session
 from afdcd.tasks.score import Score
@@ -118,16 +122,21 @@ class Teachers:
         if found:
             return found
         name = f"teacher-{fingerprint[:12]}"
+        with hold(study_database(), name, waits=_Waiting(name)) as lease:
+            found = find(self._tracker.client, fingerprint)  # by whom it was waited for
+            return found or self._train(name, trial, fingerprint, lease)
+
+    def _train(self, name: str, trial: TrialConfig, identity: str, lease: Lease) -> str | None:
         title = f"teacher {trial.pair.student.name}"
         folder = storage.join(storage_root(), "teachers", name)
         alone = trial.updated(resources=self._cluster.alone(trial.resources))
-        job = Job(name=name, title=title, config=alone, folder=folder, identity=fingerprint)
-        result = run_alone(job, self._tracker, self._cluster)
+        job = Job(name=name, title=title, config=alone, folder=folder, identity=identity)
+        result = run_alone(job, self._tracker, self._cluster, lease)
         if result is None:
             return None
         if result.outcome != "completed":
             raise UserError(f"{title}: training failed: {result.cause}")
-        return self._register(job, fingerprint, result.score)
+        return self._register(job, identity, result.score)
 
     def _register(self, job: Job, fingerprint: str, score: Score) -> str:
         data = job.config.data
@@ -170,6 +179,19 @@ class Teachers:
         say(f"scores the teacher {card.model.name} on {config.data.protocol}/val")
         data = config.data
         return score_networks([weights], data, "val", self._cluster, config.resources)[0]
+
+
+class _Waiting:
+    """Waits for the driver that trains the same teacher, and says so now and then."""
+
+    def __init__(self, name: str) -> None:
+        self._name, self._told = name, -math.inf
+
+    def __call__(self, held: Held) -> bool:
+        if time.monotonic() - self._told > NEWS:
+            say(f"waits for {self._name}, which is being trained by {held}")
+            self._told = time.monotonic()
+        return True
 
 
 def _same(known: Pin, found: Pin) -> None:

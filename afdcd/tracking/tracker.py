@@ -31,19 +31,24 @@ class Tracker:
     newest record waits. The thread ends with the process.
 
     Args:
+        allowed: whether these runs are still this driver's to write.
         clock: seconds, for the time between two attempts.
 
     Raises:
         UserError: MLflow does not answer, or the experiment was deleted.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        allowed: Callable[[], bool] = lambda: True,
+    ) -> None:
         self.client, self.experiment = connect()
         check_experiment(self.client, self.experiment)
         introduce(self.client, self.experiment)
         self.commit = git_commit()
         self.data: DatasetInput | None = None  # what every run of this driver learns from
-        self._clock = clock
+        self._clock, self._allowed = clock, allowed
         self._records: dict[tuple[str | None, str], RunRecord] = {}
         self._outbox = Outbox()
         self._troubles = Troubles()
@@ -153,6 +158,9 @@ class Tracker:
                 if self._closed:
                     return
                 assert letter is not None
+            if not self._allowed():
+                self._fall_silent()
+                return
             error = self._error_of(letter)
             with self._changed:
                 if isinstance(error, UserError) and letter.delay >= GIVEN_UP:
@@ -166,6 +174,12 @@ class Tracker:
                     self._outbox.delivered(letter)
                     self._troubles.over(left=len(self._outbox))
                 self._changed.notify_all()
+
+    def _fall_silent(self) -> None:
+        """Another driver tells of these runs now; what waits here is older than what it knows."""
+        with self._changed:
+            self._outbox, self._closed = Outbox(), True
+            self._changed.notify_all()
 
     def _error_of(self, letter: Letter) -> Exception | None:
         """Whatever it is, it must end neither the thread nor the study."""

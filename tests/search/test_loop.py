@@ -73,8 +73,9 @@ class Fed:
 
     def __init__(self, source: Any) -> None:
         self.watcher, self.stop = Watcher(), threading.Event()
+        self.lease: Any = SimpleNamespace(lost=threading.Event(), error=lambda: UserError("taken"))
         cluster: Any = SimpleNamespace(api="", stopping=self.stop, uses_gpu=lambda _: False)
-        self.loop = Loop(source, [self.watcher], cluster)
+        self.loop = Loop(source, [self.watcher], cluster, self.lease)
         self.loop._reclaimer = SimpleNamespace(look=lambda: None)  # type: ignore[assignment]
         self.searcher, self.scheduler = _Proposing(self.loop), _Listening(self.loop)
         self.callback, self.stopper = _Starting(self.loop), _Stopping(self.loop)

@@ -1,6 +1,5 @@
 """`run_study` from its file to its end, on a cluster that does nothing."""
 
-import fcntl
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 from afdcd.config import UserError
 from afdcd.data.synthetic.config import SyntheticConfig
 from afdcd.data.synthetic.dataset import prepare_synthetic
+from afdcd.environment import study_database
 from afdcd.search import conclude as module
 from afdcd.search.conclude import Conclusion
 from afdcd.search.kept import kept_study
@@ -18,6 +18,7 @@ from afdcd.search.run_study import run_study
 from afdcd.search.winners import Registered
 from afdcd.training import journal
 from afdcd.training.job import Job
+from tests.search.drivers import another_driver
 from tests.search.studies import report
 from tests.search.virtual import Tracker, drive, failing, install, to_the_end
 
@@ -182,12 +183,11 @@ def test_a_fresh_database_does_not_take_over_the_folder_of_another_study(
 def test_a_second_driver_of_one_study_is_refused_while_the_first_lives(
     tracker: Tracker, shards: str, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "storage" / "studies" / "street"
-    folder.mkdir(parents=True)
-    with (folder / "driver.lock").open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        with pytest.raises(UserError, match="'street' is already being run by another process"):
-            run_study(space(tmp_path, shards))
+    with (
+        another_driver(study_database(), "study street") as name,
+        pytest.raises(UserError, match=f"study street is being run by {name} since 20"),
+    ):
+        run_study(space(tmp_path, shards))
 
 
 def test_what_is_kept_of_a_study_is_what_mlflow_was_told(

@@ -106,6 +106,6 @@ def cluster() -> Any:
 def install(monkeypatch: pytest.MonkeyPatch) -> Tracker:
     """Take the places of Ray and MLflow under `run_study` and `run_single`."""
     tracker = Tracker()
-    monkeypatch.setattr(session, "Tracker", lambda: tracker)
+    monkeypatch.setattr(session, "Tracker", lambda **_: tracker)
     monkeypatch.setattr(run_study, "connect", _cluster)
     return tracker
