@@ -1,4 +1,4 @@
-"""`afdcd study export|import`: one study as one file."""
+"""`afdcd study status|stop|extend|enqueue|export|import`: one study, from any terminal."""
 
 import argparse
 import sys
@@ -8,11 +8,16 @@ from afdcd.cli import run
 from afdcd.paths import expanded
 
 EXAMPLE = """examples:
+  afdcd study status cityscapes
+  afdcd study stop cityscapes
+  afdcd study extend cityscapes 20
+  afdcd study enqueue cityscapes '{distiller: {method: none}, training: {seed: 1}}'
   afdcd study export cityscapes cityscapes.tar
   AFDCD_STORAGE=/elsewhere afdcd study import cityscapes.tar
   AFDCD_STORAGE=/elsewhere afdcd track cityscapes
 
-A study's file holds its database rows and its folder: weights, checkpoints, journals, pictures, and
+A study is asked through its database, so AFDCD_STUDY_DB or AFDCD_STORAGE must be as its driver's are.
+The file of export holds its database rows and its folder: weights, checkpoints, journals, pictures, and
 the teachers it is pinned to. `afdcd tune` goes on with a study that was begun elsewhere.
 """
 PROG = "python -m afdcd.study"
@@ -22,21 +27,43 @@ def main(argv: list[str] | None = None, prog: str = PROG) -> int:
     arguments = parser(prog).parse_args(argv)
     from afdcd.commands import study
 
-    if arguments.action == "export":
-        return study.execute_export(arguments.name, Path(arguments.file))
-    return study.execute_import(Path(arguments.file))
+    match arguments.action:
+        case "status":
+            return study.execute_status(arguments.name)
+        case "stop":
+            return study.execute_stop(arguments.name)
+        case "extend":
+            return study.execute_extend(arguments.name, arguments.count)
+        case "enqueue":
+            return study.execute_enqueue(arguments.name, arguments.setting)
+        case "export":
+            return study.execute_export(arguments.name, Path(arguments.file))
+        case _:
+            return study.execute_import(Path(arguments.file))
 
 
 def parser(prog: str = PROG) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=prog,
-        description="Save a whole study as one file, or restore it.",
+        description="Look at a study, steer it, save it as one file, or restore it.",
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    actions = parser.add_subparsers(dest="action", required=True, metavar="export|import")
-    export = actions.add_parser("export", help="write a study of this storage to a file")
-    export.add_argument("name", metavar="NAME", help="of the study")
+    verbs = "status|stop|extend|enqueue|export|import"
+    actions = parser.add_subparsers(dest="action", required=True, metavar=verbs)
+
+    def of_study(action: str, help: str) -> argparse.ArgumentParser:
+        made = actions.add_parser(action, help=help)
+        made.add_argument("name", metavar="NAME", help="of the study")
+        return made
+
+    of_study("status", "who drives it, how far it is, what runs now")
+    of_study("stop", "end its runs in order; the same `afdcd tune` goes on")
+    extend = of_study("extend", "let it run more trials")
+    extend.add_argument("count", type=int, metavar="N", help="how many more")
+    enqueue = of_study("enqueue", "run a setting at full length, as under study.enqueue")
+    enqueue.add_argument("setting", metavar="SETTING", help="e.g. '{distiller: {method: none}}'")
+    export = of_study("export", "write a study of this storage to a file")
     export.add_argument("file", metavar="FILE.tar", type=expanded)
     restore = actions.add_parser("import", help="put an exported study into this storage")
     restore.add_argument("file", metavar="FILE.tar", type=expanded)

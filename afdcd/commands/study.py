@@ -1,11 +1,36 @@
-"""A study into a file, and back."""
+"""One study: how it is, what is asked of it, into a file and back."""
 
 from pathlib import Path
 
 from afdcd.environment import storage_root
+from afdcd.search import operate
 from afdcd.search.kept import kept_study
 from afdcd.search.portable import export, restore
 from afdcd.text import shown
+
+
+def execute_status(name: str) -> int:
+    """Print how a study is; the exit status."""
+    print("\n".join(operate.status(kept_study(name))))
+    return 0
+
+
+def execute_stop(name: str) -> int:
+    """End a study's runs in order; the exit status."""
+    print(operate.stop(kept_study(name)))
+    return 0
+
+
+def execute_extend(name: str, count: int) -> int:
+    """Give a study more trials; the exit status."""
+    print(operate.extend(kept_study(name), count))
+    return 0
+
+
+def execute_enqueue(name: str, setting: str) -> int:
+    """Queue a setting; the exit status."""
+    print(operate.enqueue(kept_study(name), setting))
+    return 0
 
 
 def execute_export(name: str, target: Path) -> int:

@@ -35,6 +35,9 @@ class OneRun:
         job, self._job = self._job, None
         return job
 
+    def stirred(self) -> bool:
+        return False
+
     def report(self, job: Job, report: Report) -> bool:
         return False
 

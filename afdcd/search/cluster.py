@@ -37,7 +37,8 @@ class Cluster:
     gpus: float
     nodes: int
     api: str = ""  # URL of the dashboard, which answers questions about the cluster
-    stopping: threading.Event = field(default_factory=threading.Event)  # set by SIGTERM
+    stopping: threading.Event = field(default_factory=threading.Event)  # by Ctrl-C or SIGTERM
+    looping: threading.Event = field(default_factory=threading.Event)  # while Tune is at work
 
     def uses_gpu(self, resources: ResourcesConfig) -> bool:
         return resources.device == "gpu" or (resources.device == "auto" and self.gpus >= 1)
@@ -79,16 +80,22 @@ def connect() -> Iterator[Cluster]:
     cluster = Cluster(total.get("CPU", 0.0), total.get("GPU", 0.0), len(ray.nodes()), api)
 
     def stop(number: int, frame: FrameType | None) -> None:
-        # `ray job stop` sends SIGTERM; Tune ends a run in order on SIGINT only.
+        """In order the first time, at once the second; `ray job stop` sends SIGTERM."""
+        if cluster.stopping.is_set():
+            os.write(2, b"ended at once; the same command goes on\n")
+            os._exit(128 + number)
         cluster.stopping.set()
-        os.kill(os.getpid(), signal.SIGINT)
+        if not cluster.looping.is_set():
+            raise KeyboardInterrupt
+        os.kill(os.getpid(), signal.SIGUSR1)  # on which Tune winds up, whoever handles Ctrl-C
 
-    # After ray.init, which installs a handler of its own.
-    previous = signal.signal(signal.SIGTERM, stop)
+    # After ray.init, which installs handlers of its own.
+    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield cluster
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
         ray.shutdown()
 
 

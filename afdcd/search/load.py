@@ -22,6 +22,7 @@ class SearchSpace:
     """What a search space file says, read and checked.
 
     Attributes:
+        written: the values of the file, overrides applied.
         space: plain config values with ranges.
         source: for errors that name the line.
         examples: configurations at both ends of every range and at every option.
@@ -30,6 +31,7 @@ class SearchSpace:
 
     name: str
     study: StudyConfig
+    written: dict[str, Any]
     space: dict[str, Any]
     source: Source
     examples: tuple[TrialConfig, ...]
@@ -58,7 +60,7 @@ class SearchSpace:
     def references(self) -> list[dict[str, Any]]:
         """The searched values, by path, of each setting in `study.enqueue`, and its seed."""
         return [
-            _reference(self.space, block, self.source, index)
+            reference_of(self.space, block, self.source, ("study", "enqueue", index))
             for index, block in enumerate(self.study.enqueue)
         ]
 
@@ -116,8 +118,8 @@ def read_space(path: str, assignments: list[str]) -> SearchSpace:
     examples, sources = _examples(space, source)
     _check_grace(study, examples, source)
     for index, block in enumerate(study.enqueue):
-        _reference(space, block, source, index)
-    return SearchSpace(name, study, space, source, examples, sources)
+        reference_of(space, block, source, ("study", "enqueue", index))
+    return SearchSpace(name, study, values, space, source, examples, sources)
 
 
 def _checked_name(name: str, source: Source) -> str:
@@ -130,11 +132,14 @@ def _checked_name(name: str, source: Source) -> str:
     return name
 
 
-def _reference(
-    space: dict[str, Any], block: dict[str, Any], source: Source, index: int
+def reference_of(
+    space: dict[str, Any], block: dict[str, Any], source: Source, key: Key
 ) -> dict[str, Any]:
-    """A setting in `study.enqueue` by path; `training.seed` in it asks for a further run."""
-    key: Key = ("study", "enqueue", index)
+    """A setting in `study.enqueue` by path; `training.seed` in it asks for a further run.
+
+    Raises:
+        UserError: it does not lie in the space.
+    """
     training = block.get("training")
     if not isinstance(training, dict) or "seed" not in training:
         return parameters_of(space, block, source, key)

@@ -5,6 +5,8 @@ run is the source's to decide, and nothing that Tune saves is ever read back.
 """
 
 import logging
+import time
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from ray import tune
@@ -16,10 +18,13 @@ from afdcd import environment
 from afdcd.config import UserError
 from afdcd.search.cluster import TRIAL_RESOURCES, Cluster
 from afdcd.search.lease import Lease
+from afdcd.search.progress import say
 from afdcd.search.reclaim import Reclaimer
 from afdcd.training import pulse
 from afdcd.training.job import Failure, Job, Report, RunResult, message_of, result_of
 from afdcd.training.launch import run_job
+
+LOOK = 3.0  # seconds between two looks at what people want
 
 
 class Source(Protocol):
@@ -33,6 +38,9 @@ class Source(Protocol):
 
     def end(self, job: Job, result: RunResult) -> None:
         """Note how a run ended; one that is to go on is proposed again."""
+
+    def stirred(self) -> bool:
+        """Whether there may be a next run again, where there was none."""
 
 
 class Watcher(Protocol):
@@ -49,13 +57,23 @@ class Watcher(Protocol):
 
 
 class Loop:
-    """One driver's share of a study, or a single run. Read from top to bottom."""
+    """One driver's share of a study, or a single run. Read from top to bottom.
+
+    Args:
+        stop_wanted: who wants it to end in order; empty if nobody does.
+    """
 
     def __init__(
-        self, source: Source, watchers: list[Watcher], cluster: Cluster, lease: Lease
+        self,
+        source: Source,
+        watchers: list[Watcher],
+        cluster: Cluster,
+        lease: Lease,
+        stop_wanted: Callable[[], str] = lambda: "",
     ) -> None:
         self._source, self._watchers, self._cluster = source, watchers, cluster
-        self._lease = lease
+        self._lease, self._stop_wanted = lease, stop_wanted
+        self._next_look = 0.0
         self._reclaimer = Reclaimer(cluster.api)
         self._runs: dict[str, _Run] = {}  # Tune's trial id -> the run, from its proposal to its end
         self._dry = False  # nothing to propose until a run ends
@@ -74,6 +92,18 @@ class Loop:
         """
         environment.set_defaults(environment.TUNE_DEFAULTS)
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # every end is told by this loop
+        self._cluster.looping.set()
+        try:
+            self._tune(folder, concurrency)
+        finally:
+            self._cluster.looping.clear()
+        if self._cluster.stopping.is_set() and not self.interrupted:
+            self.interrupt()
+        if self.error:
+            raise self.error
+        return not self.interrupted
+
+    def _tune(self, folder: str, concurrency: int) -> None:
         tune.run(
             run_job,
             config={},
@@ -91,11 +121,6 @@ class Loop:
             reuse_actors=False,
             verbose=0,
         )
-        if self._runs and not self.interrupted:  # Ctrl-C
-            self.interrupt()
-        if self.error:
-            raise self.error
-        return not self.interrupted
 
     def propose(self, trial_id: str) -> dict[str, Any] | str | None:
         """The next run as Tune's configuration of a trial."""
@@ -148,10 +173,20 @@ class Loop:
         """Called several times a second."""
         if self._lease.lost.is_set() and not self.error:
             self.error = self._lease.error()
+        if time.monotonic() >= self._next_look and not self.interrupted:
+            self._next_look = time.monotonic() + LOOK
+            self._look_for_wishes()
         # At once: Ray kills a stopped job's driver after 3 s, and Tune takes 2 to wind up.
         if (self._cluster.stopping.is_set() or self.error) and not self.interrupted:
             self.interrupt()
         self._reclaimer.look()
+
+    def _look_for_wishes(self) -> None:
+        if by := self._decided(self._stop_wanted, ""):
+            say(f"stopped by {by}; the same command goes on")
+            self.interrupt()
+        elif self._dry and self._decided(self._source.stirred, False):
+            self._dry = False
 
     def interrupt(self) -> None:
         """End all live runs; where another driver has taken over, they are its to speak of."""
@@ -253,7 +288,7 @@ class _Stopping(tune.Stopper):
         return False
 
     def stop_all(self) -> bool:
-        return self._loop.error is not None
+        return self._loop.error is not None or self._loop.interrupted
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune saves its stoppers; a loop cannot be saved, and need not be

@@ -1,6 +1,7 @@
 """A whole study: teachers, runs, the best students. Run again after any interruption, it goes on."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import optuna
@@ -24,6 +25,7 @@ from afdcd.search.session import Session, session
 from afdcd.search.settings import Proposal, Settings
 from afdcd.search.study import Study
 from afdcd.search.teachers import Teacher, Teachers
+from afdcd.search.wishes import any_of, introduce, stop_wanted
 from afdcd.tasks.score import SELECTED_BY, Score
 from afdcd.tracking.records import StudyRecord
 from afdcd.training import journal
@@ -42,6 +44,7 @@ def run_study(space: SearchSpace) -> Conclusion:
         database = connect_study(study_database(), space.name, lease=here.lease)
         claim(folder, database)
         check_frame(database, space.frame(here.digest), space.source.name)
+        introduce(database, space.written, space.study.trials)
         if here.tracker.data:
             database.set_user_attr(DATA, here.tracker.data.to_dictionary())
         say("starts or joins a Ray cluster")
@@ -158,9 +161,10 @@ def _run(here: Session, cluster: Cluster, study: Study) -> bool:
     try:
         recorder = Recorder(here.tracker, study.id, describe)
         concurrency = min(capacity, space.study.max_concurrent or capacity)
-        finished = Loop(study, [recorder, progress], cluster, here.lease).run(
-            here.folder, concurrency
-        )
+        stop_wanted(study.study)  # what was asked of an earlier driver
+        stop = any_of(partial(stop_wanted, study.study), here.tracker.stop_wanted)
+        loop = Loop(study, [recorder, progress], cluster, here.lease, stop)
+        finished = loop.run(here.folder, concurrency)
         outcome = "completed" if finished else "killed"
         return finished
     finally:

@@ -20,6 +20,7 @@ from afdcd.search.patience import patiently
 from afdcd.search.rows import Entry, RunKey, entry_of
 from afdcd.search.rungs import Rules, goes_on, values_at
 from afdcd.search.settings import Fitting, Proposal, Settings, with_seed
+from afdcd.search.wishes import trials_of
 from afdcd.training.job import FINISHED, Job, Report, RunResult
 from afdcd.training.trial import TrialConfig
 
@@ -38,6 +39,7 @@ class Study:
         running = [e.number for e in self.everything() if e.state == TrialState.RUNNING]
         self._waiting = running  # begun rows that no process works on
         self._live: dict[str, int] = {}  # name of a run -> its row
+        self._trials = self.trials()
 
     @property
     def id(self) -> str:
@@ -58,12 +60,21 @@ class Study:
         while self._waiting:
             if proposal := self._taken_up(self._waiting.pop(0)):
                 return self.settings.job(proposal)
+        self._trials = self.trials()
         for _ in range(ATTEMPTS):
-            if self.counted() >= self.rules.trials and not self._has_asked():
+            if self.counted() >= self._trials and not self._has_asked():
                 return None
             if proposal := self._begun(self._next_row()):
                 return self.settings.job(proposal)
         return None  # nothing new is left to try
+
+    def stirred(self) -> bool:
+        """Whether more is asked for than when `next` had nothing more."""
+        return self._has_asked() or self.trials() > self._trials
+
+    def trials(self) -> int:
+        """How many trials the study shall have: as its file says, or as somebody asked since."""
+        return trials_of(self.study, self.rules.trials)
 
     def report(self, job: Job, report: Report) -> bool:
         """Note a validation; True if the run should be paused here, to be taken up later or never."""
@@ -148,7 +159,7 @@ class Study:
         waiting = [e for e in self.everything() if e.state == TrialState.WAITING]
         further = [e for e in self.entries() if e.repeats is not None]
         asked = sum(1 for e in waiting if e.seed is None)
-        trials = max(self.rules.trials, self.counted() + asked)
+        trials = max(self.trials(), self.counted() + asked)
         return trials + len(further) + len(waiting) - asked
 
     def best(self, count: int = 1) -> list[Entry]:

@@ -33,6 +33,7 @@ STUDY = "afdcd.study"  # the study's id, on its parent run, its children and its
 JOB = "afdcd.job"  # the job's name
 RUN = "afdcd.run"  # the job's identity
 TRIAL = "afdcd.trial"  # on a further run of a trial: the name of the job that began it
+STOP = "afdcd.stop"  # a person's wish, on the parent run; its value is only told
 WHOLE = "study"  # what stands for a job's name on the parent run
 STATUS = {"completed": "FINISHED", "paused": "FINISHED", "killed": "KILLED"}
 FAILED = "FAILED"  # of the other outcomes
@@ -129,6 +130,16 @@ def find(place: Place, tags: dict[str, str], study: str | None = None) -> Run | 
     wanted = tags.get(STUDY, study)
     found = place.client.search_runs([place.experiment], query, max_results=100)
     return next((run for run in found if run.data.tags.get(STUDY) == wanted), None)
+
+
+def taken_wish(place: Place, study: str) -> str:
+    """Who wants a study stopped, by the tag `afdcd.stop` on its page, which is taken away."""
+    page = find(place, {STUDY: study, JOB: WHOLE})
+    if page is None or STOP not in page.data.tags:
+        return ""
+    place.client.delete_tag(page.info.run_id, STOP)
+    said = page.data.tags[STOP]
+    return f"the tag {STOP} in MLflow" + (f" ({said})" if said else "")
 
 
 def attach(

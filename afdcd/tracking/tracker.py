@@ -19,6 +19,7 @@ from afdcd.tracking.tidy import LastSign, tidy
 from afdcd.version import git_commit
 
 GIVEN_UP = 8.0  # seconds between two attempts at a file that cannot be read
+LOOK = 10.0  # seconds between two looks at what people wrote on the study's page
 FAREWELL = 2.0  # seconds; `ray job stop` leaves a process about three
 # Of an error's text, what differs from one attempt to the next: addresses, ids, paths, numbers.
 _CHANGING = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{32}\b|/api/\S+|\d+")
@@ -56,10 +57,13 @@ class Tracker:
         self._writing = threading.Lock()  # or two would make the same run
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._study: str | None = None  # id of the study whose page is looked at
+        self._wish, self._next_look = "", clock() + LOOK
         self.trouble = ""  # why the last attempt failed
 
     def open_study(self, record: StudyRecord) -> None:
         """Note how a study is: new, going on, or with other numbers than before."""
+        self._study = record.id
         self._put(record.id, record, urgent=record.outcome == "killed")
 
     def close_study(self, record: StudyRecord) -> None:
@@ -150,14 +154,20 @@ class Tracker:
                 self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
                 self._thread.start()
 
+    def stop_wanted(self) -> str:
+        """Who wants the study stopped, by a tag on its page; empty if nobody does. Told once."""
+        wish, self._wish = self._wish, ""
+        return wish
+
     def _work(self) -> None:
-        while True:
+        while not self._closed:
+            self._look_for_wishes()
             with self._changed:
-                while not self._closed and (letter := self._outbox.next(self._clock())) is None:
-                    self._changed.wait(self._outbox.wait(self._clock()))
-                if self._closed:
-                    return
-                assert letter is not None
+                letter = self._outbox.next(self._clock())
+                if letter is None:
+                    wait = self._outbox.wait(self._clock())
+                    self._changed.wait(LOOK if wait is None else min(wait, LOOK))
+                    continue
             if not self._allowed():
                 self._fall_silent()
                 return
@@ -174,6 +184,14 @@ class Tracker:
                     self._outbox.delivered(letter)
                     self._troubles.over(left=len(self._outbox))
                 self._changed.notify_all()
+
+    def _look_for_wishes(self) -> None:
+        """What a person wrote on the study's page, now and then."""
+        if self._study is None or self._clock() < self._next_look:
+            return
+        self._next_look = self._clock() + LOOK
+        with contextlib.suppress(MlflowException, OSError):
+            self._wish = runs.taken_wish(self._place, self._study) or self._wish
 
     def _fall_silent(self) -> None:
         """Another driver tells of these runs now; what waits here is older than what it knows."""

@@ -36,6 +36,9 @@ class Source:
     told: list[Any] = field(default_factory=list)
     error: UserError | None = None
 
+    def stirred(self) -> bool:
+        return bool(self.jobs)
+
     def next(self) -> Job | None:
         return self.jobs.pop(0) if self.jobs else None
 
@@ -91,6 +94,39 @@ class Fed:
 
     def end(self, trial: str = "t0", error: bool = False) -> None:
         self.searcher.on_trial_complete(trial, {}, error)
+
+
+def test_who_wants_it_stopped_ends_it_in_order(capsys: pytest.CaptureFixture[str]) -> None:
+    fed = Fed(Source([job("a"), job("b")]))
+    fed.start()
+    fed.loop._stop_wanted = lambda: "ann"
+    fed.loop.tick()
+    assert "stopped by ann; the same command goes on" in capsys.readouterr().out
+    assert fed.watcher.heard[1:] == [("ended", "a", "killed"), "interrupted"]
+    assert fed.stopper.stop_all()
+    assert fed.start("t1") == Searcher.FINISHED or fed.start("t1") is None
+
+
+def test_what_is_asked_for_later_is_begun_while_another_run_lives() -> None:
+    source = Source([job("a")])
+    fed = Fed(source)
+    fed.start()
+    assert fed.start("t1") is None
+    source.jobs.append(job("b"))
+    assert fed.start("t1") is None  # it is asked every few seconds, not all the time
+    fed.loop.tick()
+    assert isinstance(fed.start("t1"), dict)
+
+
+def test_a_driver_that_was_taken_over_says_nothing_of_its_runs() -> None:
+    fed = Fed(source := Source([job("a")]))
+    fed.start()
+    fed.lease.lost.set()
+    fed.loop.tick()
+    assert str(fed.loop.error) == "taken"
+    assert fed.watcher.heard == [("started", "a")]
+    assert source.told == []
+    assert fed.stopper.stop_all()
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,9 @@ class Tracker:
     def run_of(self, name: str, study: str | None) -> str:
         return f"run of {name}"
 
+    def stop_wanted(self) -> str:
+        return ""
+
     def tidy(self, last_sign: Any) -> None:
         """Nothing is left from before."""
 

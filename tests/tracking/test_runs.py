@@ -9,7 +9,7 @@ import pytest
 from afdcd import storage
 from afdcd.config import UserError
 from afdcd.tracking.points import points as metrics_of
-from afdcd.tracking.runs import Place, end_early, find_run, project_run, project_study
+from afdcd.tracking.runs import Place, end_early, find_run, project_run, project_study, taken_wish
 from afdcd.training import journal
 from afdcd.training.artifacts import PANEL_FILE
 from tests.tracking.made import STUDY, points, record, report, study, trained
@@ -41,6 +41,15 @@ def test_study_is_the_parent_of_its_trials(place: Place, tmp_path: Path) -> None
     assert expected.items() <= child.data.tags.items()
     assert child.data.params["training.lr"] == "0.01"
     assert child.data.params["pair.teacher.model.encoder"] == "timm:resnet10t"
+
+
+def test_a_wish_on_the_page_of_a_study_is_told_once(place: Place) -> None:
+    page = project_study(place, study()).run
+    assert taken_wish(place, STUDY) == ""
+    place.client.set_tag(page, "afdcd.stop", "the weekend")
+    assert taken_wish(place, STUDY) == "the tag afdcd.stop in MLflow (the weekend)"
+    assert taken_wish(place, STUDY) == ""
+    assert "afdcd.stop" not in run(place, page).data.tags
 
 
 def test_a_second_seed_lies_below_its_trial(place: Place, tmp_path: Path) -> None:

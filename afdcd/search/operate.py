@@ -1,0 +1,143 @@
+"""What a person asks of a study, or wants to know of it, from another terminal than its driver's."""
+
+import time
+from collections import Counter
+from typing import Any
+
+import optuna
+from optuna.trial import TrialState
+
+from afdcd.config import Source, UserError
+from afdcd.environment import study_database
+from afdcd.search import holder, leases, rows, wishes
+from afdcd.search.book import Book, waiting
+from afdcd.search.kept import Kept
+from afdcd.search.leases import Held
+from afdcd.search.load import reference_of
+from afdcd.search.records import job_of
+from afdcd.search.rows import Entry
+from afdcd.search.space import SEED, parse_ranges
+from afdcd.search.watched import Watched
+from afdcd.tasks.score import SELECTED_BY, Score
+from afdcd.training import pulse
+from afdcd.yaml_text import parse_yaml
+
+PATIENCE = 60.0  # seconds; a driver looks for wishes every few seconds and ends its runs within ten
+
+
+def driver_of(name: str) -> Held | None:
+    """Who drives a study now; of another machine's also one that was killed, until it is taken over."""
+    engine = leases.connect(study_database())
+    try:
+        held = leases.read(engine, f"study {name}")
+    finally:
+        engine.dispose()
+    gone = held is None or not held.holder or holder.has_ended(held.process)
+    return None if gone else held
+
+
+def status(kept: Kept) -> list[str]:
+    """A study in a few lines: who drives it, how far it is, what runs now."""
+    entries, driver = kept.entries(), driver_of(kept.study.study_name)
+    counts = Counter(entry.outcome or "running" for entry in entries)
+    runs = ", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "none yet"
+    queued = sum(1 for e in Book(kept.study).everything() if e.state == TrialState.WAITING)
+    lines = [
+        f"study {kept.study.study_name} ({kept.id}): "
+        + (f"driven by {driver}" if driver else "no driver; `afdcd tune` goes on with it"),
+        f"runs: {runs}" + (f"; {queued} queued" if queued else ""),
+        f"cost: {sum(entry.device_hours for entry in entries):.3f} device-hours",
+    ]
+    if best := _best(kept.study, entries):
+        lines.insert(
+            2, f"best: {Score(name=SELECTED_BY, value=best.value or 0.0)} (trial {best.run})"
+        )
+    return lines + [_running(kept, e) for e in entries if e.outcome is None and e.setting]
+
+
+def stop(kept: Kept) -> str:
+    """Ask the driver to end its runs in order, and wait until it did; what came of it.
+
+    Raises:
+        UserError: it does not answer.
+    """
+    name = kept.study.study_name
+    driver = driver_of(name)
+    if driver is None:
+        return f"study {name}: no driver runs it, so there is nothing to stop"
+    wishes.ask_to_stop(kept.study)
+    ends = time.monotonic() + PATIENCE
+    while time.monotonic() < ends:
+        now = driver_of(name)
+        if now is None or now.token != driver.token:
+            return f"study {name}: stopped; `afdcd tune` goes on with it"
+        time.sleep(0.5)
+    raise UserError(
+        f"study {name}: asked {driver}, which has not stopped for {PATIENCE:.0f} s; if it is gone, "
+        "nothing need be done: the next driver takes over"
+    )
+
+
+def extend(kept: Kept, count: int) -> str:
+    """Give a study so many trials more than it was to have.
+
+    Raises:
+        UserError: no trial more.
+    """
+    if count < 1:
+        raise UserError(f"{count}: give the number of trials to add, at least 1")
+    total = wishes.trials_of(kept.study, int(_written(kept)["trials"])) + count
+    wishes.extend(kept.study, total)
+    return f"study {kept.study.study_name}: {total} trials in all; {_who_goes_on(kept)}"
+
+
+def enqueue(kept: Kept, text: str) -> str:
+    """Queue a setting, as under `study.enqueue` in a search space file; it runs at full length.
+
+    Raises:
+        UserError: not in the study's search space.
+    """
+    name = kept.study.study_name
+    setting, source = parse_yaml(text, "SETTING")
+    space = parse_ranges(_written(kept)["space"], Source(f"study {name}"))
+    reference = reference_of(space, setting, source, ())
+    values = {path: value for path, value in reference.items() if path != SEED}
+    book = Book(kept.study)
+    if SEED in reference and not any(
+        e.asked == values or e.searched == values for e in book.everything()
+    ):
+        book.add(waiting(values, {rows.REFERENCE: values}))  # the trial that it is a run of
+    seed = {rows.SEED: reference[SEED]} if SEED in reference else {}
+    book.add(waiting(values, {rows.REFERENCE: reference, **seed}))
+    told = ", ".join(f"{path}={value}" for path, value in reference.items())
+    return f"study {name}: queued {told}; {_who_goes_on(kept)}"
+
+
+def _written(kept: Kept) -> dict[str, Any]:
+    """What the study's file says, as its driver noted it."""
+    written = kept.study.user_attrs.get(wishes.WRITTEN)
+    if written is None:
+        name = kept.study.study_name
+        raise UserError(
+            f"study {name}: its search space is not known yet; start it with afdcd tune"
+        )
+    return dict(written)
+
+
+def _who_goes_on(kept: Kept) -> str:
+    driver = driver_of(kept.study.study_name)
+    return f"{driver} takes it up" if driver else "`afdcd tune` goes on with it"
+
+
+def _best(study: optuna.Study, entries: list[Entry]) -> Entry | None:
+    done = [e for e in entries if e.outcome == "completed" and e.repeats is None]
+    sign = 1 if study.direction == optuna.study.StudyDirection.MAXIMIZE else -1
+    return max(done, key=lambda e: sign * (e.value or 0.0), default=None)
+
+
+def _running(kept: Kept, entry: Entry) -> str:
+    job = job_of(entry, kept.folder)
+    found = pulse.read(job.folder)
+    run = Watched(job, 0.0, pulse=found)
+    heard = f"  heard {time.time() - found.at:.0f} s ago" if found else ""
+    return f"{run}{heard}"
