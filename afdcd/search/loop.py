@@ -15,7 +15,9 @@ from ray.tune.search import Searcher
 from afdcd import environment
 from afdcd.config import UserError
 from afdcd.search.cluster import TRIAL_RESOURCES, Cluster
+from afdcd.search.progress import say
 from afdcd.search.reclaim import Reclaimer
+from afdcd.search.waiting import Waits, sight
 from afdcd.training import pulse
 from afdcd.training.job import Failure, Job, Report, RunResult, message_of, result_of
 from afdcd.training.launch import run_job
@@ -53,6 +55,7 @@ class Loop:
     def __init__(self, source: Source, watchers: list[Watcher], cluster: Cluster) -> None:
         self._source, self._watchers, self._cluster = source, watchers, cluster
         self._reclaimer = Reclaimer(cluster.api)
+        self._waits = Waits(sight, say)
         self._runs: dict[str, _Run] = {}  # Tune's trial id -> the run, from its proposal to its end
         self._dry = False  # nothing to propose until a run ends
         self.interrupted = False
@@ -146,6 +149,13 @@ class Loop:
         if (self._cluster.stopping.is_set() or self.error) and not self.interrupted:
             self.interrupt()
         self._reclaimer.look()
+        self._waits.look(
+            {
+                name: (run.job, self._cluster.demand(run.job.config.resources))
+                for name, run in self._runs.items()
+                if run.started and run.last is None
+            }
+        )
 
     def interrupt(self) -> None:
         self.interrupted = True

@@ -48,6 +48,7 @@ def run_study(space: SearchSpace) -> Conclusion:
             database.set_user_attr(DATA, here.tracker.data.to_dictionary())
         say("starts or joins a Ray cluster")
         with connect() as cluster:
+            cluster.capacity(space.examples[0].resources)  # refused before a teacher is paid for
             teachers = _teachers(here, cluster, database)
             if teachers is None:
                 return Conclusion()
@@ -66,6 +67,7 @@ def run_single(space: SearchSpace) -> tuple[Job, RunResult] | None:
     with session(space, folder) as here:
         say("starts or joins a Ray cluster")
         with connect() as cluster:
+            cluster.capacity(space.examples[0].resources)
             teachers = _teachers(here, cluster)
             if teachers is None:
                 return None
@@ -147,7 +149,7 @@ def _run(here: Session, cluster: Cluster, study: Study) -> bool:
     def describe(outcome: Outcome | None) -> StudyRecord:
         return study_record(study.study, study.entries(), outcome)
 
-    capacity = cluster.capacity(space.examples[0].resources)
+    concurrency = cluster.capacity(space.examples[0].resources, space.study.max_concurrent)
     progress = Progress(
         _best(study), wanted=space.study.trials, done=study.finished(), before=study.spent()
     )
@@ -158,7 +160,6 @@ def _run(here: Session, cluster: Cluster, study: Study) -> bool:
     outcome: Outcome = "lost"
     try:
         recorder = Recorder(here.tracker, study.id, describe)
-        concurrency = min(capacity, space.study.max_concurrent or capacity)
         finished = Loop(study, [recorder, progress], cluster).run(here.folder, concurrency)
         outcome = "completed" if finished else "killed"
         return finished

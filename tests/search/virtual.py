@@ -95,7 +95,7 @@ def _cluster() -> Iterator[Any]:
 
 def cluster() -> Any:
     return SimpleNamespace(
-        capacity=lambda resources: 2,
+        capacity=lambda resources, most=None: min(2, most or 2),
         uses_gpu=lambda resources: False,
         alone=lambda resources: resources,
         api="",
