@@ -89,14 +89,14 @@ class Cluster:
         """
         demand = self.demand(resources)
         nodes = self.machines or ({"CPU": self.cpus, "GPU": self.gpus},)
+        now = room(nodes, demand)
         if self.growth is None:
             check(nodes, demand)
-        fits: float = room(nodes, demand)
-        if self.growth:
-            fits = grown(nodes, self.growth, demand)
-        if self.growth is not None and (not self.growth or math.isinf(fits)):
-            return most or max(1, room(nodes, demand))
-        return max(1, int(min(fits, most or fits)))
+            return min(now, most or now)
+        later = grown(nodes, self.growth, demand) if self.growth else math.inf
+        if math.isinf(later):
+            return most or max(1, now)
+        return max(1, min(int(later), most or int(later)))
 
 
 @contextmanager

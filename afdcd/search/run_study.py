@@ -11,9 +11,10 @@ from afdcd.environment import storage_root, study_database
 from afdcd.search.alone import run_alone
 from afdcd.search.cluster import Cluster, connect
 from afdcd.search.conclude import Conclusion, conclude, so_far
-from afdcd.search.kept import DATA
+from afdcd.search.kept import DATA, Kept
 from afdcd.search.load import SearchSpace, teacher_key
 from afdcd.search.loop import Loop
+from afdcd.search.missing import bring_back
 from afdcd.search.networks import check_shapes
 from afdcd.search.open_study import check_frame, claim, open_study
 from afdcd.search.open_study import connect as connect_study
@@ -46,6 +47,7 @@ def run_study(space: SearchSpace) -> Conclusion:
         check_frame(database, space.frame(here.digest), space.source.name)
         if here.tracker.data:
             database.set_user_attr(DATA, here.tracker.data.to_dictionary())
+        bring_back(Kept(database, folder), here.tracker, space.study.keep)
         say("starts or joins a Ray cluster")
         with connect() as cluster:
             cluster.capacity(space.examples[0].resources)  # refused before a teacher is paid for

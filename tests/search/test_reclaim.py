@@ -63,7 +63,7 @@ class Ray:
         )
 
     def list_actors(self, api: str, filters: Any, limit: int, detail: bool) -> list[Any]:
-        asked = dict((key, value) for key, _, value in filters)
+        asked = {key: value for key, _, value in filters}
         if asked.get("state") in self.silent:
             raise RayStateApiException("Failed to make request")
         found = [a for a in self.actors if all(getattr(a, k) == v for k, v in asked.items())]

@@ -206,7 +206,7 @@ def test_a_run_that_no_node_holds_is_refused_or_waits_until_one_comes(
     small_nodes: Any, tmp_path: Path
 ) -> None:
     root, file = str(tmp_path / "data"), tmp_path / "one.yaml"
-    prepare_synthetic(root, SyntheticConfig(height=64, width=64, train=8, val=1, test=1))
+    prepare_synthetic(root, SyntheticConfig(height=64, width=64, train=36, val=1, test=1))
     file.write_text(ONE.replace("ROOT", root))
 
     def command() -> subprocess.Popen[str]:

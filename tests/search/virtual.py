@@ -108,4 +108,5 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Tracker:
     tracker = Tracker()
     monkeypatch.setattr(session, "Tracker", lambda: tracker)
     monkeypatch.setattr(run_study, "connect", _cluster)
+    monkeypatch.setattr(run_study, "bring_back", lambda *_: None)  # these runs leave no weights
     return tracker
