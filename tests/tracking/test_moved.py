@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from afdcd import storage
 from afdcd.config import UserError
 from afdcd.environment import storage_root
 from afdcd.tracking.registry import fetch, register, weights_of
@@ -93,11 +94,31 @@ def test_from_a_disk_into_a_bucket(
     options = f"?region=us-east-1&scheme=http&endpoint_override=127.0.0.1:{s3_server}"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{old}/mlflow.db")
     monkeypatch.setenv("AFDCD_STORAGE", f"{store}/new{options}")
-    from afdcd import storage
-
     place = storage.join(storage_root(), *file.relative_to(old).parts)
     storage.write_bytes(place, WEIGHTS)
     shutil.rmtree(old / "artifacts")
+    assert fetch("models:/street@champion").read_bytes() == WEIGHTS
+
+
+@pytest.mark.timeout(90)
+def test_into_a_bucket_that_only_the_options_of_its_uri_describe(
+    mlflow_storage: Path, store: str, s3_server: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C7: MLflow was given `s3://bucket/runs?region=.../artifacts`, and no endpoint."""
+    for name in ("AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("MLFLOW_S3_ENDPOINT_URL", "")  # so that it is put back as it was
+    monkeypatch.delenv("MLFLOW_S3_ENDPOINT_URL")
+    options = f"?region=us-east-1&scheme=http&endpoint_override=127.0.0.1:{s3_server}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{mlflow_storage}/mlflow.db")
+    monkeypatch.setenv("AFDCD_STORAGE", f"{store}/runs{options}")
+    tracker = Tracker()
+    try:
+        register(tracker.client, version(tracker), WEIGHTS)
+    finally:
+        tracker.close()
+    (name,) = storage.walk(f"{store}/{options}")
+    assert name.startswith("runs/artifacts/")
     assert fetch("models:/street@champion").read_bytes() == WEIGHTS
 
 
