@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+from afdcd.config import UserError
 from afdcd.text import shown
 
 
@@ -19,6 +20,13 @@ def expanded(path: str) -> str:
 
 
 def expanded_path(path: str) -> Path:
+    """The file or folder of this machine that a person means.
+
+    Raises:
+        UserError: it is a URI, which would become a folder called `s3:` here.
+    """
+    if "://" in path:
+        raise UserError(f"{shown(path)}: a file or folder of this machine is needed here, no URI")
     return Path(expanded(path))
 
 

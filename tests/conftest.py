@@ -46,6 +46,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     does the rest. Tests that use a server or a database that takes seconds to make share one.
     """
     for item in items:
+        if item.get_closest_marker("xdist_group") == RAY:
+            continue  # a test has one group
         for fixture in DEAR.keys() & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.xdist_group(DEAR[fixture]))
     if config.getoption("loadgroup", False):  # in a process of pytest-xdist

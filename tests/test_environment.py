@@ -112,3 +112,17 @@ def test_a_key_in_the_storage_is_refused_and_not_repeated(monkeypatch: pytest.Mo
     ) as error:
         storage_root()
     assert "SECRET@" not in str(error.value)
+
+
+def test_options_of_a_store_reach_those_who_read_the_environment() -> None:
+    told = environment.store_defaults(
+        "s3://b/x?endpoint_override=minio:9000&scheme=http&region=eu-west-1"
+    )
+    assert told == {
+        "MLFLOW_S3_ENDPOINT_URL": "http://minio:9000",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+    }
+    told = environment.store_defaults("s3://b/x?endpoint_override=https%3A%2F%2Fminio")
+    assert told == {"MLFLOW_S3_ENDPOINT_URL": "https://minio"}
+    assert environment.store_defaults("s3://b/x") == {}
+    assert environment.store_defaults("/what?region=x") == {}

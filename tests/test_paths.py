@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from afdcd import prepare
+from afdcd import predict, prepare
 from afdcd.__main__ import VERBS
 from afdcd.cli import USER_ERROR, run
 from afdcd.config import FrozenConfig, UserError, validate
@@ -174,3 +174,15 @@ def test_a_key_in_a_uri_is_refused_and_not_repeated(key: str) -> None:
         validate(TrialConfig, values)
     assert key.replace("__", ".") in str(error.value)
     assert "SECRET@" not in str(error.value)
+
+
+def test_a_uri_where_a_folder_of_this_machine_is_needed_is_refused(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It became a folder called `s3:` in the working folder, without a word."""
+    monkeypatch.chdir(home)
+    (home / "a.png").write_bytes(b"")
+    assert run(predict.main, ["m.safetensors", "a.png", "--out", "s3://bucket/x"]) == USER_ERROR
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "error: s3://bucket/x: a file or folder of this machine is needed here, no URI"
+    assert [path.name for path in home.iterdir()] == ["a.png"]

@@ -8,6 +8,10 @@ from pyarrow import fs
 
 from afdcd import storage
 from afdcd.config import UserError
+from afdcd.data.synthetic.config import SyntheticConfig
+from afdcd.data.synthetic.dataset import prepare_synthetic
+from afdcd.tracking.registry import fetch
+from tests.running import Study, finish, kill_tree
 from tests.stores import s3_server, store
 
 __all__ = ["s3_server", "store"]  # fixtures
@@ -92,6 +96,54 @@ def test_full_disk_keeps_the_old_file_and_leaves_no_rest(
 )
 def test_join_keeps_a_uri_s_options_at_its_end(uri: str, joined: str) -> None:
     assert storage.join(uri, "a", "b") == joined
+
+
+WITH_TEACHER = """
+data: {dataset: synthetic, root: ROOT, crop: [64, 64]}
+pair:
+  student: {head: pspnet, encoder: "timm:lcnet_050"}
+  teacher:
+    model: {head: pspnet, encoder: "timm:lcnet_050"}
+    train: {iterations: 2, validate_every: 2, batch: 4}
+distiller: {method: kd}
+training: {iterations: 4, validate_every: 2, batch: 4, lr: {choice: [0.01, 0.02]}}
+study: {trials: 1}
+"""
+
+
+@pytest.mark.xdist_group("ray")
+@pytest.mark.timeout(600)
+def test_a_study_whose_every_place_is_a_uri_with_options(
+    store: str, s3_server: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C7: names stand before the options, also for Ray Train, Tune, teachers, data and MLflow."""
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    options = f"?region=us-east-1&scheme=http&endpoint_override=127.0.0.1:{s3_server}"
+    root, data = f"{store}/runs{options}", f"{store}/data{options}"
+    prepare_synthetic(data, SyntheticConfig(height=64, width=64, train=36, val=1, test=1))
+    study = Study(tmp_path, WITH_TEACHER.replace("ROOT", f"'{data}'"))
+    study.environment |= {
+        "AFDCD_STORAGE": root,
+        "AFDCD_STUDY_DB": f"sqlite:///{tmp_path}/study.db",
+        "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db",
+    }
+    process = study.start()
+    try:
+        finish(process)
+    finally:
+        kill_tree(process)
+    found = storage.walk(root)
+    trial = "studies/tiny/trials/0000/"
+    assert {f"{trial}student.safetensors", f"{trial}journal/00000004.json"} <= set(found)
+    assert [f for f in found if f.startswith(f"{trial}train/iteration_000004/")]
+    assert [f for f in found if f.startswith("teachers/teacher-") and f.endswith(".safetensors")]
+    assert [f for f in found if f.startswith("artifacts/") and f.endswith("student.safetensors")]
+    tops = {name.partition("/")[0] for name in storage.walk(f"{store}{options}")}
+    assert tops == {"runs", "data"}
+    monkeypatch.setenv("AFDCD_STORAGE", root)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", study.environment["MLFLOW_TRACKING_URI"])
+    assert fetch("models:/tiny@champion").stat().st_size > 0
 
 
 def test_lists_and_removes_files_and_folders(tmp_path: Path) -> None:

@@ -11,7 +11,12 @@ from afdcd.training.job import Job, Report, RunResult
 
 
 def run_alone(job: Job, tracker: Tracker, cluster: Cluster, lease: Lease) -> RunResult | None:
-    """How a run ended, MLflow told of it; None if it was interrupted."""
+    """How a run ended, MLflow told of it; None if it was interrupted.
+
+    Raises:
+        UserError: the cluster has no place for it, and what ends a study, too.
+    """
+    cluster.capacity(job.config.resources)
     source, progress = OneRun(job), Progress()
     try:
         watchers: list[Watcher] = [Recorder(tracker), progress]

@@ -1,6 +1,7 @@
 """The Ray cluster a study runs on: started here, or the one this process was submitted to."""
 
 import logging
+import math
 import os
 import shutil
 import signal
@@ -19,13 +20,15 @@ import ray
 
 from afdcd.config import UserError
 from afdcd.environment import ray_address, set_defaults, verbose
+from afdcd.search.autoscaler import growth
+from afdcd.search.capacity import HEAD, Bundle, Demand, Kind, check, grown, room
 from afdcd.search.local_cluster import free_port, session_folder, set_token
 from afdcd.text import first_line
 from afdcd.training.resources import ResourcesConfig
 
 # A trial's own actor needs some resource that is never the workers': a thousandth of the head
 # node keeps it, and with it the study's logic, off nodes that come and go.
-TRIAL_RESOURCES = {"node:__internal_head__": 0.001}
+TRIAL_RESOURCES = {HEAD: 0.001}
 # Environment of every run: how often its controller asks the workers, which delays start and end.
 _RUNS = {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5"}
 _OBJECTS = 128 * 2**20  # bytes of the object store: configurations and reports, never data
@@ -33,15 +36,37 @@ _OBJECTS = 128 * 2**20  # bytes of the object store: configurations and reports,
 
 @dataclass(frozen=True)
 class Cluster:
+    """What a cluster has.
+
+    Attributes:
+        cpus: of all nodes that are alive, as `gpus`.
+        api: URL of the dashboard, which answers questions about the cluster.
+        stopping: set by SIGTERM.
+        machines: what each node that is alive has; where not given, all stands on one.
+        growth: what an autoscaler may add; empty: it does not say; None: nodes do not come by themselves.
+    """
+
     cpus: float
     gpus: float
     nodes: int
-    api: str = ""  # URL of the dashboard, which answers questions about the cluster
-    stopping: threading.Event = field(default_factory=threading.Event)  # by Ctrl-C or SIGTERM
-    looping: threading.Event = field(default_factory=threading.Event)  # while Tune is at work
+    api: str = ""
+    stopping: threading.Event = field(default_factory=threading.Event)
+    looping: threading.Event = field(default_factory=threading.Event)
+    machines: tuple[Bundle, ...] = ()
+    growth: tuple[Kind, ...] | None = None
+
+    @classmethod
+    def of(
+        cls, machines: tuple[Bundle, ...], growth: tuple[Kind, ...] | None = None, api: str = ""
+    ) -> "Cluster":
+        cpus, gpus = (sum(m.get(name, 0.0) for m in machines) for name in ("CPU", "GPU"))
+        return cls(cpus, gpus, len(machines), api, machines=machines, growth=growth)
 
     def uses_gpu(self, resources: ResourcesConfig) -> bool:
-        return resources.device == "gpu" or (resources.device == "auto" and self.gpus >= 1)
+        comes = any(kind.resources.get("GPU") for kind in self.growth or ())
+        return resources.device == "gpu" or (
+            resources.device == "auto" and (self.gpus >= 1 or comes)
+        )
 
     def alone(self, resources: ResourcesConfig) -> ResourcesConfig:
         """For a run beside which nothing else runs: on one CPU host all cores, unless it says fewer."""
@@ -49,23 +74,30 @@ class Cluster:
             return resources
         return resources.updated(cpus_per_worker=max(1.0, self.cpus // resources.workers))
 
-    def capacity(self, resources: ResourcesConfig) -> int:
-        """How many trials of this kind run at the same time.
+    def demand(self, resources: ResourcesConfig) -> Demand:
+        return Demand(resources.bundle(gpu=self.uses_gpu(resources)), resources.workers)
+
+    def capacity(self, resources: ResourcesConfig, most: int | None = None) -> int:
+        """How many trials of this kind to run at the same time.
+
+        With an autoscaler at least one: where there is no place for it, it waits for a node.
+
+        Args:
+            most: never more than these; as many where nobody says how far the cluster grows.
 
         Raises:
-            UserError: not even one fits.
+            UserError: not even one fits, and no node comes by itself.
         """
-        room = self.cpus / (resources.workers * resources.cpus)
-        wanted = f"{resources.workers} x {resources.cpus:g} CPU"
-        if self.uses_gpu(resources):
-            room = min(room, self.gpus / resources.workers)
-            wanted += f" and {resources.workers} GPU"
-        if room < 1:
-            raise UserError(
-                f"one trial needs {wanted}, the cluster has {self.cpus:g} CPU and {self.gpus:g} "
-                "GPU: lower resources.workers or resources.cpus_per_worker, or add nodes"
-            )
-        return int(room)
+        demand = self.demand(resources)
+        nodes = self.machines or ({"CPU": self.cpus, "GPU": self.gpus},)
+        now = room(nodes, demand)
+        if self.growth is None:
+            check(nodes, demand)
+            return min(now, most or now)
+        later = grown(nodes, self.growth, demand) if self.growth else math.inf
+        if math.isinf(later):
+            return most or max(1, now)
+        return max(1, min(int(later), most or int(later)))
 
 
 @contextmanager
@@ -75,9 +107,9 @@ def connect() -> Iterator[Cluster]:
         set_defaults({"RAY_COLOR_PREFIX": "0"})  # Ray would colour a worker's death in a file, too
     address = ray_address()
     context = _join(address) if address else _start()
-    total = ray.cluster_resources()
-    api = f"http://{context.dashboard_url}"
-    cluster = Cluster(total.get("CPU", 0.0), total.get("GPU", 0.0), len(ray.nodes()), api)
+    alive = tuple(node["Resources"] for node in ray.nodes() if node["Alive"])
+    comes = growth() if address else None
+    cluster = Cluster.of(alive, comes, api=f"http://{context.dashboard_url}")
 
     def stop(number: int, frame: FrameType | None) -> None:
         """In order the first time, at once the second; `ray job stop` sends SIGTERM."""

@@ -7,10 +7,11 @@ from mlflow.entities import DatasetInput
 
 from afdcd import storage
 from afdcd.config import UserError
-from afdcd.environment import storage_root, study_database
+from afdcd.environment import storage_root, study_database, tracking_uri
 from afdcd.search.records import run_records, study_record
 from afdcd.search.rows import Entry, entry_of, standing
 from afdcd.text import first_line, shown
+from afdcd.tracking.databases import check_apart
 from afdcd.tracking.datasets import restored
 from afdcd.tracking.records import RunRecord, StudyRecord
 from afdcd.tracking.server import check_database
@@ -54,6 +55,7 @@ def kept_study(name: str) -> Kept:
         UserError: no such study, or a database that cannot be read.
     """
     url = study_database()
+    check_apart(tracking_uri(), url)
     check_database(url, "AFDCD_STUDY_DB")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:

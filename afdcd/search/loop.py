@@ -20,6 +20,7 @@ from afdcd.search.cluster import TRIAL_RESOURCES, Cluster
 from afdcd.search.lease import Lease
 from afdcd.search.progress import say
 from afdcd.search.reclaim import Reclaimer
+from afdcd.search.waiting import Waits, sight
 from afdcd.training import pulse
 from afdcd.training.job import Failure, Job, Report, RunResult, message_of, result_of
 from afdcd.training.launch import run_job
@@ -75,6 +76,7 @@ class Loop:
         self._lease, self._stop_wanted = lease, stop_wanted
         self._next_look = 0.0
         self._reclaimer = Reclaimer(cluster.api)
+        self._waits = Waits(sight, say)
         self._runs: dict[str, _Run] = {}  # Tune's trial id -> the run, from its proposal to its end
         self._dry = False  # nothing to propose until a run ends
         self.interrupted = False
@@ -180,6 +182,13 @@ class Loop:
         if (self._cluster.stopping.is_set() or self.error) and not self.interrupted:
             self.interrupt()
         self._reclaimer.look()
+        self._waits.look(
+            {
+                name: (run.job, self._cluster.demand(run.job.config.resources))
+                for name, run in self._runs.items()
+                if run.started and run.last is None
+            }
+        )
 
     def _look_for_wishes(self) -> None:
         if by := self._decided(self._stop_wanted, ""):

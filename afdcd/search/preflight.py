@@ -14,6 +14,7 @@ from afdcd.models.config import ModelConfig
 from afdcd.search.given_teacher import given_teacher
 from afdcd.search.load import SearchSpace, teacher_key
 from afdcd.search.networks import check_shapes
+from afdcd.tracking.databases import check_apart
 
 ROOM = 64 * 2**20  # databases, one teacher and one student of the smallest kind
 
@@ -51,8 +52,8 @@ def check_weights(space: SearchSpace) -> None:
 
 
 def check_writable(folder: str) -> None:
-    """Raises UserError where nothing can be kept: read-only, full, or no folder."""
-    tracking_uri(), study_database()  # each must be named where storage is remote
+    """Raises UserError where nothing can be kept: read-only, full, no folder, or one database for two."""
+    check_apart(tracking_uri(), study_database())
     storage.write_bytes(storage.join(folder, "writable"), b"")
     if "://" not in folder and (free := shutil.disk_usage(folder).free) < ROOM:
         raise UserError(

@@ -6,24 +6,33 @@ group then stays for ever, and every later trial waits for it without an error.
 """
 
 import logging
+import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import ray
+from ray._private.state import total_resources_per_node
 from ray.util.placement_group import PlacementGroup, remove_placement_group
-from ray.util.state import list_actors, list_placement_groups
+from ray.util.state import list_actors
 from ray.util.state.exception import RayStateApiException
 
+from afdcd.search.capacity import Bundle
 from afdcd.search.cluster import TRIAL_RESOURCES
 
 INTERVAL = 10.0  # seconds between two looks
 PATIENCE = 30.0  # seconds without an actor; a group that is being filled is empty for about one
+LIMIT = 10_000  # actors in one answer, by Ray's own rule
+# Of an actor that lives or will; in the order it passes them, so that none is missed on its way.
+LIVING = ("DEPENDENCIES_UNREADY", "PENDING_CREATION", "RESTARTING", "ALIVE")
+_GROUP = re.compile(r"bundle_group_([0-9a-f]{36})")  # a node's resource for each group it holds
 
 
 @dataclass
 class Reclaimer:
     """Looks now and then for placement groups of this job in which nothing lives any more.
+
+    What has ended is never asked for: Ray answers nothing at all where it would be more than `LIMIT`.
 
     Args:
         api: URL of the cluster's state API (the dashboard).
@@ -41,14 +50,11 @@ class Reclaimer:
         self._next = now + INTERVAL
         job = ray.get_runtime_context().get_job_id()
         try:
-            groups = _workers_groups(self.api, job)
-            actors = list_actors(
-                self.api, filters=[("job_id", "=", job)], limit=10_000, detail=True
-            )
+            groups = workers_groups(total_resources_per_node(), job)
+            living = _living(self.api, job) if groups else set()
         except (RayStateApiException, OSError) as error:
             logging.getLogger(__name__).debug("state API: %s", error)
             return  # busy or restarting: the next look will do
-        living = {actor.placement_group_id for actor in actors if actor.state != "DEAD"}
         for group in self.forsaken(groups, living, now):
             remove_placement_group(PlacementGroup(ray.PlacementGroupID.from_hex(group)))
 
@@ -59,12 +65,36 @@ class Reclaimer:
         return [group for group in empty if now - self._empty_since[group] >= PATIENCE]
 
 
-def _workers_groups(api: str, job: str) -> list[str]:
-    """Groups that hold resources for Train workers; Tune keeps its trials' own for reuse."""
-    filters = [("state", "=", "CREATED"), ("creator_job_id", "=", job)]
-    groups = list_placement_groups(api, filters=filters, limit=10_000, detail=True)
-    return [
-        group.placement_group_id
-        for group in groups
-        if not any(TRIAL_RESOURCES.keys() & bundle["unit_resources"] for bundle in group.bundles)
-    ]
+def workers_groups(nodes: Mapping[str, Bundle], job: str) -> list[str]:
+    """Groups of a job that hold resources for Train workers; Tune keeps its trials' own for reuse.
+
+    A node lists what it holds, and nothing that has ended. A group's id ends with its job's.
+    """
+    found = {}
+    for resources in nodes.values():
+        for name in resources:
+            if (group := _GROUP.fullmatch(name)) and group[1].endswith(job):
+                found[group[1]] = True
+    own = {
+        group
+        for resources in nodes.values()
+        for group in found
+        if any(f"{name}_group_{group}" in resources for name in TRIAL_RESOURCES)
+    }
+    return sorted(found.keys() - own)
+
+
+def _living(api: str, job: str) -> set[str]:
+    """The groups in which something lives, or will.
+
+    Raises:
+        RayStateApiException: the answer is not whole.
+    """
+    groups = set()
+    for state in LIVING:
+        filters = [("job_id", "=", job), ("state", "=", state)]
+        actors = list_actors(api, filters=filters, limit=LIMIT, detail=True)
+        if len(actors) >= LIMIT:
+            raise RayStateApiException(f"{LIMIT} actors and more are {state}")
+        groups |= {actor.placement_group_id for actor in actors}
+    return groups

@@ -12,9 +12,10 @@ from afdcd.environment import storage_root, study_database
 from afdcd.search.alone import run_alone
 from afdcd.search.cluster import Cluster, connect
 from afdcd.search.conclude import Conclusion, conclude, so_far
-from afdcd.search.kept import DATA
+from afdcd.search.kept import DATA, Kept
 from afdcd.search.load import SearchSpace, teacher_key
 from afdcd.search.loop import Loop
+from afdcd.search.missing import bring_back
 from afdcd.search.networks import check_shapes
 from afdcd.search.open_study import check_frame, claim, open_study
 from afdcd.search.open_study import connect as connect_study
@@ -47,8 +48,10 @@ def run_study(space: SearchSpace) -> Conclusion:
         introduce(database, space.written, space.study.trials)
         if here.tracker.data:
             database.set_user_attr(DATA, here.tracker.data.to_dictionary())
+        bring_back(Kept(database, folder), here.tracker, space.study.keep)
         say("starts or joins a Ray cluster")
         with connect() as cluster:
+            cluster.capacity(space.examples[0].resources)  # refused before a teacher is paid for
             teachers = _teachers(here, cluster, database)
             if teachers is None:
                 return Conclusion()
@@ -67,6 +70,7 @@ def run_single(space: SearchSpace) -> tuple[Job, RunResult] | None:
     with session(space, folder, "run") as here:
         say("starts or joins a Ray cluster")
         with connect() as cluster:
+            cluster.capacity(space.examples[0].resources)
             teachers = _teachers(here, cluster)
             if teachers is None:
                 return None
@@ -149,7 +153,7 @@ def _run(here: Session, cluster: Cluster, study: Study) -> bool:
     def describe(outcome: Outcome | None) -> StudyRecord:
         return study_record(study.study, study.entries(), outcome)
 
-    capacity = cluster.capacity(space.examples[0].resources)
+    concurrency = cluster.capacity(space.examples[0].resources, space.study.max_concurrent)
     progress = Progress(
         _best(study), wanted=study.wanted(), done=study.finished(), before=study.spent()
     )
@@ -160,7 +164,6 @@ def _run(here: Session, cluster: Cluster, study: Study) -> bool:
     outcome: Outcome = "lost"
     try:
         recorder = Recorder(here.tracker, study.id, describe)
-        concurrency = min(capacity, space.study.max_concurrent or capacity)
         stop_wanted(study.study)  # what was asked of an earlier driver
         stop = any_of(partial(stop_wanted, study.study), here.tracker.stop_wanted)
         loop = Loop(study, [recorder, progress], cluster, here.lease, stop)

@@ -7,6 +7,9 @@ requests; doing it again ends in the same state.
 
 import hashlib
 import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from mlflow.exceptions import MlflowException
 
 from afdcd.config import UserError
 from afdcd.text import shown
+from afdcd.tracking.moved import SHA256, moved
 from afdcd.tracking.points import told
 from afdcd.tracking.runs import STUDY, attach
 from afdcd.tracking.server import connect, reason, refusals
@@ -24,7 +28,6 @@ from afdcd.training.artifacts import STUDENT_FILE
 
 FOLDER = "model"  # of a run's artifacts; below it one folder for each file that was registered
 FINGERPRINT = "fingerprint"
-SHA256 = "sha256"
 ALIAS = "afdcd.alias."  # tag of a model: the version that we set the alias to, or are about to
 BEFORE = ".before"  # the same tag with this: where the alias stood; only while it is being moved
 REGISTERED = re.compile(r"models:/[^/@]+(@[^/@]+|/[^/@]+)")
@@ -137,10 +140,12 @@ def fetch(model: str) -> Path:
             f"{model}: names no model; give a .safetensors file here, models:/name@alias or "
             "models:/name/version"
         )
-    connect()
+    client, _ = connect()
     try:
         place = Path(mlflow.artifacts.download_artifacts(model))
     except (MlflowException, OSError) as error:
+        if version := _version(client, model):
+            return moved(version, model)
         raise UserError(
             f"{model}: not in the registry at {shown(mlflow.get_tracking_uri())}: {reason(error)}; "
             "choose one that the MLflow UI lists, or correct MLFLOW_TRACKING_URI"
@@ -149,6 +154,30 @@ def fetch(model: str) -> Path:
     if not found:
         raise UserError(f"{model}: holds no .safetensors file; it was not registered by afdcd")
     return found[0]
+
+
+def weights_of(client: MlflowClient, run: str) -> Iterator[bytes]:
+    """The weights that were registered of a run, each whole; nothing where MLflow cannot give them.
+
+    They lie below the run's artifacts, each in a folder that its sha256 begins with.
+    """
+    with suppress(MlflowException, OSError), tempfile.TemporaryDirectory() as place:
+        for folder in client.list_artifacts(run, FOLDER):
+            file = f"{folder.path}/{STUDENT_FILE}"
+            weights = Path(client.download_artifacts(run, file, place)).read_bytes()
+            if hashlib.sha256(weights).hexdigest().startswith(Path(folder.path).name):
+                yield weights
+
+
+def _version(client: MlflowClient, model: str) -> ModelVersion | None:
+    """What the registry knows of a model whose files it cannot give; nothing if it has none."""
+    name, at, alias = model.removeprefix("models:/").partition("@")
+    try:
+        if at:
+            return client.get_model_version_by_alias(name, alias)
+        return client.get_model_version(*name.rsplit("/", 1))
+    except (MlflowException, OSError):
+        return None
 
 
 def _register(client: MlflowClient, version: Version, sha256: str, weights: bytes) -> str:

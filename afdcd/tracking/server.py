@@ -5,6 +5,7 @@ import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import mlflow
@@ -14,17 +15,24 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy import create_engine, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from afdcd import storage
 from afdcd.config import UserError
-from afdcd.environment import experiment_name, storage_root, tracking_uri
+from afdcd.environment import (
+    experiment_name,
+    set_defaults,
+    storage_root,
+    store_defaults,
+    tracking_uri,
+)
 from afdcd.tasks.score import SELECTED_BY
 from afdcd.text import first_line, shown
+from afdcd.tracking.databases import PORTS
 from afdcd.tracking.links import view_of_everything
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)
 
 SILENCE = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED")
 _DELETED = re.compile(r"experiment (\w+) must be in the 'active' state")
-PORTS = {"https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
 
 
 def connect() -> tuple[MlflowClient, str]:
@@ -38,6 +46,7 @@ def connect() -> tuple[MlflowClient, str]:
         check_database(uri, "MLFLOW_TRACKING_URI")
     else:
         _reachable(uri, f"MLflow at {shown(uri)}", "MLFLOW_TRACKING_URI")
+    set_defaults(store_defaults(storage_root()))
     mlflow.set_tracking_uri(uri)
     name = experiment_name()
     try:
@@ -45,13 +54,23 @@ def connect() -> tuple[MlflowClient, str]:
         found = client.get_experiment_by_name(name)
         if found:
             return client, found.experiment_id
-        place = None if uri.startswith("http") else f"{storage_root()}/artifacts"
+        place = None if uri.startswith("http") else _artifacts(storage_root())
         return client, client.create_experiment(name, artifact_location=place, tags=_words())
     except (MlflowException, SQLAlchemyError, OSError) as error:
         raise UserError(
             f"MLflow at {shown(uri)}: {reason(error)}; if this is no MLflow server or database, correct "
             "MLFLOW_TRACKING_URI"
         ) from None
+
+
+def _artifacts(root: str) -> str:
+    """Where MLflow keeps the files of runs: below storage, as a URI that it takes literally.
+
+    The options of a store's URI are pyarrow's; MLflow is told by the environment (`store_defaults`).
+    """
+    if "://" not in root:
+        return Path(root, "artifacts").as_uri()
+    return storage.join(root, "artifacts").partition("?")[0]
 
 
 def check_experiment(client: MlflowClient, experiment: str) -> None:

@@ -31,7 +31,7 @@ PANEL_ROWS = 4
 def load_from(uri: str) -> tuple[SegmentationNetwork, NetworkCard]:
     """The network and its card from a .safetensors file, local or in an object store."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / Path(uri).name
+        path = Path(folder) / STUDENT_FILE
         path.write_bytes(storage.read_bytes(uri))
         return load_network(path)
 

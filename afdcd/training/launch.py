@@ -54,12 +54,13 @@ def build_trainer(
         job: a `Job` as plain values.
     """
     resources = validate(ResourcesConfig, job["config"]["resources"])
-    per_worker = {"CPU": resources.cpus, **({"GPU": 1.0} if gpu else {})}
     return TorchTrainer(
         _work,
         train_loop_config=job,
         scaling_config=ray.train.ScalingConfig(
-            num_workers=resources.workers, use_gpu=gpu, resources_per_worker=per_worker
+            num_workers=resources.workers,
+            use_gpu=gpu,
+            resources_per_worker=resources.bundle(gpu=gpu),
         ),
         run_config=ray.train.RunConfig(
             name=TRAIN,

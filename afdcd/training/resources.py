@@ -22,3 +22,7 @@ class ResourcesConfig(FrozenConfig):
     def cpus(self) -> float:
         """Of each worker."""
         return self.cpus_per_worker or 1.0
+
+    def bundle(self, *, gpu: bool) -> dict[str, float]:
+        """What each worker takes of its node."""
+        return {"CPU": self.cpus, **({"GPU": 1.0} if gpu else {})}

@@ -13,12 +13,14 @@ from ray.tune.search import Searcher
 
 from afdcd.config import UserError
 from afdcd.search.alone import OneRun
+from afdcd.search.capacity import Demand
 from afdcd.search.loop import Loop, _Listening, _Proposing, _Starting, _Stopping
 from afdcd.training import pulse
 from afdcd.training.job import Failure, Job, Report, RunResult, said
 from tests.examples import job
 from tests.search.studies import report
 
+THREE = Demand({"CPU": 3.0})
 TUNE = {"pid": 7, "time_total_s": 1.5, "config": {}, "done": False}  # what Tune adds to a report
 FULL = {**said(report(4, 0.5)), **TUNE}
 EARLY = {**said(report(2, 0.2)), **TUNE}
@@ -77,11 +79,18 @@ class Fed:
     def __init__(self, source: Any) -> None:
         self.watcher, self.stop = Watcher(), threading.Event()
         self.lease: Any = SimpleNamespace(lost=threading.Event(), error=lambda: UserError("taken"))
-        cluster: Any = SimpleNamespace(api="", stopping=self.stop, uses_gpu=lambda _: False)
+        cluster: Any = SimpleNamespace(
+            api="", stopping=self.stop, uses_gpu=lambda _: False, demand=lambda _: THREE
+        )
         self.loop = Loop(source, [self.watcher], cluster, self.lease)
         self.loop._reclaimer = SimpleNamespace(look=lambda: None)  # type: ignore[assignment]
+        self.waiting: list[str] = []
+        self.loop._waits = SimpleNamespace(look=self._look)  # type: ignore[assignment]
         self.searcher, self.scheduler = _Proposing(self.loop), _Listening(self.loop)
         self.callback, self.stopper = _Starting(self.loop), _Stopping(self.loop)
+
+    def _look(self, runs: dict[str, tuple[Job, Demand]]) -> None:
+        self.waiting = [job.name for job, demand in runs.values() if demand == THREE]
 
     def start(self, trial: str = "t0") -> Any:
         config = self.searcher.suggest(trial)
@@ -262,3 +271,14 @@ def test_a_killed_single_run_has_no_result() -> None:
     source = OneRun(job("a"))
     source.end(source.next(), RunResult("killed"))
     assert source.result is None
+
+
+def test_runs_that_have_reported_nothing_may_be_waiting_for_a_place() -> None:
+    fed = Fed(Source([job(), job().updated(name="trial-0001")]))
+    fed.start("t0")
+    fed.start("t1")
+    fed.loop.tick()
+    assert fed.waiting == ["trial-0000", "trial-0001"]
+    fed.say(EARLY, "t0")
+    fed.loop.tick()
+    assert fed.waiting == ["trial-0001"]

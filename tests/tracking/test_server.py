@@ -79,4 +79,6 @@ def test_reason_is_one_short_line() -> None:
 def test_experiment_is_made_once_with_artifacts_in_storage(mlflow_storage: Path) -> None:
     client, experiment = connect()
     assert connect()[1] == experiment
-    assert client.get_experiment(experiment).artifact_location == f"{mlflow_storage}/artifacts"
+    assert (
+        client.get_experiment(experiment).artifact_location == f"file://{mlflow_storage}/artifacts"
+    )
