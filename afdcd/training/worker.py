@@ -1,7 +1,6 @@
 """The loop that one Ray Train worker runs; the same for trials, teachers and single runs."""
 
 import logging
-import math
 import tempfile
 import time
 from collections.abc import Iterator
@@ -78,10 +77,9 @@ def _train(run: _Run) -> None:
         started = time.monotonic()
         stop = run.position.iteration + training.validate_every
         curve = _train_until(run, stop)
-        if "diverged" in curve:
+        if cause := run.learner.diverged:
             at = run.position.iteration
-            failure = Failure(failed=curve["diverged"], fault="setting", iteration=at)
-            ray.train.report(said(failure))
+            ray.train.report(said(Failure(failed=cause, fault="setting", iteration=at)))
             return
         run.pulses.validating(stop)
         score = _validate(run)
@@ -115,8 +113,8 @@ def _prepare(job: Job, pulses: pulse.Pulses) -> _Run:
     return _Run(job, learner, position, pulses)
 
 
-def _train_until(run: _Run, stop: int) -> dict[str, Any]:
-    """Train up to iteration `stop`; the loss curve, with `diverged` set if a term is not finite."""
+def _train_until(run: _Run, stop: int) -> dict[str, list[float]]:
+    """Train up to iteration `stop`, or until `learner.diverged`; the loss curve."""
     training, learner, start = run.config.training, run.learner, run.position.iteration
     batches = train_batches(
         run.config.data,
@@ -130,7 +128,7 @@ def _train_until(run: _Run, stop: int) -> dict[str, Any]:
         pin=learner.device.type == "cuda",
     )
     every = max(1, training.validate_every // LOG_POINTS)
-    curve: dict[str, Any] = {"iteration": []}
+    curve: dict[str, list[float]] = {"iteration": []}
     arriving = prefetch(batches, learner.device, run.config.data.normalisation)
     for iteration, batch in enumerate(arriving, start):
         learner.iterate(iteration, *batch)
@@ -138,23 +136,16 @@ def _train_until(run: _Run, stop: int) -> dict[str, Any]:
         if (iteration + 1) % every and iteration + 1 < stop:
             continue
         finished = learner.drain()  # here alone the host waits for the device
-        if cause := _divergence(finished):
-            return {"diverged": cause}
+        if learner.diverged:
+            return curve
         run.pulses.loss = sum(finished[-1][1].values())
         if (iteration + 1) % every == 0:
             terms = finished[-1][1]
             logged = {"total": sum(terms.values()), "lr": learning_rate(training, iteration)}
             for name, value in {"iteration": iteration + 1, **terms, **logged}.items():
                 curve.setdefault(name, []).append(value)
+    learner.check_state(stop - 1)
     return curve
-
-
-def _divergence(finished: list[tuple[int, dict[str, float]]]) -> str | None:
-    for iteration, terms in finished:
-        for name, value in terms.items():
-            if not math.isfinite(value):
-                return f"loss term {name} is not finite at iteration {iteration + 1}"
-    return None
 
 
 def _validate(run: _Run) -> Score:

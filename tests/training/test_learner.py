@@ -14,7 +14,7 @@ from afdcd.models.outputs import SegOutput
 from afdcd.training.learner import Learner, _compiles
 from afdcd.training.trial import TrainingConfig
 from tests.examples import trial
-from tests.training.networks import CLASSES, CPU, LOUD, batch, build_learner
+from tests.training.networks import CLASSES, CPU, LOUD, BreaksBackward, batch, build_learner
 
 
 def parameters(module: nn.Module) -> dict[str, Tensor]:
@@ -118,6 +118,43 @@ def test_term_that_is_not_finite_is_told_by_name(factor: float) -> None:
     assert [name for name, value in terms.items() if not math.isfinite(value)] == ["poison"]
     after = parameters(learner.step.student)
     assert all(value.equal(before[name]) for name, value in after.items())
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_nothing_moves_once_the_gradient_is_not_finite(value: float) -> None:
+    """Though every term is, in that iteration and in the next."""
+    learner = build_learner()
+    learner.step.distiller = BreaksBackward(2, value)
+    learner.iterate(0, *batch(images=2, side=32))
+    before, momentum = parameters(learner.step), momenta(learner)
+    learner.step.distiller.call = 2
+    learner.iterate(1, *batch(images=2, side=32))
+    learner.step.distiller.call = 99
+    learner.iterate(2, *batch(images=2, side=32))
+    assert learner.diverged is None  # nobody has looked
+    assert all(math.isfinite(v) for _, terms in learner.drain() for v in terms.values())
+    assert learner.diverged == "the gradient is not finite at iteration 2"
+    assert all(value.equal(before[name]) for name, value in parameters(learner.step).items())
+    assert all(new.equal(old) for new, old in zip(momenta(learner), momentum, strict=True))
+
+
+def test_a_large_gradient_whose_square_overflows_is_finite() -> None:
+    learner = build_learner()
+    learner.step.distiller = BreaksBackward(1, 1e30)
+    learner.iterate(0, *batch(images=2, side=32))
+    learner.drain()
+    assert learner.diverged is None
+
+
+@pytest.mark.parametrize("part", ["weight", "running_var"])
+def test_weights_and_statistics_that_overflow_are_seen(part: str) -> None:
+    learner = build_learner()
+    learner.check_state(0)
+    assert learner.diverged is None
+    name = next(n for n in learner.step.state_dict() if n.endswith(part))
+    learner.step.state_dict()[name].view(-1)[0] = torch.inf
+    learner.check_state(7)
+    assert learner.diverged == f"{name} is not finite at iteration 8"
 
 
 class _Listens(nn.Module):

@@ -24,7 +24,7 @@ from afdcd.training.checkpoint import load_checkpoint, save_checkpoint
 from afdcd.training.job import Failure, Job, message_of
 from afdcd.training.optim import build_optimizer
 from tests.examples import job
-from tests.training.networks import CLASSES, build_pair
+from tests.training.networks import CLASSES, BreaksBackward, build_pair
 
 CPU = torch.device("cpu")
 RUN = "a" * 64
@@ -254,14 +254,7 @@ class _Breaks(nn.Module):
 def test_divergence_is_reported_with_its_cause_and_no_checkpoint(
     given: Job, reports: Reports, monkeypatch: pytest.MonkeyPatch, broken: int, points: int
 ) -> None:
-    built = worker.Learner.build
-
-    def breaks(*args: Any, **options: Any) -> worker.Learner:
-        learner = built(*args, **options)
-        learner.step.distiller = _Breaks(broken)
-        return learner
-
-    monkeypatch.setattr(worker.Learner, "build", breaks)
+    _distilling_with(monkeypatch, _Breaks(broken))
     monkeypatch.setattr(worker, "LOG_POINTS", points)
     training = given.config.training.updated(iterations=10, validate_every=5)
     worker.train_loop(given.updated(config=given.config.updated(training=training)).plain())
@@ -270,6 +263,48 @@ def test_divergence_is_reported_with_its_cause_and_no_checkpoint(
         failed=f"loss term kd is not finite at iteration {broken}", fault="setting"
     )
     assert reports.checkpoint is None
+
+
+def _distilling_with(monkeypatch: pytest.MonkeyPatch, distiller: nn.Module) -> None:
+    built = worker.Learner.build
+
+    def replaced(*args: Any, **options: Any) -> worker.Learner:
+        learner = built(*args, **options)
+        learner.step.distiller = distiller
+        return learner
+
+    monkeypatch.setattr(worker.Learner, "build", replaced)
+
+
+@pytest.mark.parametrize("broken", [1, 2, 4], ids=["first", "before validation", "last of all"])
+def test_a_gradient_that_is_not_finite_is_never_scored_nor_kept(
+    given: Job, reports: Reports, monkeypatch: pytest.MonkeyPatch, broken: int
+) -> None:
+    """The loss is finite all the time, so no term tells of it."""
+    _distilling_with(monkeypatch, BreaksBackward(broken, math.inf))
+    worker.train_loop(given.plain())
+    failure = message_of({"said": json.dumps(reports[-1])})
+    assert failure == Failure(
+        failed=f"the gradient is not finite at iteration {broken}",
+        fault="setting",
+        iteration=0 if broken <= 2 else 2,
+    )
+    assert [line.iteration for line in journal.read(given.folder)] == ([] if broken <= 2 else [2])
+    assert len(reports) == (1 if broken <= 2 else 2)
+    assert not storage.exists(storage.join(given.folder, STUDENT_FILE))
+
+
+def test_weights_that_overflow_in_the_last_step_are_never_scored(
+    given: Job, reports: Reports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _distilling_with(monkeypatch, BreaksBackward(1, 1e38))
+    training = given.config.training.updated(iterations=1, validate_every=1, lr=1e4)
+    worker.train_loop(given.updated(config=given.config.updated(training=training)).plain())
+    failure = message_of({"said": json.dumps(reports[-1])})
+    assert isinstance(failure, Failure)
+    assert failure.failed.startswith("student.")
+    assert failure.failed.endswith("is not finite at iteration 1")
+    assert not storage.exists(storage.join(given.folder, STUDENT_FILE))
 
 
 def test_checkpoint_holds_student_and_distiller_and_not_the_teacher(tmp_path: Path) -> None:
