@@ -33,7 +33,7 @@ from afdcd.seeds import derive
 from afdcd.tasks.segmentation import evaluate
 from afdcd.text import table
 from afdcd.training.learner import Learner
-from afdcd.training.prefetch import prefetch
+from afdcd.data.train.to_device import prefetch
 from afdcd.training.step import mask_noise
 from afdcd.training.trial import TrialConfig
 from benchmarks.official import numerics, trainer_like

@@ -67,7 +67,7 @@ def verb(monkeypatch: pytest.MonkeyPatch, asked: list[Any]) -> Evaluate:
 
     def call(*arguments: str, card: NetworkCard = CARD, images: int = 2) -> int:
         def data(
-            config: DataConfig, root: str, split: str, **_: int
+            config: DataConfig, root: str, split: str, **_: object
         ) -> Iterator[tuple[str, Tensor, Tensor]]:
             asked.append((config, root, split))
             label = torch.full((1, 4, 6), SYNTHETIC.classes.index("road"))

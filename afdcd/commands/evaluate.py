@@ -40,7 +40,7 @@ def execute(args: argparse.Namespace) -> int:
     labels = _translation(args.model, dataset, known)
     exporter = _exporter(args, dataset, known)
     data = _data(args, card, dataset)
-    images = _Counted(evaluation_images(data, args.data, args.split), labels)
+    images = _Counted(evaluation_images(data, args.data, args.split, device=device), labels)
     started = time.monotonic()
     matrix = _evaluate(network, images, device, inference, exporter)
     if not images.count:
@@ -156,6 +156,7 @@ def _data(args: argparse.Namespace, card: NetworkCard, dataset: Dataset) -> Data
         "protocol": args.protocol,
         "crop": [32, 32],  # for training only: evaluation shows whole images
         "normalisation": card.normalisation,
+        "loader_workers": args.loader_workers,
     }
     return validate(DataConfig, values, Source(args.model))
 

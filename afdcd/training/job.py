@@ -30,6 +30,7 @@ class Job(FrozenConfig):
             another one is refused.
         teacher: a .safetensors path or URI with its card inside, which a run without distillation
             only shows in the picture.
+        checkpoint: folder to go on from; found anew by each attempt (`afdcd.training.resume`).
     """
 
     name: str
@@ -38,6 +39,7 @@ class Job(FrozenConfig):
     folder: str
     identity: str
     teacher: str | None = None
+    checkpoint: str | None = None
 
 
 class Report(FrozenConfig):

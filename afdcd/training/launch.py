@@ -9,21 +9,15 @@ from typing import TYPE_CHECKING, Any
 import ray.train
 from ray.train.torch import TorchTrainer
 
-from afdcd import storage
-from afdcd.config import validate
+from afdcd.config import UserError, validate
+from afdcd.text import first_line
 from afdcd.training.resources import ResourcesConfig
+from afdcd.training.resume import TRAIN, newest_checkpoint
 
 if TYPE_CHECKING:
     from afdcd.training.job import Failure, Fault
 
 FAULTS: tuple["Fault", ...] = ("setting", "data", "memory", "machine")  # what says most comes first
-TRAIN = "train"  # where Ray Train keeps a run's checkpoints, in the folder of the job
-# What is said of checkpoints that are gone or damaged: by Ray Train, and by afdcd.training.checkpoint.
-UNUSABLE = (
-    "CheckpointManagerInitializationError",
-    "no usable checkpoint",
-    "checkpoint is damaged",
-)
 DIED = ("ActorDiedError", "NodeDiedError", "WorkerCrashedError", "WorkerHealthCheckFailedError")
 USER_ERROR = "UserError: "  # of afdcd.config: the data or a file is not as it should be
 # The host's memory, as Ray's own watch and the allocators say it. What the kernel kills tells no more
@@ -46,9 +40,7 @@ DEVICE_FULL = (
 def build_trainer(
     job: dict[str, Any], *, gpu: bool, callbacks: list[ray.train.UserCallback]
 ) -> TorchTrainer:
-    """A trainer that continues from the job's last checkpoint if there is one.
-
-    Ray Train finds the checkpoint by storage path and run name, hence one folder per job.
+    """A trainer that continues from the job's `checkpoint` if it has one.
 
     Args:
         job: a `Job` as plain values.
@@ -80,20 +72,17 @@ def run_job(config: dict[str, Any]) -> None:
     """
     from ray.tune.integration.ray_train import TuneReportCallback
 
-    def fit() -> None:
-        callbacks = [TuneReportCallback()]
-        build_trainer(config["job"], gpu=config["gpu"], callbacks=callbacks).fit()
-
     try:
-        try:
-            fit()
-        except Exception as error:
-            text = " ".join(map(str, (error, *getattr(error, "worker_failures", {}).values())))
-            if not any(word in text for word in UNUSABLE):
-                raise
-            # Nothing can be taken from there, so the run begins anew rather than never.
-            storage.remove_folder(storage.join(config["job"]["folder"], TRAIN))
-            fit()
+        checkpoint = newest_checkpoint(config["job"]["folder"])
+    except (OSError, UserError) as error:  # the store's fault: nothing is lost once it is back
+        from afdcd.training.job import Failure, said
+
+        cause = f"its checkpoints cannot be read ({first_line(error)})"
+        ray.tune.report(said(Failure(failed=cause, fault="machine")))
+        return
+    job = {**config["job"], "checkpoint": checkpoint}
+    try:
+        build_trainer(job, gpu=config["gpu"], callbacks=[TuneReportCallback()]).fit()
     except ray.train.TrainingFailedError as error:
         from afdcd.training.job import said
 

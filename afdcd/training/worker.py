@@ -4,7 +4,7 @@ import logging
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ import ray.train.torch
 import torch
 import torch.distributed as dist
 
+from afdcd import storage
 from afdcd.config import validate
 from afdcd.data.catalog.datasets import DATASETS
 from afdcd.data.train.loader import evaluation_images, train_batches
@@ -28,7 +29,8 @@ from afdcd.training.checkpoint import Position, load_checkpoint, save_checkpoint
 from afdcd.training.job import Failure, Job, Report, said
 from afdcd.training.learner import Learner
 from afdcd.training.optim import learning_rate
-from afdcd.training.prefetch import prefetch
+from afdcd.data.train.to_device import prefetch
+from afdcd.training.resume import NAME
 from afdcd.training.trial import TrialConfig
 
 LOG_POINTS = 20  # loss values kept per validation interval
@@ -106,9 +108,9 @@ def _prepare(job: Job, pulses: pulse.Pulses) -> _Run:
         world=context.get_world_size(),
     )
     position = Position()
-    checkpoint = ray.train.get_checkpoint()
-    if checkpoint:
-        with checkpoint.as_directory() as folder:
+    if job.checkpoint:
+        files, path = storage.resolve(job.checkpoint)
+        with ray.train.Checkpoint(path, files).as_directory() as folder:
             position = load_checkpoint(Path(folder), job.identity, learner.step, learner.optimizer)
     return _Run(job, learner, position, pulses)
 
@@ -152,7 +154,9 @@ def _validate(run: _Run) -> Score:
     """Each validation image once over all ranks; the same numbers on every rank."""
     data, learner = run.config.data, run.learner
     learner.share_buffers()
-    images = evaluation_images(data, data.location, "val", learner.rank, learner.world)
+    images = evaluation_images(
+        data, data.location, "val", learner.rank, learner.world, learner.device
+    )
     matrix = evaluate(
         learner.step.student,
         images,
@@ -168,11 +172,7 @@ def _validate(run: _Run) -> Score:
 
 
 def _repeat_the_end(run: _Run) -> None:
-    """Say again what was reported last, without the checkpoint, which is there.
-
-    Ray Train keeps one. Another under the same name would be taken for a newer one, and the folder
-    of the older, which is the same, would be deleted.
-    """
+    """Say again what was reported last, without the checkpoint, which is there."""
     kept = journal.read(run.job.folder, after=run.position.iteration - 1)
     report = kept[-1] if kept else None
     if report is None:
@@ -221,5 +221,8 @@ def _report(run: _Run, score: Score, curve: dict[str, list[float]]) -> None:
         ray.train.report(
             said(report),
             checkpoint=ray.train.Checkpoint.from_directory(folder),
-            checkpoint_dir_name=f"iteration_{run.position.iteration:06d}",
+            checkpoint_dir_name=NAME.format(run.position.iteration),
         )
+    if run.job.checkpoint:  # Ray Train does not know of the one that this attempt began from
+        with suppress(OSError):  # then the next attempt removes it
+            storage.remove_folder(run.job.checkpoint)

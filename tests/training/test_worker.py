@@ -23,6 +23,7 @@ from afdcd.training.artifacts import PANEL_FILE, STUDENT_FILE, load_from
 from afdcd.training.checkpoint import load_checkpoint, save_checkpoint
 from afdcd.training.job import Failure, Job, message_of
 from afdcd.training.optim import build_optimizer
+from afdcd.training.resume import newest_checkpoint
 from tests.examples import job
 from tests.training.networks import CLASSES, BreaksBackward, build_pair
 
@@ -62,9 +63,14 @@ def given(shards: str, tmp_path: Path) -> Job:
 
 
 class Reports(list):
-    """What the loop reported; the last checkpoint is offered to the next attempt."""
+    """What the loop reported; `checkpoint` is the folder of the last one."""
 
-    checkpoint: Any = None
+    checkpoint: Path | None = None
+
+
+def attempt(given: Job) -> None:
+    """What a worker does that goes on from where the last one was."""
+    worker.train_loop(given.updated(checkpoint=newest_checkpoint(given.folder)).plain())
 
 
 @pytest.fixture
@@ -74,13 +80,11 @@ def reports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Reports:
     def report(metrics: dict, checkpoint: Any = None, checkpoint_dir_name: str = "") -> None:
         heard.append(json.loads(metrics["said"]))  # a text: Tune flattens what is nested
         if checkpoint:
-            kept = tmp_path / f"{len(heard)}_{checkpoint_dir_name}"
-            checkpoint.to_directory(str(kept))
-            heard.checkpoint = ray.train.Checkpoint.from_directory(str(kept))
+            heard.checkpoint = tmp_path / "job" / "train" / checkpoint_dir_name
+            checkpoint.to_directory(str(heard.checkpoint))
 
     context = SimpleNamespace(get_world_size=lambda: 1, get_world_rank=lambda: 0)
     monkeypatch.setattr(ray.train, "get_context", lambda: context)
-    monkeypatch.setattr(ray.train, "get_checkpoint", lambda: heard.checkpoint)
     monkeypatch.setattr(ray.train, "report", report)
     monkeypatch.setattr(ray.train.torch, "get_device", lambda: CPU)
     return heard
@@ -110,7 +114,6 @@ def test_curve_has_the_terms_of_its_own_iterations(
 ) -> None:
     worker.train_loop(given.plain())
     every = [report["curve"] for report in reports]
-    reports.checkpoint = None
     monkeypatch.setattr(worker, "LOG_POINTS", 1)
     worker.train_loop(given.plain())
     for all_points, last in zip(every, [report["curve"] for report in reports[2:]], strict=True):
@@ -118,12 +121,12 @@ def test_curve_has_the_terms_of_its_own_iterations(
 
 
 def test_killed_and_resumed_run_equals_the_uninterrupted_one(
-    given: Job, reports: Reports, monkeypatch: pytest.MonkeyPatch
+    given: Job, reports: Reports, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     worker.train_loop(given.plain())
     whole = load_from(storage.join(given.folder, STUDENT_FILE))[0].state_dict()
     straight, reports[:] = list(reports), []
-    reports.checkpoint = None
+    storage.remove_folder(storage.join(given.folder, "train"))
 
     def killed(run: Any) -> dict:
         if run.position.iteration == 2:
@@ -136,26 +139,37 @@ def test_killed_and_resumed_run_equals_the_uninterrupted_one(
         worker.train_loop(given.plain())
     monkeypatch.setattr(worker, "_validate", validate)
     torch.manual_seed(99)  # another process draws from another state
-    worker.train_loop(given.plain())
+    attempt(given)
     assert [report["iteration"] for report in reports] == [2, 4]
     resumed = load_from(storage.join(given.folder, STUDENT_FILE))[0].state_dict()
     assert all(value.equal(resumed[name]) for name, value in whole.items())
     assert reports[-1]["score"] == straight[-1]["score"]
     assert reports[-1]["curve"] == straight[-1]["curve"]
     assert reports[-1]["seconds"] > reports[0]["seconds"]
+    left = [path.name for path in (tmp_path / "job" / "train").iterdir()]
+    assert left == ["iteration_000004"]  # of which Ray Train does not know is not left behind
 
 
-def test_run_killed_after_its_last_report_reports_it_again(given: Job, reports: Reports) -> None:
+@pytest.mark.parametrize("times", [1, 2])
+def test_run_called_again_after_its_last_report_reports_it_again(
+    given: Job, reports: Reports, times: int
+) -> None:
     worker.train_loop(given.plain())
-    first, kept = dict(reports[-1]), reports.checkpoint
+    first, kept = dict(reports[-1]), _files(reports.checkpoint)
     before = journal.read(given.folder)
-    storage.write_bytes(storage.join(given.folder, STUDENT_FILE), b"cut sh")
-    worker.train_loop(given.plain())
-    assert len(reports) == 3
-    assert reports[-1] == first  # its curve too
-    assert reports.checkpoint is kept, "Train would delete the one of the same name"
+    for _ in range(times):
+        storage.write_bytes(storage.join(given.folder, STUDENT_FILE), b"cut sh")
+        attempt(given)
+        assert reports[-1] == first  # its curve too
+    assert len(reports) == 2 + times
+    assert _files(reports.checkpoint) == kept
     assert journal.read(given.folder) == before
     load_from(storage.join(given.folder, STUDENT_FILE))
+
+
+def _files(folder: Path | None) -> dict[str, bytes]:
+    assert folder is not None
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def test_a_checkpoint_of_another_setting_is_not_taken_up(given: Job, reports: Reports) -> None:
@@ -163,7 +177,7 @@ def test_a_checkpoint_of_another_setting_is_not_taken_up(given: Job, reports: Re
     config = given.config.updated(training=given.config.training.updated(lr=0.5))
     identity = config.fingerprint("data", "teacher")
     with pytest.raises(UserError, match="checkpoint of another run"):
-        worker.train_loop(given.updated(config=config, identity=identity).plain())
+        attempt(given.updated(config=config, identity=identity))
     assert len(reports) == 2
 
 
