@@ -90,7 +90,9 @@ def _assert_stays(run: Path, arguments: list[str], storage: Path) -> None:
     before = {path: path.read_bytes() for path in kept}
     assert len(before) == 3
     for size in (0, 40):
-        (run / "train" / "checkpoint_manager_snapshot.json").write_bytes(b'{"ray_version": "'[:size])
+        (run / "train" / "checkpoint_manager_snapshot.json").write_bytes(
+            b'{"ray_version": "'[:size]
+        )
         again = subprocess.run(
             [sys.executable, "-m", "afdcd.train", *arguments],
             env=inherited(AFDCD_STORAGE=str(storage), PYTHONWARNINGS="ignore"),

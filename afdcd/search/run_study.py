@@ -27,7 +27,7 @@ from afdcd.tasks.score import SELECTED_BY, Score
 from afdcd.tracking.records import StudyRecord
 from afdcd.tracking.server import check_database
 from afdcd.training import journal
-from afdcd.training.job import Job, Outcome, RunResult
+from afdcd.training.job import CHOICES, Job, Outcome, RunResult
 from afdcd.training.trial import TrialConfig
 
 
@@ -128,6 +128,7 @@ def _settings(here: Session, teachers: dict[str, Teacher]) -> Settings:
             folder=folder_of(here.folder, proposal.number),
             identity=proposal.identity,
             teacher=teacher.weights if teacher else None,
+            choices=storage.join(here.folder, CHOICES),
         )
 
     def reported(number: int) -> dict[int, float]:

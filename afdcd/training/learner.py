@@ -17,10 +17,12 @@ from torch.nn.parallel import DistributedDataParallel
 
 from afdcd.distillers.base import TAP, Distiller
 from afdcd.distillers.none import NoDistiller
+from afdcd.distillers.projector import MaskedReconstruction
 from afdcd.models.frozen import FrozenTeacher
 from afdcd.models.outputs import SegOutput
 from afdcd.models.zoo import SegmentationNetwork
 from afdcd.seeds import derive
+from afdcd.training.choices import Choices
 from afdcd.training.optim import build_optimizer, learning_rate, set_learning_rate
 from afdcd.training.shapes import pair_shapes
 from afdcd.training.step import (
@@ -81,11 +83,13 @@ class Learner:
         *,
         rank: int = 0,
         world: int = 1,
+        choices: str | None = None,
     ) -> "Learner":
         """The learner of a trial at its first iteration.
 
         Args:
             teacher: ignored by a trial that does not distil.
+            choices: folder of the study's (`Job.choices`).
             world: ranks; if there are several, the process group is initialised.
 
         Raises:
@@ -104,6 +108,8 @@ class Learner:
                 raise ValueError(f"method {config.distiller.method!r} needs a teacher; give one")
             shapes = pair_shapes(config.pair.student, teacher.config, classes)
             distiller = config.distiller.build(shapes)
+            if choices:
+                _follow(Choices(choices, rank), distiller, device)
             frozen = _frozen(config.training, teacher, distiller, device)
         step = DistillationStep(student, distiller, config.training.aux_weight)
         _placed(step, device).train()
@@ -117,6 +123,12 @@ class Learner:
     def autocast(self) -> torch.dtype | None:
         """What matrix products are computed in, if not in the type of their inputs."""
         return _autocast(self.config, self.device)
+
+    @property
+    def notes(self) -> dict[str, str]:
+        """What the record should say of how it computes."""
+        taken = [part.algorithm for part in _reconstructions(self.step.distiller)]
+        return {"projector": ", ".join(taken)} if taken else {}
 
     def iterate(
         self, iteration: int, images: Float[Tensor, "b 3 H W"], labels: Int[Tensor, "b H W"]
@@ -198,6 +210,16 @@ class Learner:
                 shape, seed = (batch, height, width), self.config.seed
                 uniform = mask_noise(shape, seed, iteration, self.rank, self.world, self.device)
             return self._model(images, labels, teacher, uniform, valid_pixels(labels))
+
+
+def _reconstructions(distiller: nn.Module) -> list[MaskedReconstruction]:
+    return [part for part in distiller.modules() if isinstance(part, MaskedReconstruction)]
+
+
+def _follow(choices: Choices, distiller: nn.Module, device: torch.device) -> None:
+    """Let a study's runs on GPUs share a measurement. Those on a CPU round as their twins do."""
+    for part in _reconstructions(distiller):
+        part.choose = choices if device.type == "cuda" else None
 
 
 def synchronise_batch_norm(step: DistillationStep) -> None:

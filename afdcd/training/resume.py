@@ -36,7 +36,9 @@ def newest_checkpoint(folder: str) -> str | None:
             found = checkpoint
             continue
         if found is None:
-            logging.getLogger(__name__).warning("%s: removed, it is damaged: %s", checkpoint, damage)
+            logging.getLogger(__name__).warning(
+                "%s: removed, it is damaged: %s", checkpoint, damage
+            )
         storage.remove_folder(checkpoint)
     return found
 

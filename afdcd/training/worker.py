@@ -19,6 +19,7 @@ from afdcd import storage
 from afdcd.config import validate
 from afdcd.data.catalog.datasets import DATASETS
 from afdcd.data.train.loader import evaluation_images, train_batches
+from afdcd.data.train.to_device import prefetch
 from afdcd.tasks.score import Score
 from afdcd.tasks.scores import score_of
 from afdcd.tasks.segmentation import evaluate
@@ -29,7 +30,6 @@ from afdcd.training.checkpoint import Position, load_checkpoint, save_checkpoint
 from afdcd.training.job import Failure, Job, Report, said
 from afdcd.training.learner import Learner
 from afdcd.training.optim import learning_rate
-from afdcd.data.train.to_device import prefetch
 from afdcd.training.resume import NAME
 from afdcd.training.trial import TrialConfig
 
@@ -106,6 +106,7 @@ def _prepare(job: Job, pulses: pulse.Pulses) -> _Run:
         device,
         rank=context.get_world_rank(),
         world=context.get_world_size(),
+        choices=job.choices,
     )
     position = Position()
     if job.checkpoint:
@@ -184,13 +185,19 @@ def _repeat_the_end(run: _Run) -> None:
     ray.train.report(said(report))
 
 
-def _show(run: _Run) -> None:
-    """Leave the picture; for want of one no run is lost that was trained to its end."""
+def _show(run: _Run) -> dict[str, str]:
+    """Leave the picture; for want of one no run is lost that was trained to its end.
+
+    Returns:
+        A note of why there is none.
+    """
     try:
         save_panel(run.job, run.learner.step.student, run.learner.device)
     except Exception as error:  # the teacher's file, the data, device and disk each have theirs
         cause = first_line(error)
         logging.getLogger(__name__).warning("%s: no picture: %s", run.job.title, cause)
+        return {"picture": f"missing: {cause}"}
+    return {}
 
 
 def _made(run: _Run, score: Score, curve: dict[str, list[float]]) -> Report:
@@ -202,6 +209,7 @@ def _made(run: _Run, score: Score, curve: dict[str, list[float]]) -> Report:
         device=run.learner.device.type,
         curve=curve,
         at=time.time(),
+        notes=run.learner.notes,
     )
 
 
@@ -211,10 +219,12 @@ def _report(run: _Run, score: Score, curve: dict[str, list[float]]) -> None:
     if learner.rank != 0:
         ray.train.report(said(report))
         return
+    ended = run.position.iteration == run.config.training.iterations
+    if ended:  # before the journal, which is to tell of it
+        report = report.model_copy(update={"notes": report.notes | _show(run)})
     journal.write(run.job.folder, report)
-    if run.position.iteration == run.config.training.iterations:
+    if ended:
         save_student(run.job, learner.step.student, score)
-        _show(run)
     with tempfile.TemporaryDirectory() as folder:
         state = (learner.step, learner.optimizer, run.position)
         save_checkpoint(Path(folder), run.job.identity, *state)

@@ -99,6 +99,7 @@ def test_run_reports_each_validation_and_leaves_student_and_picture(
     assert set(reports[0]["curve"]) == {
         *("iteration", "task", "aux", "kd", "fd", "contrast", "total", "lr")
     }
+    assert [report["notes"] for report in reports] == [{"projector": "dense"}] * 2
     student, card = load_from(storage.join(given.folder, STUDENT_FILE))
     assert card.miou == reports[-1]["score"]["value"]
     assert card.split == "official/val"
@@ -206,6 +207,8 @@ def test_no_picture_is_a_warning_and_not_the_end(
     assert reports[-1]["iteration"] == 4
     assert reports.checkpoint is not None
     assert [r.getMessage() for r in caplog.records] == [f"{given.title}: no picture: no room"]
+    notes = [line.notes for line in journal.read(given.folder)]  # from which MLflow is made
+    assert [note.get("picture") for note in notes] == [None, "missing: no room"]
 
 
 def test_run_says_how_far_it_is(
