@@ -7,6 +7,7 @@ import argparse
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -75,6 +76,10 @@ def measure(args: argparse.Namespace, device: torch.device) -> Report:
         calls: dict[str, Callable[[], None]] = {s: partial(turn, n) for s, n in sides.items()}
         calls[ALONE]()  # so that all files are in memory, and all code is loaded
         timings = interleaved(calls, device, repeats=args.repeats)
+        feeding = {
+            side: _feeding(data.updated(loader_workers=workers), device) / args.pictures
+            for side, workers in sides.items()
+        }
     values: dict[str, Any] = {
         "command": "validation",
         "student": model.name,
@@ -84,6 +89,7 @@ def measure(args: argparse.Namespace, device: torch.device) -> Report:
         "cores": cores,
         "images_per_second": {side: args.pictures / t.median for side, t in timings.items()},
         "speedup": timings[ALONE].median / timings[LOADED].median,
+        "feeding": feeding,
         "seconds": {side: timing.plain() for side, timing in timings.items()},
         **conditions(device),
     }
@@ -103,17 +109,33 @@ def _validated(student: torch.nn.Module, data: DataConfig, device: torch.device)
     )
 
 
+def _feeding(data: DataConfig, device: torch.device) -> float:
+    """Processor seconds that the process of the network spends on pictures: the device waits so long.
+
+    What its loader processes spend is not in it, nor what others do on this machine.
+    """
+    started = time.process_time()
+    for _ in evaluation_images(data, data.location, "train", device=device):
+        pass
+    return time.process_time() - started
+
+
 def _text(values: dict[str, Any]) -> str:
     title = (
         f"Validation: {values['student']} on {values['pictures']} pictures of "
         f"{values['size'][0]}x{values['size'][1]}; {values['loader_workers']} loader processes on "
         f"{values['cores']} cores"
     )
-    rows = [(side, f"{rate:.2f}") for side, rate in values["images_per_second"].items()]
+    rows = [
+        (side, f"{rate:.2f}", f"{1e3 * values['feeding'][side]:.1f}")
+        for side, rate in values["images_per_second"].items()
+    ]
     return "\n\n".join(
         [
             heading(title, values),
-            table(("decoded by", "images/s"), rows, numbers=1),
+            table(
+                ("decoded by", "images/s", "ms of the network's process, an image"), rows, numbers=2
+            ),
             f"with loader processes {times(values['speedup'])} as fast",
         ]
     )

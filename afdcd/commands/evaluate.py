@@ -150,6 +150,8 @@ def _exported(exporter: Exporter, withheld: bool) -> str:
 
 def _data(args: argparse.Namespace, card: NetworkCard, dataset: Dataset) -> DataConfig:
     """The data normalised as the network knows them."""
+    if args.loader_workers < 0:
+        raise UserError(f"--loader-workers {args.loader_workers}: must be at least 0")
     values = {
         "dataset": dataset.name,
         "root": args.data,
