@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from afdcd.training.job import Failure, Fault
 
 FAULTS: tuple["Fault", ...] = ("setting", "data", "memory", "machine")  # what says most comes first
-DIED = ("ActorDiedError", "NodeDiedError", "WorkerCrashedError", "WorkerHealthCheckFailedError")
+DIED = (
+    *("ActorDiedError", "NodeDiedError", "WorkerCrashedError", "WorkerHealthCheckFailedError"),
+    *("WorkerGroupStartupFailedError", "PreemptionError"),
+)
 USER_ERROR = "UserError: "  # of afdcd.config: the data or a file is not as it should be
 # The host's memory, as Ray's own watch and the allocators say it. What the kernel kills tells no more
 # than what a lost machine does.
@@ -59,7 +62,7 @@ def build_trainer(
             callbacks=callbacks,
             checkpoint_config=ray.train.CheckpointConfig(num_to_keep=1),
             # Every failure is told: who tries again, and how often, is the search's to decide.
-            failure_config=ray.train.FailureConfig(max_failures=0),
+            failure_config=ray.train.FailureConfig(max_failures=0, max_preemption_failures=0),
         ),
     )
 
@@ -102,7 +105,9 @@ def failure_of(error: ray.train.TrainingFailedError) -> "Failure":
     """
     from afdcd.training.job import Failure
 
-    causes = list((getattr(error, "worker_failures", None) or {0: error}).values())
+    # A worker that dies while the workers start is an error of Ray Train's controller.
+    alone = getattr(error, "controller_failure", error)
+    causes = list((getattr(error, "worker_failures", None) or {0: alone}).values())
     faults = [fault_of(f"{type(cause).__name__}: {cause}") for cause in causes]
     fault = min(faults, key=FAULTS.index)
     cause = causes[faults.index(fault)]

@@ -109,9 +109,13 @@ def _prepare(job: Job, pulses: pulse.Pulses) -> _Run:
         choices=job.choices,
     )
     position = Position()
-    if job.checkpoint:
+    # Ray Train has one where it starts workers anew by itself, after a report of theirs.
+    checkpoint = ray.train.get_checkpoint()
+    if checkpoint is None and job.checkpoint:
         files, path = storage.resolve(job.checkpoint)
-        with ray.train.Checkpoint(path, files).as_directory() as folder:
+        checkpoint = ray.train.Checkpoint(path, files)
+    if checkpoint:
+        with checkpoint.as_directory() as folder:
             position = load_checkpoint(Path(folder), job.identity, learner.step, learner.optimizer)
     return _Run(job, learner, position, pulses)
 

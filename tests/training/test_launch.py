@@ -42,6 +42,7 @@ def test_a_job_is_found_again_by_its_folder_and_hears_of_each_report(tmp_path: P
     assert (run.storage_path, run.name) == (str(tmp_path), "train")
     assert run.checkpoint_config.num_to_keep == 1  # a long run must not fill the disk
     assert run.failure_config.max_failures == 0  # who tries again is not Train's to decide
+    assert run.failure_config.max_preemption_failures == 0  # by default without end
     assert run.callbacks == [listener]
     assert trainer.train_loop_config == plain
 
@@ -99,6 +100,17 @@ def test_cause_is_the_last_line_of_the_workers_own_error(
     error: Exception, cause: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert message_of(_failed(monkeypatch, error)).failed == cause
+
+
+@pytest.mark.parametrize("name", ["ActorDiedError", "WorkerGroupStartupFailedError"])
+def test_a_worker_that_dies_while_the_workers_start_is_told_as_any_other(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Ray Train takes it for an error of its own, and says it in many lines."""
+    inner = type(name, (Exception,), {})("One of the workers failed:\n  Traceback\n  x\n")
+    report = _failed(monkeypatch, ray.train.ControllerError(inner))
+    expected = "a worker was killed, or its machine is gone"
+    assert message_of(report) == Failure(failed=expected, fault="machine")
 
 
 TRIED = "Tried to allocate 2.00 GiB"

@@ -63,9 +63,13 @@ def given(shards: str, tmp_path: Path) -> Job:
 
 
 class Reports(list):
-    """What the loop reported; `checkpoint` is the folder of the last one."""
+    """What the loop reported; `checkpoint` is the folder of the last one.
+
+    `remembered` is what Ray Train itself offers.
+    """
 
     checkpoint: Path | None = None
+    remembered: Any = None
 
 
 def attempt(given: Job) -> None:
@@ -85,6 +89,7 @@ def reports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Reports:
 
     context = SimpleNamespace(get_world_size=lambda: 1, get_world_rank=lambda: 0)
     monkeypatch.setattr(ray.train, "get_context", lambda: context)
+    monkeypatch.setattr(ray.train, "get_checkpoint", lambda: heard.remembered)
     monkeypatch.setattr(ray.train, "report", report)
     monkeypatch.setattr(ray.train.torch, "get_device", lambda: CPU)
     return heard
@@ -149,6 +154,17 @@ def test_killed_and_resumed_run_equals_the_uninterrupted_one(
     assert reports[-1]["seconds"] > reports[0]["seconds"]
     left = [path.name for path in (tmp_path / "job" / "train").iterdir()]
     assert left == ["iteration_000004"]  # of which Ray Train does not know is not left behind
+
+
+def test_workers_that_ray_train_starts_anew_go_on_from_what_they_reported(
+    given: Job, reports: Reports
+) -> None:
+    """The checkpoint that the attempt began from is gone by then."""
+    gone = given.updated(checkpoint=storage.join(given.folder, "train", "iteration_000002"))
+    worker.train_loop(given.plain())
+    reports.remembered = ray.train.Checkpoint.from_directory(str(reports.checkpoint))
+    worker.train_loop(gone.plain())
+    assert [report["iteration"] for report in reports] == [2, 4, 4]
 
 
 @pytest.mark.parametrize("times", [1, 2])
