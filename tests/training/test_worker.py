@@ -162,6 +162,7 @@ def test_workers_that_ray_train_starts_anew_go_on_from_what_they_reported(
     """The checkpoint that the attempt began from is gone by then."""
     gone = given.updated(checkpoint=storage.join(given.folder, "train", "iteration_000002"))
     worker.train_loop(given.plain())
+    storage.remove_folder(gone.checkpoint)
     reports.remembered = ray.train.Checkpoint.from_directory(str(reports.checkpoint))
     worker.train_loop(gone.plain())
     assert [report["iteration"] for report in reports] == [2, 4, 4]
