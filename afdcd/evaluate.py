@@ -48,6 +48,10 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
         "--export", metavar="FOLDER", type=expanded,
         help="write predictions as PNG files in the values that the data set's own tools expect",
     )  # fmt: skip
+    parser.add_argument(
+        "--loader-workers", metavar="N", type=int, default=0,
+        help="processes that decode; worth it on a GPU; default: 0, this process decodes",
+    )  # fmt: skip
     parser.add_argument("--device", help="cpu, cuda, cuda:1; default: the GPU if there is one")
     parser.add_argument("--json", action="store_true", help="print the scores as a last JSON line")
     return parser

@@ -153,6 +153,34 @@ def write_bytes(uri: str, data: bytes | memoryview | pa.Buffer) -> None:
         raise UserError(f"{shown(uri)}: cannot be written: {_reason(uri, error)}") from None
 
 
+def write_once(uri: str, data: bytes) -> bytes:
+    """Write a file unless there is one of that name; the content of what is there then.
+
+    On a disk the first of several writers wins, for all of them. An object store has no such
+    operation: of two that write in the same moment the last one's stays.
+
+    Raises:
+        UserError: as `write_bytes`.
+    """
+    files, path = resolve(uri)
+    if files.type_name != "local":
+        if not exists(uri):
+            write_bytes(uri, data)
+        return read_bytes(uri)
+    draft = f"{uri}.{uuid.uuid4().hex}.tmp"
+    write_bytes(draft, data)
+    try:
+        os.link(resolve(draft)[1], path)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without hard links
+        if not exists(uri):
+            write_bytes(uri, data)
+    finally:
+        remove(draft)
+    return read_bytes(uri)
+
+
 def _upload(
     uri: str, files: fs.FileSystem, path: str, data: bytes | memoryview | pa.Buffer
 ) -> None:

@@ -24,9 +24,9 @@ from afdcd.cli import run
 from afdcd.config import UserError
 from afdcd.data.train.batch import Batch
 from afdcd.data.train.loader import train_batches
+from afdcd.data.train.to_device import prefetch
 from afdcd.text import table
 from afdcd.training.learner import Learner
-from afdcd.training.prefetch import prefetch
 from afdcd.training.trial import TrialConfig
 from benchmarks.pairs import add_arguments as add_pair_arguments
 from benchmarks.pairs import new_learner, our_dtype, random_batch, random_teacher, trial_of

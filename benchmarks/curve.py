@@ -26,14 +26,14 @@ from afdcd.data.catalog.datasets import SYNTHETIC
 from afdcd.data.synthetic.config import SyntheticConfig
 from afdcd.data.synthetic.dataset import prepare_synthetic
 from afdcd.data.train.loader import evaluation_images, train_batches
-from afdcd.distillers.projector import ALGORITHMS, Algorithm
+from afdcd.data.train.to_device import prefetch
+from afdcd.distillers.algorithm import ALGORITHMS, Algorithm
 from afdcd.models.zoo import SegmentationNetwork
 from afdcd.paths import expanded, expanded_path
 from afdcd.seeds import derive
 from afdcd.tasks.segmentation import evaluate
 from afdcd.text import table
 from afdcd.training.learner import Learner
-from afdcd.training.prefetch import prefetch
 from afdcd.training.step import mask_noise
 from afdcd.training.trial import TrialConfig
 from benchmarks.official import numerics, trainer_like

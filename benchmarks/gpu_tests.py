@@ -17,7 +17,7 @@ from afdcd.config import UserError
 
 ROOT = Path(__file__).parents[1]
 FILES = (  # tests/benchmarks/test_owed.py sees to it that none is missing
-    "tests/training/test_prefetch.py",
+    "tests/data/train/test_to_device.py",
     "tests/training/test_learner.py",
     "tests/losses/test_contrast_triton.py",
     "tests/distillers/test_masked_conv.py",

@@ -54,6 +54,11 @@ def _beside(found: Values) -> str:
     return f"{found['loaded_over_memory']:.2f} of the speed ({rates}; {found['cores']} cores)"
 
 
+def _validation(found: Values) -> str:
+    rates = ", ".join(f"{name} {rate:.1f}/s" for name, rate in found["images_per_second"].items())
+    return f"{found['speedup']:.2f}x ({rates}; {found['loader_workers']} of {found['cores']} cores)"
+
+
 def _curve(found: Values) -> str:
     ours, official = (100 * found["miou"][side][0] for side in ("ours", "official"))
     return f"mIoU ours {ours:.2f} %, official {official:.2f} % (teacher {100 * found['teacher_miou']:.2f} %)"
@@ -133,7 +138,7 @@ STEPS: tuple[Step, ...] = (
         "the tests that only a GPU runs",
         2,
         ("benchmarks.gpu_tests",),
-        ("benchmarks.gpu_tests", "tests/training/test_prefetch.py"),
+        ("benchmarks.gpu_tests", "tests/data/train/test_to_device.py"),
         _tests,
     ),
     Step(
@@ -146,6 +151,17 @@ STEPS: tuple[Step, ...] = (
             *("--pictures", "2", "--steps", "2", "--loader-workers", "1"),
         ),
         _beside,
+    ),
+    Step(
+        "validation",
+        "validation with loader processes and without",
+        1.5,
+        ("benchmarks.validation",),
+        (
+            *("benchmarks.validation", "--head", "pspnet", "--student", "timm:lcnet_050"),
+            *("--size", "64", "128", "--pictures", "3", "--repeats", "1", "--loader-workers", "1"),
+        ),
+        _validation,
     ),
     *map(_seed, range(5)),
     _step(

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from afdcd.cli import run
+from afdcd.cli import USER_ERROR, run
 from afdcd.commands import evaluate
 from afdcd.data.catalog.datasets import (
     CAMVID,
@@ -67,7 +67,7 @@ def verb(monkeypatch: pytest.MonkeyPatch, asked: list[Any]) -> Evaluate:
 
     def call(*arguments: str, card: NetworkCard = CARD, images: int = 2) -> int:
         def data(
-            config: DataConfig, root: str, split: str, **_: int
+            config: DataConfig, root: str, split: str, **_: object
         ) -> Iterator[tuple[str, Tensor, Tensor]]:
             asked.append((config, root, split))
             label = torch.full((1, 4, 6), SYNTHETIC.classes.index("road"))
@@ -120,6 +120,15 @@ def test_json_is_the_last_line_and_has_null_for_an_absent_class(
     assert scores["recorded_miou"] == 0.4321
     assert (scores["images"], scores["split"], scores["protocol"]) == (2, "test", "official")
     assert scores["images_per_second"] > 0
+
+
+def test_loader_processes_are_as_many_as_asked_for(
+    verb: Evaluate, asked: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert verb() == verb("--loader-workers", "3") == 0
+    assert [config.loader_workers for config, _, _ in asked] == [0, 3]
+    assert verb("--loader-workers", "-1") == USER_ERROR
+    assert capsys.readouterr().err == "error: --loader-workers -1: must be at least 0\n"
 
 
 def test_root_split_protocol_and_normalisation_reach_the_data(

@@ -72,7 +72,9 @@ def truth(tmp_path: Path) -> dict[str, np.ndarray]:
 
 @pytest.fixture
 def verb(truth: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch) -> Evaluate:
-    def images(config: Any, root: str, split: str) -> Iterator[tuple[str, Tensor, Tensor]]:
+    def images(
+        config: Any, root: str, split: str, **_: Any
+    ) -> Iterator[tuple[str, Tensor, Tensor]]:
         for key, raw in truth.items():
             train = np.vectorize(CITYSCAPES.raw_to_train.__getitem__)(raw)
             known = torch.from_numpy(train)[None]

@@ -29,6 +29,22 @@ def test_writes_reads_and_finds_files_in_new_folders(tmp_path: Path, prefix: str
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.bin"]
 
 
+@pytest.mark.parametrize("prefix", ["", "file://"])
+@pytest.mark.parametrize("links", [True, False])
+def test_of_two_that_write_once_the_first_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefix: str, links: bool
+) -> None:
+    def refused(*_: Any) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    if not links:
+        monkeypatch.setattr("os.link", refused)
+    uri = storage.join(f"{prefix}{tmp_path}", "new", "a.json")
+    assert storage.write_once(uri, b"one") == b"one"
+    assert storage.write_once(uri, b"two") == b"one"
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.json"]
+
+
 def test_relative_paths_and_odd_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     storage.write_bytes("100% #1.gz", b"not compressed")
@@ -157,6 +173,7 @@ def test_an_object_store_by_environment_alone(store: str, s3_server: int) -> Non
     storage.write_bytes(uri, b"one")
     storage.write_bytes(uri, memoryview(b"two2"))
     assert (storage.read_bytes(uri), storage.size(uri)) == (b"two2", 4)
+    assert storage.write_once(uri, b"three") == b"two2"
     keys = boto3.client("s3").list_objects_v2(Bucket=store.removeprefix("s3://"))["Contents"]
     assert [key["Key"] for key in keys] == ["folder/a.bin"]
     _lists_and_removes(f"{store}/new")

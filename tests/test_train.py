@@ -78,7 +78,30 @@ def test_a_run_that_nobody_watches_leaves_weights_and_a_record_that_agree(tmp_pa
     network, card = load_network(weights)
     assert network.config.encoder == "timm:lcnet_050"
     assert card.split == "dev/val"
-    _assert_recorded(MlflowClient(f"sqlite:///{storage}/mlflow.db"), card.miou)
+    client = MlflowClient(f"sqlite:///{storage}/mlflow.db")
+    _assert_recorded(client, card.miou)
+    _assert_stays(weights.parent, [_written(tmp_path, root), *overrides], storage)
+    _assert_recorded(client, card.miou)
+
+
+def _assert_stays(run: Path, arguments: list[str], storage: Path) -> None:
+    """Called again after its end, and again, also where Ray Train's own file was cut short."""
+    kept = [*run.glob("train/iteration_000016/state.*"), *run.glob("*.safetensors")]
+    before = {path: path.read_bytes() for path in kept}
+    assert len(before) == 3
+    for size in (0, 40):
+        (run / "train" / "checkpoint_manager_snapshot.json").write_bytes(
+            b'{"ray_version": "'[:size]
+        )
+        again = subprocess.run(
+            [sys.executable, "-m", "afdcd.train", *arguments],
+            env=inherited(AFDCD_STORAGE=str(storage), PYTHONWARNINGS="ignore"),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+        assert again.returncode == 0, again.stderr
+        assert {path: path.read_bytes() for path in kept} == before
 
 
 def _assert_recorded(client: MlflowClient, miou: float) -> None:

@@ -40,7 +40,7 @@ def execute(args: argparse.Namespace) -> int:
     labels = _translation(args.model, dataset, known)
     exporter = _exporter(args, dataset, known)
     data = _data(args, card, dataset)
-    images = _Counted(evaluation_images(data, args.data, args.split), labels)
+    images = _Counted(evaluation_images(data, args.data, args.split, device=device), labels)
     started = time.monotonic()
     matrix = _evaluate(network, images, device, inference, exporter)
     if not images.count:
@@ -150,12 +150,15 @@ def _exported(exporter: Exporter, withheld: bool) -> str:
 
 def _data(args: argparse.Namespace, card: NetworkCard, dataset: Dataset) -> DataConfig:
     """The data normalised as the network knows them."""
+    if args.loader_workers < 0:
+        raise UserError(f"--loader-workers {args.loader_workers}: must be at least 0")
     values = {
         "dataset": dataset.name,
         "root": args.data,
         "protocol": args.protocol,
         "crop": [32, 32],  # for training only: evaluation shows whole images
         "normalisation": card.normalisation,
+        "loader_workers": args.loader_workers,
     }
     return validate(DataConfig, values, Source(args.model))
 

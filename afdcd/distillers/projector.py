@@ -6,7 +6,7 @@ teacher, h w rows and columns, q kept positions.
 
 import time
 from collections.abc import Callable
-from typing import Literal, cast, get_args
+from typing import cast
 
 import torch
 import torch.distributed as dist
@@ -14,18 +14,15 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from afdcd.distillers.algorithm import ALGORITHMS, SMALL, Algorithm, Choose, by_rule
 from afdcd.distillers.configs import PairShapes
 from afdcd.distillers.configs.reconstruction import ReconstructionConfig
 from afdcd.distillers.masked_conv import kept_conv3x3_relu, kept_positions
 from afdcd.distillers.winograd import winograd_conv3x3
 from afdcd.losses.reconstruction import centre_mask, keep_mask
 
-Algorithm = Literal["auto", "dense", "kept", "winograd", "kept+winograd"]
-ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
 Convolve = Callable[[nn.Conv2d, Tensor], Tensor]
 
-# Smaller maps (positions x channels) differ by microseconds, which no measurement could tell apart.
-WORTH_MEASURING = 2**18
 ROUNDS, PATIENCE = 4, 5.0  # measure each that often, or until so many seconds are spent
 
 
@@ -33,11 +30,9 @@ class MaskedReconstruction(nn.Module):
     """Rebuild the teacher's map from the kept positions of the student's.
 
     Attributes:
-        algorithm: equal but for rounding. "dense" multiplies by the mask and convolves everything,
-            "kept" does the first convolution at the kept positions alone, "winograd" all of them
-            in transformed tiles, "kept+winograd" the first in one way and the others in the other.
-            "auto" measures them on the first map it trains on, then stays with the fastest, also
-            in checkpoints, so that a resumed run rounds as the uninterrupted one.
+        algorithm: see `afdcd.distillers.algorithm`. "auto" is decided on the first map it trains
+            on and stays so, also in checkpoints: a resumed run rounds as the uninterrupted one.
+        choose: decides with the help of a measurement; None decides by rule.
     """
 
     def __init__(self, config: ReconstructionConfig, pair: PairShapes) -> None:
@@ -49,13 +44,14 @@ class MaskedReconstruction(nn.Module):
             channels
         )
         self.algorithm: Algorithm = "auto"
+        self.choose: Choose | None = None
 
     def forward(
         self, feature: Float[Tensor, "b s h w"], uniform: Float[Tensor, "b 1 h w"] | None
     ) -> Float[Tensor, "b t h w"]:
         mask = self._mask(feature, uniform)
         if self.algorithm == "auto" and torch.is_grad_enabled():
-            self.algorithm = self._fastest(feature, mask)
+            self.algorithm = self._chosen(feature, mask)
         return self._rebuild(feature, mask, self.algorithm)
 
     def _mask(
@@ -81,8 +77,7 @@ class MaskedReconstruction(nn.Module):
     def _kept_hidden(
         self, feature: Float[Tensor, "b s h w"], mask: Bool[Tensor, "b 1 h w"]
     ) -> Float[Tensor, "b t h w"]:
-        centre = self.config.mask == "centre"
-        kept = kept_positions(mask, 1 / 9 if centre else self.config.mask_ratio)
+        kept = kept_positions(mask, self._hidden)
         rows = feature.movedim(1, -1).flatten(0, 2).index_select(0, kept.index)
         if isinstance(self.align, nn.Conv2d):
             rows = F.linear(rows, self.align.weight.flatten(1), self.align.bias)
@@ -90,11 +85,35 @@ class MaskedReconstruction(nn.Module):
         # The later convolutions take the layout they would have had.
         return hidden.contiguous() if feature.is_contiguous() else hidden
 
+    def _chosen(
+        self, feature: Float[Tensor, "b s h w"], mask: Bool[Tensor, "b 1 h w"]
+    ) -> Algorithm:
+        if mask.numel() * self.projector.first.out_channels < SMALL:
+            return "dense"
+        if self.choose is None:
+            return by_rule(mask.numel(), self._hidden, gpu=feature.is_cuda)
+        return self.choose(self._case(feature), lambda: self._fastest(feature, mask))
+
+    @property
+    def _hidden(self) -> float:
+        """The share of positions that the mask hides."""
+        return 1 / 9 if self.config.mask == "centre" else self.config.mask_ratio
+
+    def _case(self, feature: Float[Tensor, "b s h w"]) -> str:
+        """All that which one is the fastest depends on."""
+        images, channels, height, width = feature.shape
+        device = feature.device.type
+        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
+        named = torch.cuda.get_device_name(feature.device) if feature.is_cuda else device
+        return (
+            f"{named}, {dtype or feature.dtype}, {images}x{channels}x{height}x{width} to "
+            f"{self.projector.first.out_channels} channels, {self.config.projector} projector, "
+            f"hidden {self._hidden:.3g}"
+        )
+
     def _fastest(
         self, feature: Float[Tensor, "b s h w"], mask: Bool[Tensor, "b 1 h w"]
     ) -> Algorithm:
-        if mask.numel() * self.projector.first.out_channels < WORTH_MEASURING:
-            return "dense"
         sample = feature.detach().requires_grad_()
         rounds: list[list[float]] = []
         # On CPU, Winograd's transforms cost more than they save at every size tried.

@@ -41,7 +41,8 @@ class Cluster:
     Attributes:
         cpus: of all nodes that are alive, as `gpus`.
         api: URL of the dashboard, which answers questions about the cluster.
-        stopping: set by SIGTERM.
+        stopping: set by Ctrl-C or SIGTERM.
+        looping: while Tune is at work.
         machines: what each node that is alive has; where not given, all stands on one.
         growth: what an autoscaler may add; empty: it does not say; None: nodes do not come by themselves.
     """

@@ -11,7 +11,6 @@ from afdcd.config import UserError
 from afdcd.models.weights import load_network
 from afdcd.search.kept import Kept
 from afdcd.search.progress import say
-from afdcd.search.records import folder_of
 from afdcd.search.rows import Entry
 from afdcd.text import shown
 from afdcd.tracking.registry import weights_of
@@ -40,7 +39,7 @@ def bring_back(kept: Kept, tracker: Tracker, keep: int) -> None:
 
 
 def _place(kept: Kept, entry: Entry) -> str:
-    return storage.join(folder_of(kept.folder, entry.first), STUDENT_FILE)
+    return storage.join(entry.run.folder(kept.folder), STUDENT_FILE)
 
 
 def _best(kept: Kept) -> list[Entry]:
@@ -53,7 +52,7 @@ def _best(kept: Kept) -> list[Entry]:
 def _brought(kept: Kept, entry: Entry, tracker: Tracker) -> bool:
     """Whether MLflow had the weights of exactly this run."""
     with suppress(UserError):
-        run = tracker.run_of(entry.name, kept.id)
+        run = tracker.run_of(entry.run.name, kept.id)
         for weights in weights_of(tracker.client, run):
             if _identity(weights) == entry.identity:
                 storage.write_bytes(_place(kept, entry), weights)
@@ -70,6 +69,6 @@ def _identity(weights: bytes) -> str | None:
 
 
 def _names(entries: list[Entry]) -> str:
-    few = ", ".join(str(entry.first) for entry in entries[:10])
+    few = ", ".join(str(entry.run) for entry in entries[:10])
     more = f" and {len(entries) - 10} more" if len(entries) > 10 else ""
     return f"trial{'s' * (len(entries) > 1)} {few}{more}"

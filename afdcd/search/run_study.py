@@ -30,7 +30,7 @@ from afdcd.search.wishes import any_of, introduce, stop_wanted
 from afdcd.tasks.score import SELECTED_BY, Score
 from afdcd.tracking.records import StudyRecord
 from afdcd.training import journal
-from afdcd.training.job import Job, Outcome, RunResult
+from afdcd.training.job import CHOICES, Job, Outcome, RunResult
 from afdcd.training.trial import TrialConfig
 
 
@@ -134,6 +134,7 @@ def _settings(here: Session, teachers: dict[str, Teacher]) -> Settings:
             identity=proposal.identity,
             repeats=proposal.run.repeats,
             teacher=teacher.weights if teacher else None,
+            choices=storage.join(here.folder, CHOICES),
         )
 
     def reported(run: RunKey) -> dict[int, float]:

@@ -34,7 +34,7 @@ def _measure(weights: str, data: DataConfig, role: Role) -> Score:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network, _ = load_from(weights)
     dataset = DATASETS[data.dataset]
-    images = evaluation_images(data, data.location, role)
+    images = evaluation_images(data, data.location, role, device=device)
     matrix = evaluate(
         network.to(device), images, len(dataset.classes), device, absent=dataset.absent
     )

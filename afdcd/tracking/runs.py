@@ -96,6 +96,8 @@ def project_run(place: Place, record: RunRecord) -> Change:
     except (UserError, OSError) as error:
         trouble = error
     tags = _tags(place, record)
+    for report in reports:
+        tags |= report.notes
     run = run or _create(place, record.job.title, tags, _start(reports))
     change = Change(run.info.run_id, made)
     _describe(place, run, tags, parameters(record.job.config), change)

@@ -74,9 +74,8 @@ def _panel_rows(
 ) -> Iterator[PanelRow]:
     data = job.config.data
     count = len(open_split(data.location, data.dataset, data.protocol, "val"))
-    spread = evaluation_images(
-        data, data.location, "val", rank=0, world=max(1, count // PANEL_ROWS)
-    )
+    few = data.updated(loader_workers=0)  # starting processes takes longer than these pictures
+    spread = evaluation_images(few, data.location, "val", world=max(1, count // PANEL_ROWS))
     for _, image, truth in islice(spread, PANEL_ROWS):
         picture, image = denormalise(image[0], data.normalisation), image.to(device)
         taught = None if teacher is None else _labels(teacher, image)

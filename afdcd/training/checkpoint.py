@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from afdcd.config import FrozenConfig, Source, UserError, validate
 from afdcd.models.tensors import assign
 from afdcd.text import first_line
+from afdcd.training.resume import HEADER, TENSORS
 
 # 2: momentum from the start, state that modules name themselves. 3: the run it belongs to
 VERSION = 3
@@ -48,8 +49,8 @@ def save_checkpoint(
     payload = save(_tensors(step, optimizer))
     digest = hashlib.sha256(payload).hexdigest()
     header = Header(version=VERSION, run=run, sha256=digest, position=position)
-    (folder / "state.safetensors").write_bytes(payload)
-    (folder / "state.json").write_text(json.dumps(header.plain()))
+    (folder / TENSORS).write_bytes(payload)
+    (folder / HEADER).write_text(json.dumps(header.plain()))
 
 
 def load_checkpoint(
@@ -61,8 +62,8 @@ def load_checkpoint(
         UserError: written by another version, incomplete, altered, or of another run or network.
     """
     try:
-        header = json.loads((folder / "state.json").read_text())
-        payload = (folder / "state.safetensors").read_bytes()
+        header = json.loads((folder / HEADER).read_text())
+        payload = (folder / TENSORS).read_bytes()
     except (OSError, ValueError) as error:
         raise UserError(
             f"{folder}: no usable checkpoint ({first_line(error)}); delete it to start again"
@@ -73,7 +74,7 @@ def load_checkpoint(
             f"{folder}: checkpoint version {version}, this is version {VERSION}; finish the run "
             "with the afdcd that started it, or delete the checkpoint"
         )
-    checked = validate(Header, header, Source(f"{folder}/state.json"))
+    checked = validate(Header, header, Source(f"{folder}/{HEADER}"))
     if checked.run != run:
         raise UserError(
             f"{folder}: checkpoint of another run ({checked.run[:12]}, this one is {run[:12]}): its "

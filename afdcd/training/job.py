@@ -18,6 +18,7 @@ from afdcd.training.trial import TrialConfig
 Outcome = Literal["completed", "paused", "infeasible", "lost", "killed"]
 FINISHED: tuple[Outcome, ...] = ("completed", "paused", "infeasible")  # need not be run again
 Fault = Literal["setting", "data", "machine", "memory"]
+CHOICES = "choices"  # the folder of `Job.choices`, in that of a study
 
 
 class Job(FrozenConfig):
@@ -31,6 +32,9 @@ class Job(FrozenConfig):
         repeats: name of the run with the same setting that this one adds a seed to.
         teacher: a .safetensors path or URI with its card inside, which a run without distillation
             only shows in the picture.
+        choices: folder of what the runs of a study have agreed on (`afdcd.training.choices`); None
+            outside of a study.
+        checkpoint: folder to go on from; found anew by each attempt (`afdcd.training.resume`).
     """
 
     name: str
@@ -40,6 +44,8 @@ class Job(FrozenConfig):
     identity: str
     repeats: str | None = None
     teacher: str | None = None
+    choices: str | None = None
+    checkpoint: str | None = None
 
 
 class Report(FrozenConfig):
@@ -50,6 +56,7 @@ class Report(FrozenConfig):
         devices: GPUs, or CPU workers.
         curve: loss terms and learning rate by name since the last report; "iteration" says where.
         at: when it was made, in seconds since 1970; None in journals that do not say it.
+        notes: what else the record should say of the run, by short names.
     """
 
     model_config = pydantic.ConfigDict(allow_inf_nan=True)
@@ -61,6 +68,7 @@ class Report(FrozenConfig):
     device: str
     curve: dict[str, list[float]] = pydantic.Field(default_factory=dict)
     at: float | None = None
+    notes: dict[str, str] = pydantic.Field(default_factory=dict)
 
     @property
     def device_hours(self) -> float:

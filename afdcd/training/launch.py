@@ -9,22 +9,19 @@ from typing import TYPE_CHECKING, Any
 import ray.train
 from ray.train.torch import TorchTrainer
 
-from afdcd import storage
-from afdcd.config import validate
+from afdcd.config import UserError, validate
+from afdcd.text import first_line
 from afdcd.training.resources import ResourcesConfig
+from afdcd.training.resume import TRAIN, newest_checkpoint
 
 if TYPE_CHECKING:
     from afdcd.training.job import Failure, Fault
 
 FAULTS: tuple["Fault", ...] = ("setting", "data", "memory", "machine")  # what says most comes first
-TRAIN = "train"  # where Ray Train keeps a run's checkpoints, in the folder of the job
-# What is said of checkpoints that are gone or damaged: by Ray Train, and by afdcd.training.checkpoint.
-UNUSABLE = (
-    "CheckpointManagerInitializationError",
-    "no usable checkpoint",
-    "checkpoint is damaged",
+DIED = (
+    *("ActorDiedError", "NodeDiedError", "WorkerCrashedError", "WorkerHealthCheckFailedError"),
+    *("WorkerGroupStartupFailedError", "PreemptionError"),
 )
-DIED = ("ActorDiedError", "NodeDiedError", "WorkerCrashedError", "WorkerHealthCheckFailedError")
 USER_ERROR = "UserError: "  # of afdcd.config: the data or a file is not as it should be
 # The host's memory, as Ray's own watch and the allocators say it. What the kernel kills tells no more
 # than what a lost machine does.
@@ -46,9 +43,7 @@ DEVICE_FULL = (
 def build_trainer(
     job: dict[str, Any], *, gpu: bool, callbacks: list[ray.train.UserCallback]
 ) -> TorchTrainer:
-    """A trainer that continues from the job's last checkpoint if there is one.
-
-    Ray Train finds the checkpoint by storage path and run name, hence one folder per job.
+    """A trainer that continues from the job's `checkpoint` if it has one.
 
     Args:
         job: a `Job` as plain values.
@@ -68,7 +63,7 @@ def build_trainer(
             callbacks=callbacks,
             checkpoint_config=ray.train.CheckpointConfig(num_to_keep=1),
             # Every failure is told: who tries again, and how often, is the search's to decide.
-            failure_config=ray.train.FailureConfig(max_failures=0),
+            failure_config=ray.train.FailureConfig(max_failures=0, max_preemption_failures=0),
         ),
     )
 
@@ -81,20 +76,17 @@ def run_job(config: dict[str, Any]) -> None:
     """
     from ray.tune.integration.ray_train import TuneReportCallback
 
-    def fit() -> None:
-        callbacks = [TuneReportCallback()]
-        build_trainer(config["job"], gpu=config["gpu"], callbacks=callbacks).fit()
-
     try:
-        try:
-            fit()
-        except Exception as error:
-            text = " ".join(map(str, (error, *getattr(error, "worker_failures", {}).values())))
-            if not any(word in text for word in UNUSABLE):
-                raise
-            # Nothing can be taken from there, so the run begins anew rather than never.
-            storage.remove_folder(storage.join(config["job"]["folder"], TRAIN))
-            fit()
+        checkpoint = newest_checkpoint(config["job"]["folder"])
+    except (OSError, UserError) as error:  # the store's fault: nothing is lost once it is back
+        from afdcd.training.job import Failure, said
+
+        cause = f"its checkpoints cannot be read ({first_line(error)})"
+        ray.tune.report(said(Failure(failed=cause, fault="machine")))
+        return
+    job = {**config["job"], "checkpoint": checkpoint}
+    try:
+        build_trainer(job, gpu=config["gpu"], callbacks=[TuneReportCallback()]).fit()
     except ray.train.TrainingFailedError as error:
         from afdcd.training.job import said
 
@@ -114,7 +106,9 @@ def failure_of(error: ray.train.TrainingFailedError) -> "Failure":
     """
     from afdcd.training.job import Failure
 
-    causes = list((getattr(error, "worker_failures", None) or {0: error}).values())
+    # A worker that dies while the workers start is an error of Ray Train's controller.
+    alone = getattr(error, "controller_failure", error)
+    causes = list((getattr(error, "worker_failures", None) or {0: alone}).values())
     faults = [fault_of(f"{type(cause).__name__}: {cause}") for cause in causes]
     fault = min(faults, key=FAULTS.index)
     cause = causes[faults.index(fault)]

@@ -1,9 +1,10 @@
 """What iterates: student, distiller, teacher and optimizer of one rank, without Ray.
 
 Between two calls of `drain` the host only queues work and reads no value back, so the GPU never
-waits for it. Whether a loss term is finite is therefore decided on the device.
+waits for it. Whether loss terms and gradient are finite is therefore decided on the device.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -16,10 +17,12 @@ from torch.nn.parallel import DistributedDataParallel
 
 from afdcd.distillers.base import TAP, Distiller
 from afdcd.distillers.none import NoDistiller
+from afdcd.distillers.projector import MaskedReconstruction
 from afdcd.models.frozen import FrozenTeacher
 from afdcd.models.outputs import SegOutput
 from afdcd.models.zoo import SegmentationNetwork
 from afdcd.seeds import derive
+from afdcd.training.choices import Choices
 from afdcd.training.optim import build_optimizer, learning_rate, set_learning_rate
 from afdcd.training.shapes import pair_shapes
 from afdcd.training.step import (
@@ -41,7 +44,13 @@ Module = TypeVar("Module", bound=nn.Module)
 
 
 class Learner:
-    """Attributes: `step` (with `.student` and `.distiller`), `optimizer`."""
+    """What trains on one rank.
+
+    Attributes:
+        step: with `.student` and `.distiller`.
+        diverged: what was not finite first, and at which iteration; None as long as all is, as far
+            as `drain` and `check_state` have looked.
+    """
 
     def __init__(
         self,
@@ -57,10 +66,12 @@ class Learner:
         self.rank, self.world = rank, world
         self.optimizer = build_optimizer(config, step.parameters())
         self._model = _distributed(step, device) if world > 1 else step
-        # 1 from the first term on that is not finite: the fused step then changes nothing.
-        self._diverged = torch.zeros((), device=device)
-        self.optimizer.found_inf = self._diverged  # type: ignore[attr-defined]
+        # 1 from the first term or gradient on that is not finite: the fused step then changes nothing.
+        self._stopped = torch.zeros((), device=device)
+        self.optimizer.found_inf = self._stopped  # type: ignore[attr-defined]
+        # Iteration, names of the terms, their values and, last, the gradient's largest entry.
         self._pending: list[tuple[int, tuple[str, ...], Tensor]] = []
+        self.diverged: str | None = None
 
     @classmethod
     def build(
@@ -72,11 +83,13 @@ class Learner:
         *,
         rank: int = 0,
         world: int = 1,
+        choices: str | None = None,
     ) -> "Learner":
         """The learner of a trial at its first iteration.
 
         Args:
             teacher: ignored by a trial that does not distil.
+            choices: folder of the study's (`Job.choices`).
             world: ranks; if there are several, the process group is initialised.
 
         Raises:
@@ -95,6 +108,8 @@ class Learner:
                 raise ValueError(f"method {config.distiller.method!r} needs a teacher; give one")
             shapes = pair_shapes(config.pair.student, teacher.config, classes)
             distiller = config.distiller.build(shapes)
+            if choices:
+                _follow(Choices(choices, rank), distiller, device)
             frozen = _frozen(config.training, teacher, distiller, device)
         step = DistillationStep(student, distiller, config.training.aux_weight)
         _placed(step, device).train()
@@ -109,22 +124,28 @@ class Learner:
         """What matrix products are computed in, if not in the type of their inputs."""
         return _autocast(self.config, self.device)
 
+    @property
+    def notes(self) -> dict[str, str]:
+        """What the record should say of how it computes."""
+        taken = [part.algorithm for part in _reconstructions(self.step.distiller)]
+        return {"projector": ", ".join(taken)} if taken else {}
+
     def iterate(
         self, iteration: int, images: Float[Tensor, "b 3 H W"], labels: Int[Tensor, "b H W"]
     ) -> None:
         """One optimizer step on this rank's share of a batch, which is on the device.
 
-        Parameters and momentum stay as they are from the first term on, on any rank, that is not
-        finite; `drain` shows which it was.
+        Parameters and momentum stay as they are from the first term or gradient on, on any rank,
+        that is not finite; `diverged` says which it was once `drain` has looked.
         """
         set_learning_rate(self.optimizer, learning_rate(self.config, iteration))
         torch.manual_seed(derive(self.config.seed, "dropout", iteration, self.rank))
         terms = self._terms(iteration, images, labels)
         self.optimizer.zero_grad(set_to_none=True)
         torch.stack(list(terms.values())).sum().backward()
-        values = mean_over_ranks(terms)
-        self._diverged.masked_fill_(values.isfinite().all().logical_not(), 1.0)
-        self._pending.append((iteration, tuple(terms), values))
+        seen = torch.cat([mean_over_ranks(terms), self._largest_gradient()])
+        self._stopped.masked_fill_(seen.isfinite().all().logical_not(), 1.0)
+        self._pending.append((iteration, tuple(terms), seen))
         if adapters := list(self.step.distiller.parameters()):
             nn.utils.clip_grad_norm_(adapters, self.config.distiller_clip)
         self.optimizer.step()
@@ -134,11 +155,39 @@ class Learner:
         pending, self._pending = self._pending, []
         if not pending:
             return []
-        rows = torch.stack([values for _, _, values in pending]).tolist()
-        return [
-            (iteration, dict(zip(names, row, strict=True)))
-            for (iteration, names, _), row in zip(pending, rows, strict=True)
-        ]
+        rows = torch.stack([seen for _, _, seen in pending]).tolist()
+        drained = []
+        for (iteration, names, _), (*values, gradient) in zip(pending, rows, strict=True):
+            terms = dict(zip(names, values, strict=True))
+            self._look(iteration, {f"loss term {k}": v for k, v in terms.items()})
+            self._look(iteration, {"the gradient": gradient})
+            drained.append((iteration, terms))
+        return drained
+
+    def check_state(self, iteration: int) -> None:
+        """See whether weights and running statistics are finite after `iteration`, in one transfer.
+
+        A gradient that is finite can still be too large for them, and then a network that predicts
+        nothing would be scored. All ranks come to the same, after `share_buffers`.
+        """
+        self.share_buffers()
+        state = {k: v for k, v in self.step.state_dict().items() if v.is_floating_point()}
+        finite = torch.stack([value.isfinite().all() for value in state.values()]).tolist()
+        wrong = [name for name, fine in zip(state, finite, strict=True) if not fine]
+        self._look(iteration, dict.fromkeys(wrong, math.nan))
+
+    def _look(self, iteration: int, values: dict[str, float]) -> None:
+        wrong = [name for name, value in values.items() if not math.isfinite(value)]
+        if wrong and self.diverged is None:
+            self.diverged = f"{wrong[0]} is not finite at iteration {iteration + 1}"
+
+    def _largest_gradient(self) -> Float[Tensor, "1"]:
+        """Not a norm of squares, which would overflow before the gradient does.
+
+        DDP has averaged the gradients, so what is not finite on one rank is so on all.
+        """
+        gradients = [p.grad for p in self.step.parameters() if p.grad is not None]
+        return nn.utils.get_total_norm(gradients, norm_type=math.inf).float().reshape(1)
 
     def share_buffers(self) -> None:
         """Give every rank the running statistics of rank 0, whose network is saved.
@@ -161,6 +210,16 @@ class Learner:
                 shape, seed = (batch, height, width), self.config.seed
                 uniform = mask_noise(shape, seed, iteration, self.rank, self.world, self.device)
             return self._model(images, labels, teacher, uniform, valid_pixels(labels))
+
+
+def _reconstructions(distiller: nn.Module) -> list[MaskedReconstruction]:
+    return [part for part in distiller.modules() if isinstance(part, MaskedReconstruction)]
+
+
+def _follow(choices: Choices, distiller: nn.Module, device: torch.device) -> None:
+    """Let a study's runs on GPUs share a measurement. Those on a CPU round as their twins do."""
+    for part in _reconstructions(distiller):
+        part.choose = choices if device.type == "cuda" else None
 
 
 def synchronise_batch_norm(step: DistillationStep) -> None:

@@ -1,11 +1,10 @@
 """The loop that one Ray Train worker runs; the same for trials, teachers and single runs."""
 
 import logging
-import math
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,9 +15,11 @@ import ray.train.torch
 import torch
 import torch.distributed as dist
 
+from afdcd import storage
 from afdcd.config import validate
 from afdcd.data.catalog.datasets import DATASETS
 from afdcd.data.train.loader import evaluation_images, train_batches
+from afdcd.data.train.to_device import prefetch
 from afdcd.tasks.score import Score
 from afdcd.tasks.scores import score_of
 from afdcd.tasks.segmentation import evaluate
@@ -29,7 +30,7 @@ from afdcd.training.checkpoint import Position, load_checkpoint, save_checkpoint
 from afdcd.training.job import Failure, Job, Report, said
 from afdcd.training.learner import Learner
 from afdcd.training.optim import learning_rate
-from afdcd.training.prefetch import prefetch
+from afdcd.training.resume import NAME
 from afdcd.training.trial import TrialConfig
 
 LOG_POINTS = 20  # loss values kept per validation interval
@@ -78,10 +79,9 @@ def _train(run: _Run) -> None:
         started = time.monotonic()
         stop = run.position.iteration + training.validate_every
         curve = _train_until(run, stop)
-        if "diverged" in curve:
+        if cause := run.learner.diverged:
             at = run.position.iteration
-            failure = Failure(failed=curve["diverged"], fault="setting", iteration=at)
-            ray.train.report(said(failure))
+            ray.train.report(said(Failure(failed=cause, fault="setting", iteration=at)))
             return
         run.pulses.validating(stop)
         score = _validate(run)
@@ -106,17 +106,22 @@ def _prepare(job: Job, pulses: pulse.Pulses) -> _Run:
         device,
         rank=context.get_world_rank(),
         world=context.get_world_size(),
+        choices=job.choices,
     )
     position = Position()
+    # Ray Train has one where it starts workers anew by itself, after a report of theirs.
     checkpoint = ray.train.get_checkpoint()
+    if checkpoint is None and job.checkpoint:
+        files, path = storage.resolve(job.checkpoint)
+        checkpoint = ray.train.Checkpoint(path, files)
     if checkpoint:
         with checkpoint.as_directory() as folder:
             position = load_checkpoint(Path(folder), job.identity, learner.step, learner.optimizer)
     return _Run(job, learner, position, pulses)
 
 
-def _train_until(run: _Run, stop: int) -> dict[str, Any]:
-    """Train up to iteration `stop`; the loss curve, with `diverged` set if a term is not finite."""
+def _train_until(run: _Run, stop: int) -> dict[str, list[float]]:
+    """Train up to iteration `stop`, or until `learner.diverged`; the loss curve."""
     training, learner, start = run.config.training, run.learner, run.position.iteration
     batches = train_batches(
         run.config.data,
@@ -130,7 +135,7 @@ def _train_until(run: _Run, stop: int) -> dict[str, Any]:
         pin=learner.device.type == "cuda",
     )
     every = max(1, training.validate_every // LOG_POINTS)
-    curve: dict[str, Any] = {"iteration": []}
+    curve: dict[str, list[float]] = {"iteration": []}
     arriving = prefetch(batches, learner.device, run.config.data.normalisation)
     for iteration, batch in enumerate(arriving, start):
         learner.iterate(iteration, *batch)
@@ -138,30 +143,25 @@ def _train_until(run: _Run, stop: int) -> dict[str, Any]:
         if (iteration + 1) % every and iteration + 1 < stop:
             continue
         finished = learner.drain()  # here alone the host waits for the device
-        if cause := _divergence(finished):
-            return {"diverged": cause}
+        if learner.diverged:
+            return curve
         run.pulses.loss = sum(finished[-1][1].values())
         if (iteration + 1) % every == 0:
             terms = finished[-1][1]
             logged = {"total": sum(terms.values()), "lr": learning_rate(training, iteration)}
             for name, value in {"iteration": iteration + 1, **terms, **logged}.items():
                 curve.setdefault(name, []).append(value)
+    learner.check_state(stop - 1)
     return curve
-
-
-def _divergence(finished: list[tuple[int, dict[str, float]]]) -> str | None:
-    for iteration, terms in finished:
-        for name, value in terms.items():
-            if not math.isfinite(value):
-                return f"loss term {name} is not finite at iteration {iteration + 1}"
-    return None
 
 
 def _validate(run: _Run) -> Score:
     """Each validation image once over all ranks; the same numbers on every rank."""
     data, learner = run.config.data, run.learner
     learner.share_buffers()
-    images = evaluation_images(data, data.location, "val", learner.rank, learner.world)
+    images = evaluation_images(
+        data, data.location, "val", learner.rank, learner.world, learner.device
+    )
     matrix = evaluate(
         learner.step.student,
         images,
@@ -177,11 +177,7 @@ def _validate(run: _Run) -> Score:
 
 
 def _repeat_the_end(run: _Run) -> None:
-    """Say again what was reported last, without the checkpoint, which is there.
-
-    Ray Train keeps one. Another under the same name would be taken for a newer one, and the folder
-    of the older, which is the same, would be deleted.
-    """
+    """Say again what was reported last, without the checkpoint, which is there."""
     kept = journal.read(run.job.folder, after=run.position.iteration - 1)
     report = kept[-1] if kept else None
     if report is None:
@@ -193,13 +189,19 @@ def _repeat_the_end(run: _Run) -> None:
     ray.train.report(said(report))
 
 
-def _show(run: _Run) -> None:
-    """Leave the picture; for want of one no run is lost that was trained to its end."""
+def _show(run: _Run) -> dict[str, str]:
+    """Leave the picture; for want of one no run is lost that was trained to its end.
+
+    Returns:
+        A note of why there is none.
+    """
     try:
         save_panel(run.job, run.learner.step.student, run.learner.device)
     except Exception as error:  # the teacher's file, the data, device and disk each have theirs
         cause = first_line(error)
         logging.getLogger(__name__).warning("%s: no picture: %s", run.job.title, cause)
+        return {"picture": f"missing: {cause}"}
+    return {}
 
 
 def _made(run: _Run, score: Score, curve: dict[str, list[float]]) -> Report:
@@ -211,6 +213,7 @@ def _made(run: _Run, score: Score, curve: dict[str, list[float]]) -> Report:
         device=run.learner.device.type,
         curve=curve,
         at=time.time(),
+        notes=run.learner.notes,
     )
 
 
@@ -220,15 +223,20 @@ def _report(run: _Run, score: Score, curve: dict[str, list[float]]) -> None:
     if learner.rank != 0:
         ray.train.report(said(report))
         return
+    ended = run.position.iteration == run.config.training.iterations
+    if ended:  # before the journal, which is to tell of it
+        report = report.model_copy(update={"notes": report.notes | _show(run)})
     journal.write(run.job.folder, report)
-    if run.position.iteration == run.config.training.iterations:
+    if ended:
         save_student(run.job, learner.step.student, score)
-        _show(run)
     with tempfile.TemporaryDirectory() as folder:
         state = (learner.step, learner.optimizer, run.position)
         save_checkpoint(Path(folder), run.job.identity, *state)
         ray.train.report(
             said(report),
             checkpoint=ray.train.Checkpoint.from_directory(folder),
-            checkpoint_dir_name=f"iteration_{run.position.iteration:06d}",
+            checkpoint_dir_name=NAME.format(run.position.iteration),
         )
+    if run.job.checkpoint:  # Ray Train does not know of the one that this attempt began from
+        with suppress(OSError):  # then the next attempt removes it
+            storage.remove_folder(run.job.checkpoint)

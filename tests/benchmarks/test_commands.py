@@ -202,6 +202,18 @@ def test_a_seed_by_itself_is_that_seeds_run_of_a_series(
     assert "between seeds" not in text
 
 
+def test_validation_counts_the_same_with_loader_processes_and_without(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    small = ["--head", "pspnet", "--student", "timm:lcnet_050", "--size", "64", "128"]
+    few = ["--pictures", "3", "--repeats", "1", "--loader-workers", "2"]
+    text, values = _bench(capsys, "validation", *small, *few)
+    rates = values["images_per_second"]
+    assert values["speedup"] == pytest.approx(rates["loader processes"] / rates["one process"])
+    assert f"{values['speedup']:.2f}x as fast" in text
+    assert values["student"] == "pspnet-lcnet_050"
+
+
 def test_beside_trains_on_what_processes_load(capsys: pytest.CaptureFixture[str]) -> None:
     sizes = ["--size", "160", "320", "--pictures", "2", "--steps", "2", "--loader-workers", "1"]
     text, values = _bench(capsys, "beside", *SMALL_PAIR, "--batch", "2", *sizes)
@@ -238,6 +250,7 @@ def test_runs_without_what_only_a_study_needs(scenes: str) -> None:
         (["table4", "--crop", "360", "360"], r"--crop 360 360: .* multiples of 128"),
         (["curve", "--seeds", "1"], r"--seeds 1: .* at least 2"),
         (["curve", "--seed", "-1"], r"--seed -1: .* at least 0"),
+        (["validation", "--loader-workers", "0"], r"--loader-workers 0: .* at least 1"),
         (["beside", "--pictures", "0"], r"--pictures 0: .* at least 1"),
         (["beside", "--steps", "0"], r"--steps 0: .* at least 1"),
         (["beside", "--loader-workers", "0"], r"--loader-workers 0: .* at least 1"),

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from afdcd.config import UserError, validate
 from afdcd.distillers.afdcd import AfDCD
+from afdcd.distillers.algorithm import ALGORITHMS
 from afdcd.distillers.configs import AfDCDConfig, PairShapes
-from afdcd.distillers.projector import ALGORITHMS
 from afdcd.models.outputs import SegOutput
 from tests import golden
 

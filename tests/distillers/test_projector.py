@@ -1,12 +1,15 @@
-"""Masked reconstruction: every algorithm gives the same, and the fastest is found by measuring."""
+"""Masked reconstruction: every algorithm gives the same; which is taken, and what that hangs on."""
+
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import Tensor
 
 from afdcd.distillers import projector
+from afdcd.distillers.algorithm import ALGORITHMS, Algorithm
 from afdcd.distillers.configs import AfDCDConfig, PairShapes
-from afdcd.distillers.projector import ALGORITHMS, MaskedReconstruction
+from afdcd.distillers.projector import MaskedReconstruction
 
 PAIR = PairShapes(student_channels=5, teacher_channels=6, classes=3, stride=8)
 EQUAL = PairShapes(student_channels=6, teacher_channels=6, classes=3, stride=8)
@@ -42,8 +45,12 @@ def test_autocast_projects_in_half_precision_whatever_the_algorithm() -> None:
         torch.testing.assert_close(rebuilt.float(), exact, rtol=0.05, atol=0.01)
 
 
+def _measured(_: str, measure: Callable[[], Algorithm]) -> Algorithm:
+    return measure()
+
+
 def test_fastest_is_measured_once_and_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(projector, "WORTH_MEASURING", 0)
+    monkeypatch.setattr(projector, "SMALL", 0)
     measured = []
 
     def seconds(self: MaskedReconstruction, sample: Tensor, mask: Tensor, algorithm: str) -> float:
@@ -52,6 +59,7 @@ def test_fastest_is_measured_once_and_kept(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(MaskedReconstruction, "_seconds", seconds)
     module = _module(PAIR).double()
+    module.choose = _measured
     with torch.no_grad():
         module(*_inputs(PAIR))
     assert module.algorithm == "auto"  # what is not trained is not measured
@@ -64,8 +72,9 @@ def test_fastest_is_measured_once_and_kept(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_measuring_leaves_no_gradient_and_draws_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(projector, "WORTH_MEASURING", 0)
+    monkeypatch.setattr(projector, "SMALL", 0)
     module = _module(PAIR).double()
+    module.choose = _measured
     before = torch.get_rng_state()
     feature, uniform = _inputs(PAIR)
     module(feature, uniform)
@@ -78,6 +87,51 @@ def test_small_maps_are_not_worth_measuring() -> None:
     module = _module(PAIR).double()
     module(*_inputs(PAIR))
     assert module.algorithm == "dense"
+
+
+@pytest.mark.parametrize(("mask", "expected"), [("random", "kept"), ("centre", "dense")])
+def test_without_a_record_no_stopwatch_decides(
+    monkeypatch: pytest.MonkeyPatch, mask: str, expected: str
+) -> None:
+    """Else two runs of one setting would round differently."""
+
+    def no_clock() -> float:
+        raise AssertionError("it looked at a clock")
+
+    monkeypatch.setattr(projector, "SMALL", 0)
+    monkeypatch.setattr(projector.time, "perf_counter", no_clock)
+    module = _module(PAIR, mask=mask).double()
+    module(*_inputs(PAIR))
+    assert module.algorithm == expected
+
+
+def test_a_record_is_asked_by_all_that_a_measurement_depends_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(projector, "SMALL", 0)
+    asked: list[str] = []
+
+    def choose(case: str, measure: Callable[[], Algorithm]) -> Algorithm:
+        asked.append(case)
+        return "winograd"
+
+    def case(pair: PairShapes, images: int = 2, half: bool = False, **settings: str) -> None:
+        module = _module(pair, **settings)
+        module.choose = choose
+        feature, uniform = (x[:images].float() for x in _inputs(pair))
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            module(feature, uniform)
+        assert module.algorithm == "winograd"
+
+    case(PAIR)
+    case(PAIR)
+    assert asked == ["cpu, torch.float32, 2x5x9x7 to 6 channels, plain projector, hidden 0.75"] * 2
+    case(PAIR, images=1)
+    case(PAIR, half=True)
+    case(EQUAL)
+    case(PAIR, projector="enhanced")
+    case(PAIR, mask="centre")
+    assert len(set(asked)) == 6
 
 
 def test_choice_is_part_of_the_state() -> None:

@@ -29,6 +29,7 @@ def kept_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     claim(str(place / "studies" / "s"), study.study)
     for name, text in (
         ("studies/s/trials/0000/student.safetensors", b"weights"),
+        ("studies/s/choices/0123.json", b'{"algorithm": "kept"}'),
         ("studies/s/tune/log", b"of Ray"),
         (f"teachers/{'ab' * 8}.safetensors", b"teacher"),
         ("teachers/other.safetensors", b"not ours"),
@@ -42,7 +43,7 @@ def test_a_study_is_whole_elsewhere_and_goes_on(
 ) -> None:
     file = tmp_path / "s.tar"
     before = kept_study("s")
-    assert export(before, file) == 3
+    assert export(before, file) == 4
     there = tmp_path / "there"
     there.mkdir()
     monkeypatch.setenv("AFDCD_STORAGE", str(there))
@@ -52,6 +53,7 @@ def test_a_study_is_whole_elsewhere_and_goes_on(
     assert after.record() == before.record()
     assert after.entries() == before.entries()
     assert sorted(storage.walk(str(there / "studies"))) == [
+        "s/choices/0123.json",  # runs that go on there round as those before them
         "s/study.json",
         "s/trials/0000/student.safetensors",
     ]

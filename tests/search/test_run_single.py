@@ -52,6 +52,7 @@ def test_the_one_configuration_is_run_and_recorded(
     assert job.title == "one"
     assert job.folder == str(tmp_path / "storage" / "runs" / "one" / job.name)
     assert job.teacher is None
+    assert job.choices is None  # decided by rule: two such runs compute the same
     assert tracker.heard[0] == f"going on {job.name}"
     assert tracker.heard[-2:] == [f"completed {job.name}", "closed"]
     assert job.identity == space.examples[0].fingerprint(read_manifest(shards).digest)

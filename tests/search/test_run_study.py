@@ -88,6 +88,21 @@ def test_a_study_runs_to_its_end_and_tells_mlflow(
     assert last.metrics["device_hours"] == pytest.approx(3 * 36.0 / 3600)
 
 
+def test_all_runs_of_a_study_take_their_choices_from_its_folder(
+    tracker: Tracker, shards: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs: list[Job] = []
+
+    def noted_by_rate(job: Job) -> list[dict[str, Any]]:
+        jobs.append(job)
+        return by_rate(job)
+
+    drive(monkeypatch, noted_by_rate)
+    run_study(space(tmp_path, shards))
+    folder = str(tmp_path / "storage" / "studies" / "street" / "choices")
+    assert [job.choices for job in jobs] == [folder] * 3
+
+
 def test_an_interrupted_study_goes_on(
     tracker: Tracker, shards: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -99,6 +99,19 @@ def test_a_run_that_goes_on_is_running_again_without_its_cause(
     assert not {"outcome", "cause"} & found.data.tags.keys()
 
 
+def test_what_a_run_notes_of_itself_is_a_tag_and_stays(place: Place, tmp_path: Path) -> None:
+    going = record(tmp_path)
+    journal.write(going.job.folder, report(2, notes={"projector": "kept"}))
+    number = project_run(place, going).run
+    assert run(place, number).data.tags["projector"] == "kept"
+    last = {"projector": "kept", "picture": "missing: no room on the device"}
+    journal.write(going.job.folder, report(4, notes=last))
+    ended = record(tmp_path, outcome="completed")
+    for _ in range(2):  # the second time there is nothing new in the journal
+        project_run(place, ended)
+        assert last.items() <= run(place, number).data.tags.items()
+
+
 def test_scores_and_losses_stand_at_their_iterations_and_times(
     place: Place, tmp_path: Path
 ) -> None:

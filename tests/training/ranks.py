@@ -12,7 +12,9 @@ from torch import Tensor
 from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 from torch.nn.parallel import DistributedDataParallel
 
+from afdcd.distillers.algorithm import Algorithm
 from afdcd.training import learner as learning
+from afdcd.training.choices import Choices
 from afdcd.training.learner import Learner
 from afdcd.training.step import mask_noise, mean_over_ranks, teacher_outputs, valid_pixels
 from tests.training.networks import CPU, LOUD, batch, build_learner, build_pair, freeze_noise
@@ -86,6 +88,9 @@ def one_of_two(rank: int, folder: str) -> None:
     save_file(gradients(rank, 2), f"{folder}/gradients{rank}.safetensors")
     state, told = learned(rank, 2)
     told["ray"] = "ray" in sys.modules
+    measured: Algorithm = "dense" if rank else "kept"  # the ranks' clocks disagree
+    choices = Choices(f"{folder}/choices", rank)
+    told["choices"] = [choices("a case", lambda: measured) for _ in range(2)]
     save_file(state, f"{folder}/learned{rank}.safetensors")
     Path(f"{folder}/told{rank}.json").write_text(json.dumps(told))
     dist.destroy_process_group()

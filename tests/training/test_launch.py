@@ -10,11 +10,13 @@ import ray.train
 import ray.tune
 from ray.tune.integration import ray_train
 
+from afdcd import storage
 from afdcd.config import UserError
 from afdcd.training import launch
 from afdcd.training.job import Failure, message_of
 from afdcd.training.launch import build_trainer, fault_of, run_job
 from tests.examples import job
+from tests.training.test_resume import write_checkpoint
 
 WORKERS = {"resources__workers": 2, "resources__cpus_per_worker": 3}
 
@@ -40,6 +42,7 @@ def test_a_job_is_found_again_by_its_folder_and_hears_of_each_report(tmp_path: P
     assert (run.storage_path, run.name) == (str(tmp_path), "train")
     assert run.checkpoint_config.num_to_keep == 1  # a long run must not fill the disk
     assert run.failure_config.max_failures == 0  # who tries again is not Train's to decide
+    assert run.failure_config.max_preemption_failures == 0  # by default without end
     assert run.callbacks == [listener]
     assert trainer.train_loop_config == plain
 
@@ -51,7 +54,9 @@ def test_resources_that_make_no_sense_are_refused(tmp_path: Path) -> None:
         build_trainer(plain, gpu=False, callbacks=[])
 
 
-def _failed(monkeypatch: pytest.MonkeyPatch, error: Exception) -> dict[str, Any]:
+def _failed(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, folder: str = "nowhere"
+) -> dict[str, Any]:
     """What a run of which Train raises this reports."""
 
     def fit() -> None:
@@ -61,7 +66,7 @@ def _failed(monkeypatch: pytest.MonkeyPatch, error: Exception) -> dict[str, Any]
     monkeypatch.setattr(launch, "build_trainer", lambda *_, **__: SimpleNamespace(fit=fit))
     monkeypatch.setattr(ray.tune, "report", told.append)
     monkeypatch.setattr(ray_train, "TuneReportCallback", SimpleNamespace)  # needs a Tune session
-    run_job({"job": job().plain(), "gpu": False})
+    run_job({"job": job(folder=folder).plain(), "gpu": False})
     (report,) = told
     return report
 
@@ -95,6 +100,17 @@ def test_cause_is_the_last_line_of_the_workers_own_error(
     error: Exception, cause: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert message_of(_failed(monkeypatch, error)).failed == cause
+
+
+@pytest.mark.parametrize("name", ["ActorDiedError", "WorkerGroupStartupFailedError"])
+def test_a_worker_that_dies_while_the_workers_start_is_told_as_any_other(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Ray Train takes it for an error of its own, and says it in many lines."""
+    inner = type(name, (Exception,), {})("One of the workers failed:\n  Traceback\n  x\n")
+    report = _failed(monkeypatch, ray.train.ControllerError(inner))
+    expected = "a worker was killed, or its machine is gone"
+    assert message_of(report) == Failure(failed=expected, fault="machine")
 
 
 TRIED = "Tried to allocate 2.00 GiB"
@@ -132,38 +148,47 @@ def test_a_users_mistake_is_known_by_its_own_name() -> None:
     assert fault_of("".join(lines)) == "data"
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        RuntimeError("CheckpointManagerInitializationError: refers to a checkpoint that is gone"),
-        ray.train.WorkerGroupError("", {0: UserError("x: checkpoint is damaged (sha256 differs)")}),
-    ],
-)
-def test_a_run_whose_checkpoint_is_unusable_begins_anew(
+def test_each_attempt_goes_on_from_the_newest_whole_checkpoint(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    begun: list[str | None] = []
+
+    def trainer(plain: dict[str, Any], **_: Any) -> Any:
+        return SimpleNamespace(fit=lambda: begun.append(plain["checkpoint"]))
+
+    monkeypatch.setattr(launch, "build_trainer", trainer)
+    monkeypatch.setattr(ray_train, "TuneReportCallback", SimpleNamespace)
+    config = {"job": _plain(tmp_path), "gpu": False}
+    run_job(config)
+    for iteration in (2, 4):
+        write_checkpoint(tmp_path, iteration)
+    (tmp_path / "train" / "iteration_000004" / "state.json").write_text("{")
+    run_job(config)
+    assert begun == [None, str(tmp_path / "train" / "iteration_000002")]
+
+
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), UserError("s3: no answer")])
+def test_a_store_that_does_not_answer_costs_no_checkpoint(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Exception
 ) -> None:
-    state = tmp_path / "train" / "checkpoint_manager_snapshot.json"
-    state.parent.mkdir()
-    state.write_text("{")
-    begun: list[bool] = []
+    """It is the machine's fault, so the run goes on later."""
+    kept = write_checkpoint(tmp_path, 2)
 
-    def fit() -> None:
-        begun.append(state.exists())
-        if state.exists():
-            raise error
+    def away(uri: str) -> bytes:
+        raise error
 
-    told: list[dict[str, Any]] = []
-    monkeypatch.setattr(launch, "build_trainer", lambda *_, **__: SimpleNamespace(fit=fit))
-    monkeypatch.setattr(ray.tune, "report", told.append)
-    monkeypatch.setattr(ray_train, "TuneReportCallback", SimpleNamespace)
-    run_job({"job": job(folder=str(tmp_path)).plain(), "gpu": False})
-    assert (begun, told) == ([True, False], [])
+    monkeypatch.setattr(storage, "sha256", away)
+    told = message_of(_failed(monkeypatch, AssertionError("it was started"), str(tmp_path)))
+    assert isinstance(told, Failure)
+    assert told.fault == "machine"
+    assert "its checkpoints cannot be read" in told.failed
+    assert (kept / "state.json").exists()
 
 
 def test_other_errors_leave_the_checkpoints_alone(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    (tmp_path / "train").mkdir()
+    kept = write_checkpoint(tmp_path, 2)
     with pytest.raises(RuntimeError, match="something else"):
-        _failed(monkeypatch, RuntimeError("something else"))
-    assert (tmp_path / "train").exists()
+        _failed(monkeypatch, RuntimeError("something else"), str(tmp_path))
+    assert (kept / "state.json").exists()

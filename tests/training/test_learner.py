@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,11 +11,21 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from afdcd.distillers import projector
 from afdcd.models.outputs import SegOutput
-from afdcd.training.learner import Learner, _compiles
+from afdcd.training.choices import Choices
+from afdcd.training.learner import Learner, _compiles, _follow
 from afdcd.training.trial import TrainingConfig
 from tests.examples import trial
-from tests.training.networks import CLASSES, CPU, LOUD, batch, build_learner
+from tests.training.networks import (
+    CLASSES,
+    CPU,
+    LOUD,
+    BreaksBackward,
+    batch,
+    build_learner,
+    built_teacher,
+)
 
 
 def parameters(module: nn.Module) -> dict[str, Tensor]:
@@ -118,6 +129,78 @@ def test_term_that_is_not_finite_is_told_by_name(factor: float) -> None:
     assert [name for name, value in terms.items() if not math.isfinite(value)] == ["poison"]
     after = parameters(learner.step.student)
     assert all(value.equal(before[name]) for name, value in after.items())
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_nothing_moves_once_the_gradient_is_not_finite(value: float) -> None:
+    """Though every term is, in that iteration and in the next."""
+    learner = build_learner()
+    learner.step.distiller = BreaksBackward(2, value)
+    learner.iterate(0, *batch(images=2, side=32))
+    before, momentum = parameters(learner.step), momenta(learner)
+    learner.step.distiller.call = 2
+    learner.iterate(1, *batch(images=2, side=32))
+    learner.step.distiller.call = 99
+    learner.iterate(2, *batch(images=2, side=32))
+    assert learner.diverged is None  # nobody has looked
+    assert all(math.isfinite(v) for _, terms in learner.drain() for v in terms.values())
+    assert learner.diverged == "the gradient is not finite at iteration 2"
+    assert all(value.equal(before[name]) for name, value in parameters(learner.step).items())
+    assert all(new.equal(old) for new, old in zip(momenta(learner), momentum, strict=True))
+
+
+def test_a_large_gradient_whose_square_overflows_is_finite() -> None:
+    learner = build_learner()
+    learner.step.distiller = BreaksBackward(1, 1e30)
+    learner.iterate(0, *batch(images=2, side=32))
+    learner.drain()
+    assert learner.diverged is None
+
+
+@pytest.mark.parametrize("part", ["weight", "running_var"])
+def test_weights_and_statistics_that_overflow_are_seen(part: str) -> None:
+    learner = build_learner()
+    learner.check_state(0)
+    assert learner.diverged is None
+    name = next(n for n in learner.step.state_dict() if n.endswith(part))
+    learner.step.state_dict()[name].view(-1)[0] = torch.inf
+    learner.check_state(7)
+    assert learner.diverged == f"{name} is not finite at iteration 8"
+
+
+@pytest.mark.parametrize(("device", "asked"), [("cpu", False), ("cuda", True)])
+def test_only_runs_on_a_gpu_follow_a_measurement(device: str, asked: bool) -> None:
+    distiller = build_learner().step.distiller
+    _follow(Choices("choices"), distiller, torch.device(device))
+    assert (distiller.reconstruct.choose is not None) is asked
+
+
+def test_two_runs_of_a_study_on_a_cpu_are_equal_whatever_the_clock_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the bit, with a map that is large enough for the algorithms to differ."""
+    monkeypatch.setattr(projector, "SMALL", 0)
+    monkeypatch.setattr(projector.time, "perf_counter", iter(range(99, 0, -1)).__next__)
+    config, trained = trial(), []
+    for folder in ("choices", "others"):
+        torch.manual_seed(5)
+        teacher = built_teacher(config.pair.teacher.model)
+        place = str(tmp_path / folder)
+        learner = Learner.build(config, CLASSES, teacher, CPU, choices=place)
+        for iteration in range(2):
+            learner.iterate(iteration, *batch(images=2, side=32))
+        trained.append(parameters(learner.step))
+        assert learner.notes == {"projector": "kept"}
+    assert all(value.equal(trained[1][name]) for name, value in trained[0].items())
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_notes_the_algorithm_that_it_took() -> None:
+    built = build_learner()
+    built.iterate(0, *batch())
+    assert built.notes == {"projector": built.step.distiller.reconstruct.algorithm}
+    assert built.notes["projector"] != "auto"
+    assert build_learner(distiller={"method": "none"}).notes == {}
 
 
 class _Listens(nn.Module):

@@ -86,3 +86,10 @@ def test_gradients_of_the_distiller_are_reduced_first_and_its_convolutions_alone
 
 def test_nothing_of_this_loads_ray(folder: Path) -> None:
     assert not json.loads((folder / "told0.json").read_text())["ray"]
+
+
+def test_ranks_whose_clocks_disagree_take_the_same_algorithm(folder: Path) -> None:
+    """What the first rank measured, also where it is found in the record."""
+    for rank in range(2):
+        told = json.loads((folder / f"told{rank}.json").read_text())
+        assert told["choices"] == ["kept", "kept"]

@@ -23,8 +23,9 @@ from afdcd.training.artifacts import PANEL_FILE, STUDENT_FILE, load_from
 from afdcd.training.checkpoint import load_checkpoint, save_checkpoint
 from afdcd.training.job import Failure, Job, message_of
 from afdcd.training.optim import build_optimizer
+from afdcd.training.resume import newest_checkpoint
 from tests.examples import job
-from tests.training.networks import CLASSES, build_pair
+from tests.training.networks import CLASSES, BreaksBackward, build_pair
 
 CPU = torch.device("cpu")
 RUN = "a" * 64
@@ -62,9 +63,18 @@ def given(shards: str, tmp_path: Path) -> Job:
 
 
 class Reports(list):
-    """What the loop reported; the last checkpoint is offered to the next attempt."""
+    """What the loop reported; `checkpoint` is the folder of the last one.
 
-    checkpoint: Any = None
+    `remembered` is what Ray Train itself offers.
+    """
+
+    checkpoint: Path | None = None
+    remembered: Any = None
+
+
+def attempt(given: Job) -> None:
+    """What a worker does that goes on from where the last one was."""
+    worker.train_loop(given.updated(checkpoint=newest_checkpoint(given.folder)).plain())
 
 
 @pytest.fixture
@@ -74,13 +84,12 @@ def reports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Reports:
     def report(metrics: dict, checkpoint: Any = None, checkpoint_dir_name: str = "") -> None:
         heard.append(json.loads(metrics["said"]))  # a text: Tune flattens what is nested
         if checkpoint:
-            kept = tmp_path / f"{len(heard)}_{checkpoint_dir_name}"
-            checkpoint.to_directory(str(kept))
-            heard.checkpoint = ray.train.Checkpoint.from_directory(str(kept))
+            heard.checkpoint = tmp_path / "job" / "train" / checkpoint_dir_name
+            checkpoint.to_directory(str(heard.checkpoint))
 
     context = SimpleNamespace(get_world_size=lambda: 1, get_world_rank=lambda: 0)
     monkeypatch.setattr(ray.train, "get_context", lambda: context)
-    monkeypatch.setattr(ray.train, "get_checkpoint", lambda: heard.checkpoint)
+    monkeypatch.setattr(ray.train, "get_checkpoint", lambda: heard.remembered)
     monkeypatch.setattr(ray.train, "report", report)
     monkeypatch.setattr(ray.train.torch, "get_device", lambda: CPU)
     return heard
@@ -95,6 +104,7 @@ def test_run_reports_each_validation_and_leaves_student_and_picture(
     assert set(reports[0]["curve"]) == {
         *("iteration", "task", "aux", "kd", "fd", "contrast", "total", "lr")
     }
+    assert [report["notes"] for report in reports] == [{"projector": "dense"}] * 2
     student, card = load_from(storage.join(given.folder, STUDENT_FILE))
     assert card.miou == reports[-1]["score"]["value"]
     assert card.split == "official/val"
@@ -110,7 +120,6 @@ def test_curve_has_the_terms_of_its_own_iterations(
 ) -> None:
     worker.train_loop(given.plain())
     every = [report["curve"] for report in reports]
-    reports.checkpoint = None
     monkeypatch.setattr(worker, "LOG_POINTS", 1)
     worker.train_loop(given.plain())
     for all_points, last in zip(every, [report["curve"] for report in reports[2:]], strict=True):
@@ -118,12 +127,12 @@ def test_curve_has_the_terms_of_its_own_iterations(
 
 
 def test_killed_and_resumed_run_equals_the_uninterrupted_one(
-    given: Job, reports: Reports, monkeypatch: pytest.MonkeyPatch
+    given: Job, reports: Reports, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     worker.train_loop(given.plain())
     whole = load_from(storage.join(given.folder, STUDENT_FILE))[0].state_dict()
     straight, reports[:] = list(reports), []
-    reports.checkpoint = None
+    storage.remove_folder(storage.join(given.folder, "train"))
 
     def killed(run: Any) -> dict:
         if run.position.iteration == 2:
@@ -136,26 +145,49 @@ def test_killed_and_resumed_run_equals_the_uninterrupted_one(
         worker.train_loop(given.plain())
     monkeypatch.setattr(worker, "_validate", validate)
     torch.manual_seed(99)  # another process draws from another state
-    worker.train_loop(given.plain())
+    attempt(given)
     assert [report["iteration"] for report in reports] == [2, 4]
     resumed = load_from(storage.join(given.folder, STUDENT_FILE))[0].state_dict()
     assert all(value.equal(resumed[name]) for name, value in whole.items())
     assert reports[-1]["score"] == straight[-1]["score"]
     assert reports[-1]["curve"] == straight[-1]["curve"]
     assert reports[-1]["seconds"] > reports[0]["seconds"]
+    left = [path.name for path in (tmp_path / "job" / "train").iterdir()]
+    assert left == ["iteration_000004"]  # of which Ray Train does not know is not left behind
 
 
-def test_run_killed_after_its_last_report_reports_it_again(given: Job, reports: Reports) -> None:
+def test_workers_that_ray_train_starts_anew_go_on_from_what_they_reported(
+    given: Job, reports: Reports
+) -> None:
+    """The checkpoint that the attempt began from is gone by then."""
+    gone = given.updated(checkpoint=storage.join(given.folder, "train", "iteration_000002"))
     worker.train_loop(given.plain())
-    first, kept = dict(reports[-1]), reports.checkpoint
+    storage.remove_folder(gone.checkpoint)
+    reports.remembered = ray.train.Checkpoint.from_directory(str(reports.checkpoint))
+    worker.train_loop(gone.plain())
+    assert [report["iteration"] for report in reports] == [2, 4, 4]
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_run_called_again_after_its_last_report_reports_it_again(
+    given: Job, reports: Reports, times: int
+) -> None:
+    worker.train_loop(given.plain())
+    first, kept = dict(reports[-1]), _files(reports.checkpoint)
     before = journal.read(given.folder)
-    storage.write_bytes(storage.join(given.folder, STUDENT_FILE), b"cut sh")
-    worker.train_loop(given.plain())
-    assert len(reports) == 3
-    assert reports[-1] == first  # its curve too
-    assert reports.checkpoint is kept, "Train would delete the one of the same name"
+    for _ in range(times):
+        storage.write_bytes(storage.join(given.folder, STUDENT_FILE), b"cut sh")
+        attempt(given)
+        assert reports[-1] == first  # its curve too
+    assert len(reports) == 2 + times
+    assert _files(reports.checkpoint) == kept
     assert journal.read(given.folder) == before
     load_from(storage.join(given.folder, STUDENT_FILE))
+
+
+def _files(folder: Path | None) -> dict[str, bytes]:
+    assert folder is not None
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def test_a_checkpoint_of_another_setting_is_not_taken_up(given: Job, reports: Reports) -> None:
@@ -163,7 +195,7 @@ def test_a_checkpoint_of_another_setting_is_not_taken_up(given: Job, reports: Re
     config = given.config.updated(training=given.config.training.updated(lr=0.5))
     identity = config.fingerprint("data", "teacher")
     with pytest.raises(UserError, match="checkpoint of another run"):
-        worker.train_loop(given.updated(config=config, identity=identity).plain())
+        attempt(given.updated(config=config, identity=identity))
     assert len(reports) == 2
 
 
@@ -192,6 +224,8 @@ def test_no_picture_is_a_warning_and_not_the_end(
     assert reports[-1]["iteration"] == 4
     assert reports.checkpoint is not None
     assert [r.getMessage() for r in caplog.records] == [f"{given.title}: no picture: no room"]
+    notes = [line.notes for line in journal.read(given.folder)]  # from which MLflow is made
+    assert [note.get("picture") for note in notes] == [None, "missing: no room"]
 
 
 def test_run_says_how_far_it_is(
@@ -254,14 +288,7 @@ class _Breaks(nn.Module):
 def test_divergence_is_reported_with_its_cause_and_no_checkpoint(
     given: Job, reports: Reports, monkeypatch: pytest.MonkeyPatch, broken: int, points: int
 ) -> None:
-    built = worker.Learner.build
-
-    def breaks(*args: Any, **options: Any) -> worker.Learner:
-        learner = built(*args, **options)
-        learner.step.distiller = _Breaks(broken)
-        return learner
-
-    monkeypatch.setattr(worker.Learner, "build", breaks)
+    _distilling_with(monkeypatch, _Breaks(broken))
     monkeypatch.setattr(worker, "LOG_POINTS", points)
     training = given.config.training.updated(iterations=10, validate_every=5)
     worker.train_loop(given.updated(config=given.config.updated(training=training)).plain())
@@ -270,6 +297,48 @@ def test_divergence_is_reported_with_its_cause_and_no_checkpoint(
         failed=f"loss term kd is not finite at iteration {broken}", fault="setting"
     )
     assert reports.checkpoint is None
+
+
+def _distilling_with(monkeypatch: pytest.MonkeyPatch, distiller: nn.Module) -> None:
+    built = worker.Learner.build
+
+    def replaced(*args: Any, **options: Any) -> worker.Learner:
+        learner = built(*args, **options)
+        learner.step.distiller = distiller
+        return learner
+
+    monkeypatch.setattr(worker.Learner, "build", replaced)
+
+
+@pytest.mark.parametrize("broken", [1, 2, 4], ids=["first", "before validation", "last of all"])
+def test_a_gradient_that_is_not_finite_is_never_scored_nor_kept(
+    given: Job, reports: Reports, monkeypatch: pytest.MonkeyPatch, broken: int
+) -> None:
+    """The loss is finite all the time, so no term tells of it."""
+    _distilling_with(monkeypatch, BreaksBackward(broken, math.inf))
+    worker.train_loop(given.plain())
+    failure = message_of({"said": json.dumps(reports[-1])})
+    assert failure == Failure(
+        failed=f"the gradient is not finite at iteration {broken}",
+        fault="setting",
+        iteration=0 if broken <= 2 else 2,
+    )
+    assert [line.iteration for line in journal.read(given.folder)] == ([] if broken <= 2 else [2])
+    assert len(reports) == (1 if broken <= 2 else 2)
+    assert not storage.exists(storage.join(given.folder, STUDENT_FILE))
+
+
+def test_weights_that_overflow_in_the_last_step_are_never_scored(
+    given: Job, reports: Reports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _distilling_with(monkeypatch, BreaksBackward(1, 1e38))
+    training = given.config.training.updated(iterations=1, validate_every=1, lr=1e4)
+    worker.train_loop(given.updated(config=given.config.updated(training=training)).plain())
+    failure = message_of({"said": json.dumps(reports[-1])})
+    assert isinstance(failure, Failure)
+    assert failure.failed.startswith("student.")
+    assert failure.failed.endswith("is not finite at iteration 1")
+    assert not storage.exists(storage.join(given.folder, STUDENT_FILE))
 
 
 def test_checkpoint_holds_student_and_distiller_and_not_the_teacher(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ class Translation:
             return labels
         lookup = torch.full((256,), IGNORE)
         lookup[list(self.table)] = torch.tensor(list(self.table.values()))
-        return lookup[labels]
+        return lookup.to(labels.device)[labels]
 
 
 def translation(data: Dataset, known: Dataset) -> Translation:

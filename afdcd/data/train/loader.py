@@ -23,7 +23,8 @@ from afdcd.data.train.config import DataConfig
 from afdcd.data.train.jitter import jitter
 from afdcd.data.train.prefetch import fetch_ahead
 from afdcd.data.train.processes import checked, context, report_what_cannot_be_sent
-from afdcd.data.train.transforms import cut_image, cut_label, draw_window, normalise, scale_steps
+from afdcd.data.train.to_device import prefetch
+from afdcd.data.train.transforms import cut_image, cut_label, draw_window, scale_steps
 from afdcd.seeds import derive
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 # Rows that each process fetches before their turn: with a round trip of 100 ms to a store, 80 images
 # a second, which is more than a process decodes.
 READ_AHEAD = 8
+CPU = torch.device("cpu")
 
 
 def prepared_root(config: DataConfig, folder: str, progress: "Progress | None" = None) -> str:
@@ -69,31 +71,74 @@ def train_batches(
     if batch % world:
         raise UserError(f"batch {batch} does not divide by {world} workers; change one of them")
     rows = open_split(root, config.dataset, config.protocol, "train")
-    share = batch // world
-    indices = range(rank * share, (rank + 1) * share)
+    count = batch // world
+    indices = range(rank * count, (rank + 1) * count)
+    share = _Share(config, rows, seed, batch, indices, range(start, stop))
+    return _loaded(share, config.loader_workers, root, pin)
+
+
+def evaluation_images(
+    config: DataConfig,
+    root: str,
+    role: str,
+    rank: int = 0,
+    world: int = 1,
+    device: torch.device = CPU,
+) -> Iterator[tuple[str, Float32[Tensor, "1 3 H W"], Int64[Tensor, "1 H W"]]]:
+    """Key, image and label at native size, on `device`; each row on exactly one rank, in order.
+
+    Decoded by `config.loader_workers` processes, and copied to a GPU one ahead, as in training.
+
+    Raises:
+        UserError: a row cannot be read, or a loader process was killed.
+    """
+    rows = open_split(root, config.dataset, config.protocol, role)
+    indices = range(rank, len(rows), world)
+    pictures = _loaded(
+        _Whole(rows, indices), config.loader_workers, root, pin=device.type == "cuda"
+    )
+    arriving = prefetch(pictures, device, config.normalisation)
+    for index, (image, label) in zip(indices, arriving, strict=True):
+        yield rows.key(index), image, label
+
+
+def _loaded(
+    batches: "IterableDataset[Batch | UserError]", workers: int, root: str, pin: bool
+) -> Iterator[Batch]:
     loader = DataLoader(
-        _Share(config, rows, seed, batch, indices, range(start, stop)),
+        batches,
         batch_size=None,  # what is iterated over are batches already
-        num_workers=config.loader_workers,
+        num_workers=workers,
         pin_memory=pin,
         # Starting a loader draws a number; from the global generator it would shift dropout.
         generator=torch.Generator(),
-        multiprocessing_context=context(config.loader_workers, root, __name__),
+        multiprocessing_context=context(workers, root, __name__),
         worker_init_fn=report_what_cannot_be_sent,
     )
     return checked(loader)
 
 
-def evaluation_images(
-    config: DataConfig, root: str, role: str, rank: int = 0, world: int = 1
-) -> Iterator[tuple[str, Float32[Tensor, "1 3 H W"], Int64[Tensor, "1 H W"]]]:
-    """Key, image and label at native size; each row on exactly one rank, none repeated."""
-    rows = open_split(root, config.dataset, config.protocol, role)
-    indices = range(rank, len(rows), world)
-    for index, row in fetch_ahead(rows, indices, READ_AHEAD):
-        pixels = normalise(rows.image(index, row), config.normalisation)
-        label = torch.from_numpy(rows.label(index, row).astype(np.int64))
-        yield row.key, pixels[None], label[None]
+def _own(whole: range) -> range:
+    """What this loader process makes of it: each n-th, in which order torch takes them, too."""
+    process = get_worker_info()
+    return whole[process.id :: process.num_workers] if process else whole
+
+
+class _Whole(IterableDataset[Batch | UserError]):
+    """The pictures of one rank at their own size, each a batch of its own."""
+
+    def __init__(self, rows: Rows, indices: range) -> None:
+        self._rows, self._indices = rows, indices
+
+    def __iter__(self) -> Iterator[Batch | UserError]:
+        try:
+            for index, row in fetch_ahead(self._rows, _own(self._indices), READ_AHEAD):
+                batch = Batch.blank(1, (row.height, row.width))
+                image, label = self._rows.image(index, row), self._rows.label(index, row)
+                batch.put(0, image, label, at_right=False)
+                yield batch
+        except UserError as error:
+            yield error
 
 
 class _Share(IterableDataset[Batch | UserError]):
@@ -113,8 +158,7 @@ class _Share(IterableDataset[Batch | UserError]):
         self._scales = scale_steps(config.scale, config.scale_step)
 
     def __iter__(self) -> Iterator[Batch | UserError]:
-        process = get_worker_info()
-        own = self._iterations[process.id :: process.num_workers] if process else self._iterations
+        own = _own(self._iterations)
         wanted = (self._row(iteration, index) for iteration in own for index in self._indices)
         try:
             fetched = fetch_ahead(self._rows, wanted, READ_AHEAD)

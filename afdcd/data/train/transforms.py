@@ -57,7 +57,8 @@ def normalised(images: UInt8[Tensor, "b 3 H W"], name: Normalisation) -> Float32
 @lru_cache
 def _mean_std(name: Normalisation, device: torch.device) -> tuple[Tensor, Tensor]:
     """Kept on the device: copying them for each batch would hold up the host."""
-    mean, std = (torch.tensor(values).view(3, 1, 1).to(device) for values in _MEAN_STD[name])
+    with torch.inference_mode(False):  # whoever asks first, training uses them too
+        mean, std = (torch.tensor(values).view(3, 1, 1).to(device) for values in _MEAN_STD[name])
     return mean, std
 
 

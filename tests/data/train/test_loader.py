@@ -12,7 +12,8 @@ from afdcd.config import UserError, validate
 from afdcd.data.shards.rows import open_split
 from afdcd.data.train.batch import Batch
 from afdcd.data.train.config import DataConfig
-from afdcd.data.train.loader import evaluation_images, prepared_root, train_batches
+from afdcd.data.train.loader import CPU, evaluation_images, prepared_root, train_batches
+from afdcd.data.train.transforms import _mean_std, normalise
 
 CONFIG = DataConfig(dataset="camvid", root="unused", protocol="official", crop=(32, 40))
 PLAIN = CONFIG.updated(crop=(32, 32), scale=(1.0, 1.0), flip=False)
@@ -165,6 +166,56 @@ def test_evaluation_visits_each_image_once_at_native_size(prepared: str) -> None
             assert (label.shape, label.dtype) == ((1, 24, 32), torch.int64)
     rows = open_split(prepared, "camvid", "official", "train")
     assert sorted(keys) == sorted(rows.key(index) for index in range(5))
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+@pytest.mark.parametrize("world", [1, 2])
+def test_loader_processes_change_nothing_of_an_evaluation(
+    prepared: str, workers: int, world: int
+) -> None:
+    """Keys, pixels, labels and their order, also where some have a picture less than others."""
+    config = CONFIG.updated(loader_workers=workers, normalisation="caffe")
+    for rank in range(world):
+        plain, loaded = (
+            list(evaluation_images(each, prepared, "train", rank, world))
+            for each in (config.updated(loader_workers=0), config)
+        )
+        assert [key for key, _, _ in loaded] == [key for key, _, _ in plain]
+        for a, b in zip(plain, loaded, strict=True):
+            assert a[1].equal(b[1])
+            assert a[2].equal(b[2])
+
+
+def test_an_evaluated_picture_is_the_stored_one_normalised(prepared: str) -> None:
+    rows = open_split(prepared, "camvid", "official", "val")
+    for index, (key, image, label) in enumerate(evaluation_images(CONFIG, prepared, "val")):
+        stored, pixels, labels = rows[index]
+        assert key == stored
+        assert image[0].equal(normalise(pixels, CONFIG.normalisation))
+        assert np.array_equal(label[0].numpy(), labels)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_damaged_row_ends_an_evaluation_in_one_line(
+    prepared: str, corrupt: Callable[[Path, bytes], None], workers: int
+) -> None:
+    corrupt(Path(prepared) / "train-00000-of-00002.parquet", b"IHDR")
+    config = CONFIG.updated(loader_workers=workers)
+    with pytest.raises(UserError, match="row '0001TP_006690' cannot be read") as error:
+        list(evaluation_images(config, prepared, "train"))
+    assert "\n" not in str(error.value)
+
+
+def test_training_can_follow_an_evaluation(prepared: str) -> None:
+    """Which runs in torch's inference mode, whose tensors no training may change."""
+    _mean_std.cache_clear()
+    with torch.inference_mode():
+        list(evaluation_images(CONFIG, prepared, "val"))
+    (batch,) = _batches(prepared, stop=1)
+    weight = torch.ones(1, requires_grad=True)
+    images, _ = batch.normalised(CONFIG.normalisation)
+    (images * weight).sum().backward()
+    assert not any(tensor.is_inference() for tensor in _mean_std(CONFIG.normalisation, CPU))
 
 
 @pytest.mark.parametrize(

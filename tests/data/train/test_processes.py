@@ -15,9 +15,10 @@ from torch import Tensor
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from afdcd.config import UserError
+from afdcd.data.shards.rows import Rows, open_split
 from afdcd.data.train import loader
 from afdcd.data.train.batch import Batch
-from afdcd.data.train.loader import DataConfig, train_batches
+from afdcd.data.train.loader import DataConfig, evaluation_images, train_batches
 
 CONFIG = DataConfig(
     dataset="camvid", root="unused", protocol="official", crop=(32, 40), loader_workers=2
@@ -63,6 +64,38 @@ def _told(batches: Iterator[Batch]) -> str:
 @pytest.mark.parametrize("moment", range(10))
 def test_a_killed_loader_process_is_one_line(prepared: str, moment: int) -> None:
     _kill_at(prepared, moment)
+
+
+class _Endless:
+    """Rows that begin anew at their end."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return 10**6
+
+    def __getattr__(self, name: str) -> Any:
+        method, count = getattr(self._rows, name), len(self._rows)
+        return lambda index, *others: method(index % count, *others)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_loader_process_killed_in_an_evaluation_is_one_line(
+    prepared: str, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    monkeypatch.setattr(loader, "open_split", lambda *names: _Endless(open_split(*names)))
+    config = CONFIG.updated(loader_workers=workers)
+    others = active_children()
+    many = evaluation_images(config, prepared, "train")
+    next(many)
+    for child in active_children():
+        if child not in others:
+            child.kill()
+    with pytest.raises(UserError, match="a loader process is gone") as told:
+        for _ in many:
+            pass
+    assert "\n" not in str(told.value)
 
 
 @pytest.mark.slow

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from afdcd.data.train.batch import Batch
+from afdcd.data.train.to_device import prefetch
 from afdcd.data.train.transforms import normalise
-from afdcd.training.prefetch import prefetch
 
 CPU = torch.device("cpu")
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
