@@ -10,7 +10,8 @@ from afdcd.models.config import ModelConfig
 from afdcd.models.weights import NetworkCard, save_network
 from afdcd.search.kept import Kept
 from afdcd.search.missing import bring_back
-from afdcd.search.records import folder_of, job_of
+from afdcd.search.records import job_of
+from afdcd.search.rows import RunKey
 from afdcd.search.study import Study
 from afdcd.search.winners import trouble_with
 from afdcd.tracking.records import RunRecord
@@ -62,7 +63,7 @@ def registered(
 
 
 def place(kept: Kept, number: int) -> str:
-    return storage.join(folder_of(kept.folder, number), STUDENT_FILE)
+    return storage.join(RunKey(number).folder(kept.folder), STUDENT_FILE)
 
 
 def test_what_mlflow_has_is_taken_and_the_rest_is_named(
