@@ -56,7 +56,7 @@ def registered(
     (entry,) = [e for e in kept.entries() if e.first == number]
     tracker.update(RunRecord(job_of(entry, kept.folder), kept.id, "completed"))
     made = weights(folder, identity or entry.identity or "")
-    run = tracker.run_of(entry.name, kept.id)
+    run = tracker.run_of(entry.run.name, kept.id)
     given = Version(name="s", run=run, tags={}, description="", study=kept.id)
     register(tracker.client, given, made)
     return made
