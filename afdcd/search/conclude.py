@@ -91,7 +91,9 @@ def _row(entry: Entry) -> Row:
     value = entry.value if entry.value is not None else entry.curve.get(entry.reached)
     score = None if value is None else Score(name=SELECTED_BY, value=value)
     outcome = entry.outcome or "running"
-    return Row(entry.run, score, outcome, entry.reached, entry.searched, entry.cause)
+    return Row(
+        entry.run, score, outcome, entry.reached, entry.searched, entry.cause, entry.device_hours
+    )
 
 
 def _candidate(

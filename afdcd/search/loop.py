@@ -7,6 +7,7 @@ run is the source's to decide, and nothing that Tune saves is ever read back.
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 from ray import tune
@@ -21,6 +22,7 @@ from afdcd.search.lease import Lease
 from afdcd.search.progress import say
 from afdcd.search.reclaim import Reclaimer
 from afdcd.search.waiting import Waits, sight
+from afdcd.search.watchdog import Watchdog
 from afdcd.training import pulse
 from afdcd.training.job import Failure, Job, Report, RunResult, message_of, result_of
 from afdcd.training.launch import run_job
@@ -77,6 +79,8 @@ class Loop:
         self._next_look = 0.0
         self._reclaimer = Reclaimer(cluster.api)
         self._waits = Waits(sight, say)
+        self._watchdog = Watchdog()
+        self._end: dict[str, Callable[[], None]] = {}  # Tune's trial id -> what ends it
         self._runs: dict[str, _Run] = {}  # Tune's trial id -> the run, from its proposal to its end
         self._dry = False  # nothing to propose until a run ends
         self.interrupted = False
@@ -95,9 +99,11 @@ class Loop:
         environment.set_defaults(environment.TUNE_DEFAULTS)
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # every end is told by this loop
         self._cluster.looping.set()
+        self._watchdog.start()
         try:
             self._tune(folder, concurrency)
         finally:
+            self._watchdog.stop()
             self._cluster.looping.clear()
         if self._cluster.stopping.is_set() and not self.interrupted:
             self.interrupt()
@@ -142,6 +148,7 @@ class Loop:
     def started(self, trial_id: str) -> None:
         run = self._runs[trial_id]
         run.started = True
+        self._watchdog.watch(trial_id, run.job.folder)
         for watcher in self._watchers:
             watcher.started(run.job)
 
@@ -160,6 +167,8 @@ class Loop:
     def ended(self, trial_id: str, died: bool) -> None:
         """A run's process has ended; `died` if by itself, without a word."""
         run = self._runs.pop(trial_id)
+        self._watchdog.forget(trial_id)
+        self._end.pop(trial_id, None)
         if self.interrupted:
             return  # told already
         if not run.started:  # its process could not even start
@@ -182,13 +191,29 @@ class Loop:
         if (self._cluster.stopping.is_set() or self.error) and not self.interrupted:
             self.interrupt()
         self._reclaimer.look()
-        self._waits.look(
-            {
-                name: (run.job, self._cluster.demand(run.job.config.resources))
-                for name, run in self._runs.items()
-                if run.started and run.last is None
-            }
-        )
+        starting = {
+            name: (run.job, self._cluster.demand(run.job.config.resources))
+            for name, run in self._runs.items()
+            if run.started and run.last is None
+        }
+        self._waits.look(starting)
+        for name, (_, demand) in starting.items():
+            if self._waits.pending(demand):
+                self._watchdog.rest(name)
+        for name, why in self._watchdog.hung().items():
+            self._kill(name, why)
+
+    def added(self, trial_id: str, end: Callable[[], None]) -> None:
+        """Tune knows the run, and how to end it."""
+        self._end[trial_id] = end
+
+    def _kill(self, trial_id: str, why: str) -> None:
+        """A run that hangs is ended, and goes on from its checkpoint as a lost one does."""
+        run = self._runs[trial_id]
+        if run.failure is None and trial_id in self._end:
+            run.failure = Failure(failed=why, fault="machine")
+            self._watchdog.forget(trial_id)
+            self._end[trial_id]()
 
     def _look_for_wishes(self) -> None:
         if by := self._decided(self._stop_wanted, ""):
@@ -271,6 +296,10 @@ class _Listening(FIFOScheduler):
     def __init__(self, loop: Loop) -> None:
         super().__init__()
         self._loop = loop
+
+    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        super().on_trial_add(tune_controller, trial)
+        self._loop.added(trial.trial_id, partial(tune_controller.stop_trial, trial))
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         return self.STOP if self._loop.reported(trial.trial_id, result) else self.CONTINUE

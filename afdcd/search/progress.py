@@ -237,6 +237,7 @@ class Row:
     Attributes:
         outcome: of its run; "running" while it goes on.
         iteration: how far it came.
+        device_hours: that it took, lost attempts included.
         cause: why it came no further, if something went wrong.
     """
 
@@ -246,6 +247,7 @@ class Row:
     iteration: int
     settings: dict[str, Any]
     cause: str = ""
+    device_hours: float = 0.0
 
 
 ORDER = ("completed", "paused", "running")
@@ -254,7 +256,7 @@ ORDER = ("completed", "paused", "running")
 def trials_table(rows: Sequence[Row]) -> str:
     """Every run of a study: completed ones first, best first; then those that may still be."""
     label = next((row.score.label for row in rows if row.score), label_of(SELECTED_BY))
-    titles = ("trial", label, "outcome", "iterations", "settings")
+    titles = ("trial", label, "outcome", "iterations", "hours", "settings")
     return table(titles, [_cells(row) for row in sorted(rows, key=_rank)], rules=())
 
 
@@ -262,7 +264,8 @@ def _cells(row: Row) -> tuple[str, ...]:
     value = percent(row.score.value if row.score else None)
     told = [f"{name}={_short(item)}" for name, item in row.settings.items()]
     last = "  ".join(filter(None, [*told, row.cause])) or "-"
-    return (str(row.run), value, row.outcome, str(row.iteration), last)
+    hours = f"{row.device_hours:.3g}"
+    return (str(row.run), value, row.outcome, str(row.iteration), hours, last)
 
 
 def _rank(row: Row) -> tuple[int, bool, float, int, int]:

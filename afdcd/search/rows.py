@@ -13,6 +13,7 @@ from afdcd import storage
 from afdcd.search.losses import Loss
 from afdcd.search.options import path_of
 from afdcd.training.job import Outcome
+from afdcd.training.pulse import Attempt
 from afdcd.training.trial import TrialConfig
 
 # Attributes of a row.
@@ -24,7 +25,7 @@ OUTCOME = "outcome"
 CAUSE = "cause"
 LOSSES = "losses"
 CONTINUES = "continues"  # the paused row whose run this row takes up; that row no longer counts
-HOURS = "device_hours"  # of this run so far, lost attempts excepted
+ATTEMPTS = "attempts"  # the ledger: every attempt at the run, with what it held and for how long
 TWIN = "twin"  # the number of an earlier row with the same setting and seed
 ASKED = "asked"  # the values by path that such a row was queued with
 SEED = "seed"  # asked for instead of the study's own
@@ -97,11 +98,16 @@ class Entry:
     losses: tuple[Loss, ...]
     continues: int | None
     twin: int | None
-    device_hours: float
+    attempts: tuple[Attempt, ...]
 
     @property
     def run(self) -> RunKey:
         return RunKey(self.first) if self.repeats is None else RunKey(self.repeats, self.seed)
+
+    @property
+    def device_hours(self) -> float:
+        """Of all attempts, start-up and lost work included."""
+        return sum(attempt.device_seconds for attempt in self.attempts) / 3600
 
     @property
     def reached(self) -> int:
@@ -143,7 +149,7 @@ def entry_of(row: FrozenTrial) -> Entry:
         losses=tuple(Loss(**loss) for loss in attributes.get(LOSSES, [])),
         continues=attributes.get(CONTINUES),
         twin=attributes.get(TWIN),
-        device_hours=attributes.get(HOURS, 0.0),
+        attempts=tuple(Attempt(**attempt) for attempt in attributes.get(ATTEMPTS, [])),
     )
 
 

@@ -1,5 +1,6 @@
 """A whole study: teachers, runs, the best students. Run again after any interruption, it goes on."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -29,8 +30,9 @@ from afdcd.search.teachers import Teacher, Teachers
 from afdcd.search.wishes import any_of, introduce, stop_wanted
 from afdcd.tasks.score import SELECTED_BY, Score
 from afdcd.tracking.records import StudyRecord
-from afdcd.training import journal
+from afdcd.training import journal, pulse
 from afdcd.training.job import CHOICES, Job, Outcome, RunResult
+from afdcd.training.pulse import Attempt
 from afdcd.training.trial import TrialConfig
 
 
@@ -144,7 +146,10 @@ def _settings(here: Session, teachers: dict[str, Teacher]) -> Settings:
             return {}
         return {report.iteration: report.score.value for report in found}
 
-    return Settings(here.space.space, config, identity, job, reported)
+    def attempts(run: RunKey) -> Sequence[Attempt]:
+        return pulse.attempts(run.folder(here.folder))
+
+    return Settings(here.space.space, config, identity, job, reported, attempts)
 
 
 def _run(here: Session, cluster: Cluster, study: Study) -> bool:

@@ -1,6 +1,6 @@
 """What can be run in a study, and which setting of the present search space a row stands for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,6 +12,7 @@ from afdcd.search.membership import parameters_in
 from afdcd.search.rows import Entry, RunKey
 from afdcd.search.space import SEED, resolve
 from afdcd.training.job import Job
+from afdcd.training.pulse import Attempt
 from afdcd.training.trial import TrialConfig
 
 
@@ -34,6 +35,7 @@ class Settings:
         identity: of a configuration: equal exactly if two compute the same.
         job: what a worker needs to run a proposal.
         journal: value by iteration of all that a run has reported.
+        attempts: at a run, by its own account.
     """
 
     space: Any
@@ -41,6 +43,7 @@ class Settings:
     identity: Callable[[TrialConfig], str]
     job: Callable[[Proposal], Job]
     journal: Callable[[RunKey], dict[int, float]] = lambda run: {}
+    attempts: Callable[[RunKey], Sequence[Attempt]] = lambda run: ()
 
     def seeded(self, values: dict[str, Any], seed: int | None) -> TrialConfig:
         """Plain values as a configuration, with another seed than theirs if one is given."""

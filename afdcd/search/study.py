@@ -89,8 +89,7 @@ class Study:
     def end(self, job: Job, result: RunResult) -> None:
         """Note how a run ended; a lost one goes on, unless it was lost too often."""
         number = self._live.pop(job.name)
-        if result.last:
-            self._book.note(number, rows.HOURS, result.last.device_hours)
+        self._note_attempts(self._book.entry(number))
         if result.outcome == "killed":
             return  # a person stopped it: the next driver takes it up
         if result.outcome == "lost":
@@ -180,7 +179,7 @@ class Study:
         return sum(1 for e in self.entries() if e.outcome in FINISHED)
 
     def spent(self) -> float:
-        """Device-hours of the runs that ended, lost attempts excepted."""
+        """Device-hours of the runs that ended: of every attempt, start-up and lost work included."""
         return sum(entry.device_hours for entry in self.entries() if entry.outcome)
 
     def config_of(self, entry: Entry) -> TrialConfig | None:
@@ -249,8 +248,14 @@ class Study:
         config = self.config_of(entry) if entry.setting and entry.repeats is None else None
         return config is not None and self.settings.identity(with_seed(config, seed)) == identity
 
+    def _note_attempts(self, entry: Entry) -> None:
+        found = self.settings.attempts(entry.run)
+        if len(found) >= len(entry.attempts):  # else its account is lost, and ours is not
+            self._book.note(entry.number, rows.ATTEMPTS, [one.plain() for one in found])
+
     def _caught_up(self, entry: Entry) -> Entry:
-        """With what the run reported while no driver lived, or before one could note it."""
+        """With what the run reported and spent while no driver lived, or before one could note it."""
+        self._note_attempts(entry)
         for iteration, value in self.settings.journal(entry.run).items():
             if iteration not in entry.curve and math.isfinite(value):
                 self._book.point(entry.number, iteration, value)

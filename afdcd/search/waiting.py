@@ -84,6 +84,10 @@ class Waits:
                 # Those that were started last: earlier ones are about to give a sign of life.
                 self._say(waiting[-list(map(str, sight.pending)).count(text) :], demand, sight, now)
 
+    def pending(self, demand: Demand) -> bool:
+        """Whether, as of the last look, some run with this demand had no place."""
+        return str(demand) in self._since
+
     def _note(self, runs: Mapping[str, tuple[Job, Demand]]) -> None:
         """Which runs have given no sign of life yet."""
         self._placed &= runs.keys()

@@ -52,8 +52,10 @@ class Report(FrozenConfig):
     """What a run says of itself at a validation.
 
     Attributes:
-        seconds: spent training and validating so far, over all attempts.
+        seconds: spent training and validating so far, over all attempts, what was lost excepted.
         devices: GPUs, or CPU workers.
+        device_seconds: for which devices were held so far, start-up and lost work included; None in
+            journals that do not say it.
         curve: loss terms and learning rate by name since the last report; "iteration" says where.
         at: when it was made, in seconds since 1970; None in journals that do not say it.
         notes: what else the record should say of the run, by short names.
@@ -68,12 +70,14 @@ class Report(FrozenConfig):
     device: str
     curve: dict[str, list[float]] = pydantic.Field(default_factory=dict)
     at: float | None = None
+    device_seconds: float | None = None
     notes: dict[str, str] = pydantic.Field(default_factory=dict)
 
     @property
     def device_hours(self) -> float:
-        """GPU-hours, or worker-hours of CPU workers; lost attempts excepted."""
-        return self.seconds * self.devices / 3600
+        """GPU-hours, or worker-hours of CPU workers."""
+        known = self.device_seconds
+        return (self.seconds * self.devices if known is None else known) / 3600
 
 
 class Failure(FrozenConfig):

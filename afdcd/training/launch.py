@@ -4,6 +4,7 @@ Two helper processes per run import this module and no more: networks and data a
 import, which saves each trial seconds.
 """
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import ray.train
@@ -94,9 +95,10 @@ def run_job(config: dict[str, Any]) -> None:
 
 
 def _work(job: dict[str, Any]) -> None:
+    began = time.time()  # the imports take seconds for which the devices are held, too
     from afdcd.training.worker import train_loop
 
-    train_loop(job)
+    train_loop(job, began)
 
 
 def failure_of(error: ray.train.TrainingFailedError) -> "Failure":

@@ -1,12 +1,12 @@
 """How far a run is between two validations: a small file that its first worker keeps rewriting.
 
 Only what the host knows anyway goes into it, so the device is never waited for, and a thread writes
-it, so a slow store delays no training. Nothing is decided by it: it is for people who look on.
+it, so a slow store delays no training. It is for people who look on, for the watchdog, and it is the
+ledger: every attempt at the run, with the time that it held its devices.
 """
 
 import logging
 import math
-import platform
 import threading
 import time
 from collections.abc import Callable
@@ -23,6 +23,26 @@ LINGER = 2.0  # seconds that the end of a run waits for its last pulse to be wri
 Phase = Literal["starting", "training", "validating"]
 
 
+class Attempt(FrozenConfig):
+    """One attempt at a run, from its first worker's start to its last sign of life.
+
+    Attributes:
+        started: in Unix seconds of the worker's clock, as `at`.
+        devices: GPUs, or CPU workers, that it held.
+        node: the machine of the first worker.
+    """
+
+    started: float
+    at: float
+    devices: int
+    device: str
+    node: str = ""
+
+    @property
+    def device_seconds(self) -> float:
+        return max(0.0, self.at - self.started) * self.devices
+
+
 class Pulse(FrozenConfig):
     """How far a run is.
 
@@ -30,9 +50,8 @@ class Pulse(FrozenConfig):
         iteration: iterations that the host has handed to the device; 0 while starting.
         images_per_second: over all workers, since the previous pulse or since training went on.
         loss: the sum of all terms, as last read for the curve.
-        at: when this was written, in Unix seconds of the worker's clock.
-        started: when this attempt began, of the same clock.
-        node: the machine of the first worker.
+        images: validated by the first worker since the validation began.
+        attempts: all so far, this one last.
     """
 
     phase: Phase
@@ -40,17 +59,49 @@ class Pulse(FrozenConfig):
     iterations: int
     images_per_second: float | None = None
     loss: float | None = None
-    at: float
-    started: float
-    node: str = ""
+    images: int = 0
+    attempts: tuple[Attempt, ...]
+
+    @property
+    def at(self) -> float:
+        """When this was written, in Unix seconds of the worker's clock."""
+        return self.attempts[-1].at
+
+    @property
+    def node(self) -> str:
+        """The machine of the first worker."""
+        return self.attempts[-1].node
+
+    @property
+    def sign(self) -> tuple[object, ...]:
+        """Changes whenever the run has come further."""
+        return (self.attempts[-1].started, self.phase, self.iteration, self.images)
 
 
 def read(folder: str) -> Pulse | None:
     """The last pulse of the run in `folder` (path or URI); None where there is none to be read."""
     try:
-        return Pulse.model_validate_json(storage.read_bytes(storage.join(folder, FILE)))
+        return found(folder)
     except Exception:  # a store's own errors are many, and none is worth a run
         return None
+
+
+def found(folder: str) -> Pulse | None:
+    """The same for one who must know whether the store answers.
+
+    Raises:
+        Exception: it does not; a store's own errors are many.
+    """
+    try:
+        return Pulse.model_validate_json(storage.read_bytes(storage.join(folder, FILE)))
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def attempts(folder: str) -> tuple[Attempt, ...]:
+    """What was spent on the run in `folder`; nothing where that cannot be read."""
+    last = read(folder)
+    return last.attempts if last else ()
 
 
 def write(folder: str, pulse: Pulse) -> None:
@@ -67,6 +118,8 @@ class Pulses:
 
     Args:
         batch: images per iteration, over all workers.
+        attempt: this one, as it begins.
+        earlier: what was attempted before.
         post: what takes a pulse without waiting.
         clock: seconds, monotonic.
     """
@@ -75,12 +128,15 @@ class Pulses:
         self,
         iterations: int,
         batch: int,
+        attempt: Attempt,
         post: Callable[[Pulse], None],
+        *,
+        earlier: tuple[Attempt, ...] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.loss: float | None = None
+        self._attempt, self._earlier, self._images = attempt, earlier, 0
         self._iterations, self._batch, self._post, self._clock = iterations, batch, post, clock
-        self._started = time.time()
         self._rate: float | None = None
         self._phase: Phase = "starting"
         self._since = (clock(), 0)  # the last pulse's moment and iteration
@@ -94,7 +150,25 @@ class Pulses:
 
     def validating(self, iteration: int) -> None:
         """A validation begins."""
+        self._images = 0
         self._tell("validating", iteration)
+
+    def validated(self) -> None:
+        """One image more."""
+        self._images += 1
+        if self._elapsed() >= EVERY:
+            self._tell("validating", self._since[1])
+
+    def ended(self) -> None:
+        """The attempt is over."""
+        self._tell(self._phase, self._since[1])
+
+    def device_seconds(self) -> float:
+        """Of all attempts, up to now."""
+        return sum(attempt.device_seconds for attempt in self._attempts())
+
+    def _attempts(self) -> tuple[Attempt, ...]:
+        return (*self._earlier, self._attempt.updated(at=time.time()))
 
     def _elapsed(self) -> float:
         return self._clock() - self._since[0]
@@ -113,9 +187,8 @@ class Pulses:
                 iterations=self._iterations,
                 images_per_second=self._rate,
                 loss=self.loss if known else None,
-                at=time.time(),
-                started=self._started,
-                node=platform.node(),
+                images=self._images,
+                attempts=self._attempts(),
             )
         )
 

@@ -1,6 +1,7 @@
 """The loop that one Ray Train worker runs; the same for trials, teachers and single runs."""
 
 import logging
+import platform
 import tempfile
 import time
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import ray.train
 import ray.train.torch
@@ -33,6 +34,7 @@ from afdcd.training.optim import learning_rate
 from afdcd.training.resume import NAME
 from afdcd.training.trial import TrialConfig
 
+T = TypeVar("T")
 LOG_POINTS = 20  # loss values kept per validation interval
 
 
@@ -50,24 +52,38 @@ class _Run:
         return self.job.config
 
 
-def train_loop(plain_job: dict[str, Any]) -> None:
-    """Entry point of every worker (`train_loop_per_worker` of the TorchTrainer)."""
+def train_loop(plain_job: dict[str, Any], began: float | None = None) -> None:
+    """Entry point of every worker (`train_loop_per_worker` of the TorchTrainer).
+
+    Args:
+        began: when this process was given to the run, in Unix seconds; now if not given.
+    """
     job = validate(Job, plain_job)
-    with _beating(job) as pulses:
+    with _beating(job, time.time() if began is None else began) as pulses:
         _train(_prepare(job, pulses))
 
 
 @contextmanager
-def _beating(job: Job) -> Iterator[pulse.Pulses]:
+def _beating(job: Job, began: float) -> Iterator[pulse.Pulses]:
     """What tells how far the run is; the first worker's alone is heard."""
-    training = job.config.training
-    if ray.train.get_context().get_world_rank() != 0:
-        yield pulse.Pulses(training.iterations, training.batch, post=lambda _: None)
+    context, training = ray.train.get_context(), job.config.training
+    attempt = pulse.Attempt(
+        started=began,
+        at=began,
+        devices=context.get_world_size(),
+        device=ray.train.torch.get_device().type,
+        node=platform.node(),
+    )
+    of_run = (training.iterations, training.batch, attempt)
+    if context.get_world_rank() != 0:
+        yield pulse.Pulses(*of_run, post=lambda _: None)
         return
     mailbox = pulse.Mailbox(partial(pulse.write, job.folder))
+    pulses = pulse.Pulses(*of_run, post=mailbox.put, earlier=pulse.attempts(job.folder))
     try:
-        yield pulse.Pulses(training.iterations, training.batch, post=mailbox.put)
+        yield pulses
     finally:
+        pulses.ended()
         mailbox.close()
 
 
@@ -162,6 +178,7 @@ def _validate(run: _Run) -> Score:
     images = evaluation_images(
         data, data.location, "val", learner.rank, learner.world, learner.device
     )
+    images = _counted(images, run.pulses)
     matrix = evaluate(
         learner.step.student,
         images,
@@ -174,6 +191,12 @@ def _validate(run: _Run) -> Score:
     if learner.world > 1:
         dist.all_reduce(matrix.counts)
     return score_of(matrix, DATASETS[data.dataset].classes)
+
+
+def _counted(images: Iterator[T], pulses: pulse.Pulses) -> Iterator[T]:
+    for image in images:
+        yield image
+        pulses.validated()
 
 
 def _repeat_the_end(run: _Run) -> None:
@@ -213,6 +236,7 @@ def _made(run: _Run, score: Score, curve: dict[str, list[float]]) -> Report:
         device=run.learner.device.type,
         curve=curve,
         at=time.time(),
+        device_seconds=run.pulses.device_seconds(),
         notes=run.learner.notes,
     )
 

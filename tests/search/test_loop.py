@@ -18,6 +18,7 @@ from afdcd.search.loop import Loop, _Listening, _Proposing, _Starting, _Stopping
 from afdcd.training import pulse
 from afdcd.training.job import Failure, Job, Report, RunResult, said
 from tests.examples import job
+from tests.pulses import pulse_of
 from tests.search.studies import report
 
 THREE = Demand({"CPU": 3.0})
@@ -85,7 +86,7 @@ class Fed:
         self.loop = Loop(source, [self.watcher], cluster, self.lease)
         self.loop._reclaimer = SimpleNamespace(look=lambda: None)  # type: ignore[assignment]
         self.waiting: list[str] = []
-        self.loop._waits = SimpleNamespace(look=self._look)  # type: ignore[assignment]
+        self.loop._waits = SimpleNamespace(look=self._look, pending=lambda _: False)  # type: ignore[assignment]
         self.searcher, self.scheduler = _Proposing(self.loop), _Listening(self.loop)
         self.callback, self.stopper = _Starting(self.loop), _Stopping(self.loop)
 
@@ -125,6 +126,26 @@ def test_what_is_asked_for_later_is_begun_while_another_run_lives() -> None:
     assert fed.start("t1") is None  # it is asked every few seconds, not all the time
     fed.loop.tick()
     assert isinstance(fed.start("t1"), dict)
+
+
+def test_a_run_that_hangs_is_ended_and_goes_on_as_a_lost_one(tmp_path: Path) -> None:
+    given = job("a", folder=str(tmp_path))
+    fed = Fed(source := Source([given]))
+    fed.start()
+    fed.say(EARLY)
+    killed: list[str] = []
+
+    def end() -> None:
+        killed.append("t0")
+        fed.end()
+
+    fed.loop.added("t0", end)
+    fed.loop._watchdog.hung = lambda: {"t0": "no sign of life for 30:10"}  # type: ignore[method-assign]
+    fed.loop.tick()
+    fed.loop._watchdog.hung = dict  # type: ignore[method-assign]
+    assert killed == ["t0"]
+    assert source.told[-1] == ("a", "lost", "no sign of life for 30:10")
+    assert isinstance(fed.start("t1"), dict)  # it goes on
 
 
 def test_a_driver_that_was_taken_over_says_nothing_of_its_runs() -> None:
@@ -172,10 +193,7 @@ def test_how_a_run_ends(
 
 def test_a_loss_names_the_machine(tmp_path: Path) -> None:
     given = job("a", folder=str(tmp_path))
-    seen = pulse.Pulse(
-        phase="training", iteration=1, iterations=4, at=2.0, started=1.0, node="gpu-7"
-    )
-    pulse.write(given.folder, seen)
+    pulse.write(given.folder, pulse_of(node="gpu-7"))
     fed = Fed(Source([given]))
     fed.start()
     fed.end(error=True)

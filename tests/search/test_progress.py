@@ -15,6 +15,7 @@ from afdcd.training import pulse
 from afdcd.training.job import Job, Report, RunResult
 from afdcd.training.pulse import Pulse
 from tests.examples import job, report, score
+from tests.pulses import pulse_of
 
 
 class Watching:
@@ -27,8 +28,7 @@ class Watching:
         self.progress = Progress(**options)
 
     def pulse(self, name: str, **changes: Any) -> None:
-        given = {"phase": "training", "iteration": 1, "iterations": 4, "at": self.now}
-        self.pulses[name] = Pulse(**{**given, "started": 0.0, **changes})
+        self.pulses[name] = pulse_of(**{"at": self.now, "started": 0.0, **changes})
 
     def run(self, name: str, seconds: float, outcome: Any = "completed") -> None:
         self.progress.started(job(name))
@@ -254,17 +254,17 @@ def test_table_has_completed_runs_first_and_the_best_of_them_on_top() -> None:
         Row(RunKey(2), score(0.5), "completed", 40, {"lr": 0.1, "method": "kd"}),
         Row(RunKey(3), score(0.95), "infeasible", 10, {"lr": 9.0}, "loss term kd is not finite"),
         Row(RunKey(4), None, "running", 0, {}),
-        Row(RunKey(6), None, "lost", 0, {}, "no memory"),
+        Row(RunKey(6), None, "lost", 0, {}, "no memory", 1.23456),
     ]
     assert trials_table(rows).splitlines() == [
-        "trial  mIoU     outcome     iterations  settings",
-        "2      50.00 %  completed   40          lr=0.1  method=kd",
-        "1      40.00 %  completed   40          -",
-        "5      -        completed   40          -",
-        "0      90.00 %  paused      10          lr=0.123",
-        "4      -        running     0           -",
-        "3      95.00 %  infeasible  10          lr=9  loss term kd is not finite",
-        "6      -        lost        0           no memory",
+        "trial  mIoU     outcome     iterations  hours  settings",
+        "2      50.00 %  completed   40          0      lr=0.1  method=kd",
+        "1      40.00 %  completed   40          0      -",
+        "5      -        completed   40          0      -",
+        "0      90.00 %  paused      10          0      lr=0.123",
+        "4      -        running     0           0      -",
+        "3      95.00 %  infeasible  10          0      lr=9  loss term kd is not finite",
+        "6      -        lost        0           1.23   no memory",
     ]
 
 

@@ -25,7 +25,8 @@ from tests.examples import job, report, score
 a, b = (job(f"trial {n} [bold]", folder=f"{sys.argv[1]}/{n}") for n in (1, 2))
 def beat(iteration, **more):
     pulse.write(a.folder, pulse.Pulse(phase="training", iteration=iteration, iterations=4,
-        images_per_second=41.0, loss=1.832, at=float(iteration), started=0.0))
+        images_per_second=41.0, loss=1.832,
+        attempts=(pulse.Attempt(started=0.0, at=float(iteration), devices=1, device="cpu"),)))
 now = 0.0
 accept_every_character()
 unread = going_on_unread()  # as a study does

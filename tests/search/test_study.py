@@ -1,6 +1,7 @@
 """The study fed by hand: what is proposed, paused, told, and what a new driver finds."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from optuna.trial import TrialState
 from afdcd.config import UserError
 from afdcd.search.study import Study
 from afdcd.training.job import Failure, Job, result_of
+from afdcd.training.pulse import Attempt
+from tests.pulses import attempt
 from tests.search.studies import (
     LENGTH,
     LR,
@@ -288,9 +291,32 @@ def test_impossible_combinations_end_with_their_reason(tmp_path: Path) -> None:
     assert "each worker needs at least 2 images" in infeasible[0].cause
 
 
-def test_hours_of_ended_runs_are_known_to_the_next_driver(tmp_path: Path) -> None:
-    study = opened(tmp_path)
+def accounting(study: Study, *attempts: Attempt) -> Study:
+    """Every run says that it was attempted so."""
+    study.settings = replace(study.settings, attempts=lambda run: attempts)
+    return study
+
+
+def test_every_attempt_is_in_the_ledger_over_all_drivers(tmp_path: Path) -> None:
+    lost_one, last = attempt(at=1800.0, started=0.0), attempt(at=4600.0, started=1000.0, devices=2)
+    study = accounting(opened(tmp_path), lost_one)
     run_to_the_end(study, 0.5)
-    pause(study, 0.1)
+    job = study.next()
+    study.end(job, lost())
+    assert study.entries()[1].device_hours == 0.5  # lost work is paid for, too
+    study = accounting(opened(tmp_path), lost_one, last)
+    assert study.spent() == 0.5
+    assert study.next().name == job.name
+    assert study.entries()[1].device_hours == 2.5  # known before it ends
+    study.end(job, completed(0.4))
+    assert [e.device_hours for e in study.entries()] == [0.5, 2.5]
+    assert opened(tmp_path).spent() == 3.0
+
+
+def test_an_account_that_was_lost_with_its_folder_stays_in_the_ledger(tmp_path: Path) -> None:
+    study = accounting(opened(tmp_path), attempt(at=3600.0, started=0.0))
+    study.end(job := study.next(), lost())
+    study = accounting(opened(tmp_path))
     study.next()
-    assert opened(tmp_path).spent() == pytest.approx(2 * 36.0 / 3600)
+    study.end(job, completed(0.4))
+    assert study.spent() == 1.0

@@ -21,6 +21,7 @@ from afdcd.search.waiting import AGAIN, Sight, Waits, lacking
 from afdcd.training.job import Job
 from afdcd.training.pulse import Pulse
 from tests.examples import job
+from tests.pulses import pulse_of
 from tests.running import ROOT, finish, kill_tree, until
 
 THREE = Demand({"CPU": 3.0})
@@ -60,7 +61,7 @@ class World:
 
 
 def pulse(at: float) -> Pulse:
-    return Pulse(phase="starting", iteration=0, iterations=4, at=at, started=0.0)
+    return pulse_of(at, 0.0, phase="starting", iteration=0)
 
 
 @pytest.fixture

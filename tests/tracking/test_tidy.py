@@ -10,6 +10,7 @@ from afdcd.search import session
 from afdcd.tracking.runs import Place, project_run
 from afdcd.tracking.tidy import ABANDONED, tidy
 from afdcd.training import pulse
+from tests.pulses import pulse_of
 from tests.tracking.made import record
 
 
@@ -37,7 +38,7 @@ def test_the_last_sign_of_life_is_the_pulse_in_its_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
 ) -> None:
     monkeypatch.setenv("AFDCD_STORAGE", str(tmp_path))
-    seen = pulse.Pulse(phase="training", iteration=1, iterations=2, at=7.0, started=1.0)
+    seen = pulse_of(at=7.0)
     pulse.write(str(tmp_path / folder), seen)
     assert session._last_sign(folder.rpartition("/")[2], "one") == 7.0
     assert session._last_sign("teacher-other", "one") is None

@@ -7,8 +7,9 @@ import pytest
 
 from afdcd.training import pulse
 from afdcd.training.pulse import EVERY, FILE, Mailbox, Pulse, Pulses
+from tests.pulses import attempt, pulse_of
 
-ONE = Pulse(phase="training", iteration=3, iterations=10, at=2.0, started=1.0)
+ONE = pulse_of(iteration=3, iterations=10)
 
 
 class Run:
@@ -16,7 +17,7 @@ class Run:
 
     def __init__(self) -> None:
         self.now, self.heard = 100.0, []
-        self.pulses = Pulses(100, 8, self.heard.append, clock=lambda: self.now)
+        self.pulses = Pulses(100, 8, attempt(), self.heard.append, clock=lambda: self.now)
 
     def trained(self, iteration: int, after: float) -> None:
         self.now += after
