@@ -1,4 +1,4 @@
-"""`afdcd study status|stop|extend|enqueue|export|import`: one study, from any terminal."""
+"""`afdcd study status|stop|extend|enqueue|clean|export|import`: one study, from any terminal."""
 
 import argparse
 import sys
@@ -12,6 +12,7 @@ EXAMPLE = """examples:
   afdcd study stop cityscapes
   afdcd study extend cityscapes 20
   afdcd study enqueue cityscapes '{distiller: {method: none}, training: {seed: 1}}'
+  afdcd study clean cityscapes --dry-run
   afdcd study export cityscapes cityscapes.tar
   AFDCD_STORAGE=/elsewhere afdcd study import cityscapes.tar
   AFDCD_STORAGE=/elsewhere afdcd track cityscapes
@@ -36,6 +37,8 @@ def main(argv: list[str] | None = None, prog: str = PROG) -> int:
             return study.execute_extend(arguments.name, arguments.count)
         case "enqueue":
             return study.execute_enqueue(arguments.name, arguments.setting)
+        case "clean":
+            return study.execute_clean(arguments.name, arguments.dry_run)
         case "export":
             return study.execute_export(arguments.name, Path(arguments.file))
         case _:
@@ -49,7 +52,7 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    verbs = "status|stop|extend|enqueue|export|import"
+    verbs = "status|stop|extend|enqueue|clean|export|import"
     actions = parser.add_subparsers(dest="action", required=True, metavar=verbs)
 
     def of_study(action: str, help: str) -> argparse.ArgumentParser:
@@ -63,6 +66,8 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
     extend.add_argument("count", type=int, metavar="N", help="how many more")
     enqueue = of_study("enqueue", "run a setting at full length, as under study.enqueue")
     enqueue.add_argument("setting", metavar="SETTING", help="e.g. '{distiller: {method: none}}'")
+    clean = of_study("clean", "remove checkpoints that nobody needs, and say what stays")
+    clean.add_argument("--dry-run", action="store_true", help="only say what would go")
     export = of_study("export", "write a study of this storage to a file")
     export.add_argument("file", metavar="FILE.tar", type=expanded)
     restore = actions.add_parser("import", help="put an exported study into this storage")

@@ -19,6 +19,15 @@ def percent(value: float | None) -> str:
     return "-" if value is None or math.isnan(value) else f"{100 * value:.2f} %"
 
 
+def byte_count(size: float) -> str:
+    """`532 B`, `1.2 GB`: in powers of 1000, as disks are sold."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
 def shown(text: str) -> str:
     """A URI, or a text that holds some, without the user names and passwords in them."""
     return re.sub(r"(?<=://)[^/\s]*@", "", text)

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
-from afdcd.environment import storage_root
+from afdcd.environment import storage_root, study_database
 from afdcd.search import operate
+from afdcd.search.housekeeping import clean, to_be_cleaned
 from afdcd.search.kept import kept_study
+from afdcd.search.lease import hold
 from afdcd.search.portable import export, restore
-from afdcd.text import shown
+from afdcd.text import byte_count, shown
 
 
 def execute_status(name: str) -> int:
@@ -30,6 +32,23 @@ def execute_extend(name: str, count: int) -> int:
 def execute_enqueue(name: str, setting: str) -> int:
     """Queue a setting; the exit status."""
     print(operate.enqueue(kept_study(name), setting))
+    return 0
+
+
+def execute_clean(name: str, dry_run: bool) -> int:
+    """Remove what a study need not keep; the exit status."""
+    kept = kept_study(name)
+    with hold(study_database(), f"study {name}"):
+        items = list(to_be_cleaned(kept))
+        for item in items:
+            print(f"{byte_count(item.size):>9}  {shown(item.place)}  {item.why}")
+        if not dry_run:
+            clean(items)
+    verb = "would go" if dry_run else "removed"
+    total = byte_count(sum(item.size for item in items))
+    print(
+        f"study {name!r}: {total} {verb}; weights, pictures and journals stay, and what runs or waits"
+    )
     return 0
 
 

@@ -1,13 +1,17 @@
 """A run outside of a study: a teacher, or `afdcd train`."""
 
+from afdcd import storage
 from afdcd.search.cluster import Cluster
+from afdcd.search.housekeeping import Housekeeper
 from afdcd.search.lease import Lease
 from afdcd.search.loop import Loop, Watcher
 from afdcd.search.losses import Loss, ends
 from afdcd.search.progress import Progress
 from afdcd.search.records import Recorder
 from afdcd.tracking.tracker import Tracker
-from afdcd.training.job import Job, Report, RunResult
+from afdcd.training import journal
+from afdcd.training.artifacts import STUDENT_FILE, trouble_with
+from afdcd.training.job import Job, Report, RunResult, result_of
 
 
 def run_alone(job: Job, tracker: Tracker, cluster: Cluster, lease: Lease) -> RunResult | None:
@@ -16,16 +20,32 @@ def run_alone(job: Job, tracker: Tracker, cluster: Cluster, lease: Lease) -> Run
     Raises:
         UserError: the cluster has no place for it, and what ends a study, too.
     """
+    recorder, housekeeper = Recorder(tracker), Housekeeper()
+    if done := finished_before(job):
+        for watcher in (recorder, housekeeper):
+            watcher.ended(job, done)
+        tracker.deliver()
+        return done
     cluster.capacity(job.config.resources)
     source, progress = OneRun(job), Progress()
     try:
-        watchers: list[Watcher] = [Recorder(tracker), progress]
+        watchers: list[Watcher] = [recorder, progress, housekeeper]
         Loop(source, watchers, cluster, lease).run(job.folder, concurrency=1)
     finally:
         progress.close()
+        housekeeper.close()
     if source.result:
         tracker.deliver()
     return source.result
+
+
+def finished_before(job: Job) -> RunResult | None:
+    """How a run ended whose last report and own weights lie in its folder."""
+    iterations = job.config.training.iterations
+    reports = journal.read(job.folder, after=iterations - 1)
+    if not reports or trouble_with(storage.join(job.folder, STUDENT_FILE), job.identity):
+        return None
+    return result_of(iterations, reports[-1], None)
 
 
 class OneRun:

@@ -19,9 +19,9 @@ from afdcd.search.winners import (
     Registered,
     register_best,
     save_pictures,
-    trouble_with,
 )
 from afdcd.tasks.score import SELECTED_BY, Score
+from afdcd.training.artifacts import trouble_with
 
 PICTURES = "pictures"  # of the study's folder: test images to try a student on
 

@@ -75,15 +75,17 @@ def read(engine: Engine, name: str) -> Held | None:
 
 def claim(engine: Engine, name: str, held: Held | None, process: str) -> int | None:
     """The token of the new holder, if the lease is as it was seen; None if another was quicker."""
-    own = {"holder": holder.name(), "process": process, "since": time.time(), "beat": 0}
+    now = time.time()
+    # Of the time, so that it rises even where a database was restored or replaced.
+    token = max(int(now), held.token + 1 if held else 1)
+    own = {"holder": holder.name(), "process": process, "since": now, "beat": 0, "token": token}
     if held:
         same = (table.c.token == held.token, table.c.beat == held.beat)
-        won = write(engine, name, *same, **own, token=held.token + 1)
-        return held.token + 1 if won else None
+        return token if write(engine, name, *same, **own) else None
     try:
         with engine.begin() as connection:
-            connection.execute(table.insert().values(name=name, token=1, **own))
-        return 1
+            connection.execute(table.insert().values(name=name, **own))
+        return token
     except IntegrityError:
         return None
 

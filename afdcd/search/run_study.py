@@ -13,6 +13,7 @@ from afdcd.environment import storage_root, study_database
 from afdcd.search.alone import run_alone
 from afdcd.search.cluster import Cluster, connect
 from afdcd.search.conclude import Conclusion, conclude, so_far
+from afdcd.search.housekeeping import Housekeeper
 from afdcd.search.kept import DATA, Kept
 from afdcd.search.load import SearchSpace, teacher_key
 from afdcd.search.loop import Loop
@@ -135,6 +136,7 @@ def _settings(here: Session, teachers: dict[str, Teacher]) -> Settings:
             folder=proposal.run.folder(here.folder),
             identity=proposal.identity,
             repeats=proposal.run.repeats,
+            token=here.lease.token,
             teacher=teacher.weights if teacher else None,
             choices=storage.join(here.folder, CHOICES),
         )
@@ -168,16 +170,18 @@ def _run(here: Session, cluster: Cluster, study: Study) -> bool:
         # What an earlier driver could not write any more; a run that goes on is told when it starts.
         here.tracker.update(replace(record, outcome=record.outcome or "killed"))
     outcome: Outcome = "lost"
+    housekeeper = Housekeeper()
     try:
         recorder = Recorder(here.tracker, study.id, describe)
         stop_wanted(study.study)  # what was asked of an earlier driver
         stop = any_of(partial(stop_wanted, study.study), here.tracker.stop_wanted)
-        loop = Loop(study, [recorder, progress], cluster, here.lease, stop)
+        loop = Loop(study, [recorder, progress, housekeeper], cluster, here.lease, stop)
         finished = loop.run(here.folder, concurrency)
         outcome = "completed" if finished else "killed"
         return finished
     finally:
         progress.close()
+        housekeeper.close()
         here.tracker.close_study(describe(outcome))
 
 
@@ -194,6 +198,7 @@ def _run_one(
         config=config,
         folder=storage.join(here.folder, name),
         identity=identity,
+        token=here.lease.token,
         teacher=teacher.weights if teacher else None,
     )
     result = run_alone(job, here.tracker, cluster, here.lease)

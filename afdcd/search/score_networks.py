@@ -1,17 +1,33 @@
 """Scores of finished networks, measured on the cluster: the teacher gate and the final report."""
 
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, wait
+from contextlib import suppress
+from functools import partial
+from typing import Any, TypeVar
+
 import ray
 import torch
 
+from afdcd import storage
+from afdcd.config import UserError
 from afdcd.data.catalog.datasets import DATASETS, Role
 from afdcd.data.train.config import DataConfig
 from afdcd.data.train.loader import evaluation_images
+from afdcd.environment import storage_root
 from afdcd.search.cluster import Cluster
+from afdcd.search.watchdog import LOOK, Watch
 from afdcd.tasks.score import Score
 from afdcd.tasks.scores import score_of
 from afdcd.tasks.segmentation import evaluate
 from afdcd.training.artifacts import load_from
 from afdcd.training.resources import ResourcesConfig
+
+T = TypeVar("T")
+EVERY = 5.0  # seconds between two signs of life
 
 
 def score_networks(
@@ -21,21 +37,93 @@ def score_networks(
 
     Args:
         resources: of a run; here they say how many threads compute.
+
+    Raises:
+        UserError: it hangs, by the watchdog's measure, or data or weights cannot be read.
     """
     if cluster.gpus < 1 and cluster.nodes == 1:
         torch.set_num_threads(max(1, int(cluster.alone(resources).cpus)))
-        return [_measure(uri, data, role) for uri in weights]
+        return [_measured_here(uri, data, role) for uri in weights]
     gpu = 1 if cluster.gpus >= 1 else 0
     task = ray.remote(num_cpus=1, num_gpus=gpu, max_retries=2)(_measure)
-    return ray.get([task.remote(uri, data, role) for uri in weights])
+    signs = storage.join(storage_root(), "measuring", uuid.uuid4().hex)
+    places = [storage.join(signs, str(place)) for place in range(len(weights))]
+    pairs = zip(weights, places, strict=True)
+    running = [task.remote(uri, data, role, partial(_write, at)) for uri, at in pairs]
+    try:
+        return results([ref.future() for ref in running], lambda: list(map(_read, places)))
+    except UserError:
+        for ref in running:
+            ray.cancel(ref, force=True)
+        raise
+    finally:
+        with suppress(OSError, UserError):
+            storage.remove_folder(signs)
 
 
-def _measure(weights: str, data: DataConfig, role: Role) -> Score:
+def results(
+    running: Sequence["Future[T]"],
+    hear: Callable[[], Any],
+    clock: Callable[[], float] = time.monotonic,
+) -> list[T]:
+    """What was computed, once all is.
+
+    Args:
+        hear: something that changes whenever the work has come further.
+
+    Raises:
+        UserError: it has not for far too long.
+    """
+    watch = Watch(clock())
+    while wait(running, LOOK).not_done:
+        watch.hear(hear(), clock())
+        if why := watch.hangs(clock()):
+            raise UserError(f"measuring networks: {why}; the same command measures them again")
+    return [future.result() for future in running]
+
+
+def _measured_here(weights: str, data: DataConfig, role: Role) -> Score:
+    """In a thread: what hangs in there must not hold the driver for ever."""
+    counted, score = [0], Future[Score]()
+
+    def work() -> None:
+        try:
+            score.set_result(_measure(weights, data, role, partial(counted.__setitem__, 0)))
+        except BaseException as error:
+            score.set_exception(error)
+
+    threading.Thread(target=work, name="measuring", daemon=True).start()
+    return results([score], lambda: counted[0])[0]
+
+
+def _measure(
+    weights: str, data: DataConfig, role: Role, tell: Callable[[int], None] = lambda count: None
+) -> Score:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network, _ = load_from(weights)
     dataset = DATASETS[data.dataset]
-    images = evaluation_images(data, data.location, role, device=device)
+    images = _counted(evaluation_images(data, data.location, role, device=device), tell)
     matrix = evaluate(
         network.to(device), images, len(dataset.classes), device, absent=dataset.absent
     )
     return score_of(matrix, dataset.classes)
+
+
+def _counted(images: Iterator[T], tell: Callable[[int], None]) -> Iterator[T]:
+    told = time.monotonic()
+    for count, image in enumerate(images):
+        if time.monotonic() - told >= EVERY:
+            tell(count)
+            told = time.monotonic()
+        yield image
+
+
+def _write(place: str, count: int) -> None:
+    with suppress(OSError, UserError):  # a sign that is missing is no reason to stop
+        storage.write_bytes(place, str(count).encode())
+
+
+def _read(place: str) -> bytes | None:
+    with suppress(OSError, UserError):
+        return storage.read_bytes(place)
+    return None

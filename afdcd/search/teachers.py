@@ -130,7 +130,14 @@ class Teachers:
         title = f"teacher {trial.pair.student.name}"
         folder = storage.join(storage_root(), "teachers", name)
         alone = trial.updated(resources=self._cluster.alone(trial.resources))
-        job = Job(name=name, title=title, config=alone, folder=folder, identity=identity)
+        job = Job(
+            name=name,
+            title=title,
+            config=alone,
+            folder=folder,
+            identity=identity,
+            token=lease.token,
+        )
         result = run_alone(job, self._tracker, self._cluster, lease)
         if result is None:
             return None

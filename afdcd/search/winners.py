@@ -11,7 +11,6 @@ from typing import Any
 from PIL import Image
 
 from afdcd import storage
-from afdcd.config import UserError
 from afdcd.data.catalog.datasets import DATASETS, no_report
 from afdcd.data.shards.rows import open_split
 from afdcd.data.train.config import DataConfig
@@ -21,7 +20,7 @@ from afdcd.search.progress import say
 from afdcd.search.score_networks import score_networks
 from afdcd.search.teachers import Teacher
 from afdcd.tasks.score import Score
-from afdcd.text import first_line, percent, shown
+from afdcd.text import percent, shown
 from afdcd.tracking.records import StudyRecord
 from afdcd.tracking.registry import Version, model_name, point, register
 from afdcd.tracking.tracker import Tracker
@@ -110,19 +109,6 @@ def register_best(
     if numbers:
         notes.append(point(tracker.client, name, CHAMPION, numbers[0], study.id))
     return Registered(name, scores, [note for note in notes if note])
-
-
-def trouble_with(weights: str, identity: str) -> str | None:
-    """Why a file is not the network of the run with this identity; None if it is."""
-    try:
-        card = load_from(weights)[1]
-    except FileNotFoundError:
-        return f"{weights} is gone; put it back, or enqueue its setting in a study of another name"
-    except (UserError, OSError) as error:
-        return f"{weights} is damaged ({first_line(error)}); put it back"
-    if card.fingerprint != identity:
-        return f"{weights} holds the network of another run; put its own back"
-    return None
 
 
 def _register(

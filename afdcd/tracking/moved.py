@@ -1,5 +1,7 @@
 """Registered weights whose place is gone: MLflow keeps whole paths, and storage may have moved."""
 
+import atexit
+import shutil
 import tempfile
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
@@ -48,6 +50,13 @@ def _places(source: str) -> list[str]:
 def _local(place: str) -> Path:
     if "://" not in place:
         return Path(place)
-    copy = Path(tempfile.mkdtemp()) / STUDENT_FILE
+    copy = Path(passing_folder()) / STUDENT_FILE
     copy.write_bytes(storage.read_bytes(place))
     return copy
+
+
+def passing_folder() -> str:
+    """A new folder for what was fetched, which goes when this process ends."""
+    folder = tempfile.mkdtemp(prefix="afdcd-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder

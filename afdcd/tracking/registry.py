@@ -20,7 +20,7 @@ from mlflow.exceptions import MlflowException
 
 from afdcd.config import UserError
 from afdcd.text import shown
-from afdcd.tracking.moved import SHA256, moved
+from afdcd.tracking.moved import SHA256, moved, passing_folder
 from afdcd.tracking.points import told
 from afdcd.tracking.runs import STUDY, attach
 from afdcd.tracking.server import connect, reason, refusals
@@ -142,7 +142,7 @@ def fetch(model: str) -> Path:
         )
     client, _ = connect()
     try:
-        place = Path(mlflow.artifacts.download_artifacts(model))
+        place = Path(mlflow.artifacts.download_artifacts(model, dst_path=passing_folder()))
     except (MlflowException, OSError) as error:
         if version := _version(client, model):
             return moved(version, model)

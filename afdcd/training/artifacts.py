@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from afdcd import storage
+from afdcd.config import UserError
 from afdcd.data.catalog.datasets import DATASETS
 from afdcd.data.shards.rows import open_split
 from afdcd.data.train.loader import evaluation_images
@@ -21,6 +22,7 @@ from afdcd.models.zoo import SegmentationNetwork
 from afdcd.tasks.inference import predict_labels
 from afdcd.tasks.pictures import PanelRow, denormalise, panel
 from afdcd.tasks.score import Score
+from afdcd.text import first_line
 from afdcd.training.job import Job
 
 STUDENT_FILE = "student.safetensors"
@@ -34,6 +36,19 @@ def load_from(uri: str) -> tuple[SegmentationNetwork, NetworkCard]:
         path = Path(folder) / STUDENT_FILE
         path.write_bytes(storage.read_bytes(uri))
         return load_network(path)
+
+
+def trouble_with(weights: str, identity: str) -> str | None:
+    """Why a file is not the network of the run with this identity; None if it is."""
+    try:
+        card = load_from(weights)[1]
+    except FileNotFoundError:
+        return f"{weights} is gone; put it back, or enqueue its setting in a study of another name"
+    except (UserError, OSError) as error:
+        return f"{weights} is damaged ({first_line(error)}); put it back"
+    if card.fingerprint != identity:
+        return f"{weights} holds the network of another run; put its own back"
+    return None
 
 
 def save_student(job: Job, student: SegmentationNetwork, score: Score) -> None:

@@ -29,6 +29,7 @@ class Job(FrozenConfig):
         folder: path or URI; receives checkpoints, journal, the final weights and the picture.
         identity: of setting, data, teacher and seed (`TrialConfig.fingerprint`); a checkpoint of
             another one is refused.
+        token: of the driver's lease; the folder is that of the driver with the highest.
         repeats: name of the run with the same setting that this one adds a seed to.
         teacher: a .safetensors path or URI with its card inside, which a run without distillation
             only shows in the picture.
@@ -42,6 +43,7 @@ class Job(FrozenConfig):
     config: TrialConfig
     folder: str
     identity: str
+    token: int = 0
     repeats: str | None = None
     teacher: str | None = None
     choices: str | None = None

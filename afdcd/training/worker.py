@@ -25,7 +25,7 @@ from afdcd.tasks.score import Score
 from afdcd.tasks.scores import score_of
 from afdcd.tasks.segmentation import evaluate
 from afdcd.text import first_line
-from afdcd.training import journal, pulse
+from afdcd.training import journal, pulse, turn
 from afdcd.training.artifacts import load_from, save_panel, save_student
 from afdcd.training.checkpoint import Position, load_checkpoint, save_checkpoint
 from afdcd.training.job import Failure, Job, Report, said
@@ -78,6 +78,7 @@ def _beating(job: Job, began: float) -> Iterator[pulse.Pulses]:
     if context.get_world_rank() != 0:
         yield pulse.Pulses(*of_run, post=lambda _: None)
         return
+    turn.take(job.folder, job.token)
     mailbox = pulse.Mailbox(partial(pulse.write, job.folder))
     pulses = pulse.Pulses(*of_run, post=mailbox.put, earlier=pulse.attempts(job.folder))
     try:
@@ -247,6 +248,7 @@ def _report(run: _Run, score: Score, curve: dict[str, list[float]]) -> None:
     if learner.rank != 0:
         ray.train.report(said(report))
         return
+    turn.check(run.job.folder, run.job.token)
     ended = run.position.iteration == run.config.training.iterations
     if ended:  # before the journal, which is to tell of it
         report = report.model_copy(update={"notes": report.notes | _show(run)})

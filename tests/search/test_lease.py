@@ -50,7 +50,7 @@ def test_it_goes_to_the_next_at_once_where_the_first_ended_or_was_killed(url: st
         driver.wait()
         with hold(url, "study s") as held:
             tokens.append(held.token)
-    assert tokens == [2, 4]
+    assert tokens == sorted(set(tokens))
 
 
 def test_a_holder_elsewhere_is_gone_when_its_beat_stays_the_same(
@@ -94,7 +94,7 @@ def test_a_frozen_driver_is_taken_over_and_can_write_nothing_when_it_comes_back(
         monkeypatch.setattr(holder, "runs_here", lambda process: False)
         with hold(url, "study s") as theirs:
             other = open_study.connect(url, "s", lease=theirs)
-            assert theirs.token == mine.token + 1
+            assert theirs.token > mine.token
             with pytest.raises(LeaseLostError, match=r"study s was taken over by .* since 20"):
                 study.tell(trial, 0.5)
             assert mine.lost.is_set()
@@ -128,7 +128,7 @@ def test_of_many_that_start_together_one_gets_it(url: str) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(won, key=str) == [1, *[None] * 7]
+    assert won.count(None) == 7
 
 
 def test_a_driver_may_wait_for_another(url: str) -> None:
@@ -141,7 +141,7 @@ def test_a_driver_may_wait_for_another(url: str) -> None:
         return True
 
     with hold(url, "teacher-abc", waits) as mine:
-        assert mine.token == 2
+        assert mine.holds()
     assert f"(process {driver.pid})" in told[0]
     driver.wait()
 

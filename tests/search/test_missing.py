@@ -13,11 +13,10 @@ from afdcd.search.missing import bring_back
 from afdcd.search.records import job_of
 from afdcd.search.rows import RunKey
 from afdcd.search.study import Study
-from afdcd.search.winners import trouble_with
 from afdcd.tracking.records import RunRecord
 from afdcd.tracking.registry import Version, register
 from afdcd.tracking.tracker import Tracker
-from afdcd.training.artifacts import STUDENT_FILE
+from afdcd.training.artifacts import STUDENT_FILE, trouble_with
 from tests.search.studies import opened, run_to_the_end
 
 MODEL = ModelConfig(head="pspnet", encoder="timm:lcnet_050", aux=False)

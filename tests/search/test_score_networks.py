@@ -1,6 +1,7 @@
 """Scores measured on the cluster, and while training: one rule for classes that no label holds."""
 
 import math
+from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from afdcd.config import UserError
 from afdcd.data.catalog.datasets import COCO_STUFF_182
 from afdcd.data.train.config import DataConfig
 from afdcd.models.outputs import SegOutput
@@ -62,6 +64,36 @@ def test_and_so_is_one_that_still_trains(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize(("written", "threads"), [(None, 4), (1.0, 1)])
+def test_what_hangs_while_it_is_measured_is_told_and_what_is_slow_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(score_networks, "LOOK", 0.001)
+    now, work, count = [0.0], Future[int](), [0]
+
+    def clock() -> float:
+        now[0] += 100.0
+        return now[0]
+
+    def slow() -> int:
+        count[0] += 1
+        if count[0] == 500:
+            work.set_result(7)
+        return count[0]
+
+    assert score_networks.results([work], slow, clock) == [7]
+    with pytest.raises(UserError, match=r"measuring networks: no sign of life for .* again"):
+        score_networks.results([Future[int]()], lambda: 0, clock)
+
+
+def test_an_error_while_measuring_here_is_the_drivers(monkeypatch: pytest.MonkeyPatch) -> None:
+    def damaged(*_: object) -> None:
+        raise UserError("row 3 is damaged")
+
+    monkeypatch.setattr(score_networks, "_measure", damaged)
+    with pytest.raises(UserError, match="row 3 is damaged"):
+        score_networks._measured_here("w", DATA, "val")
+
+
 def test_scoring_on_one_host_computes_as_a_run_that_is_alone_there(
     monkeypatch: pytest.MonkeyPatch, written: float | None, threads: int
 ) -> None:

@@ -19,11 +19,11 @@ from afdcd.models.config import ModelConfig
 from afdcd.models.weights import NetworkCard, save_network
 from afdcd.search import winners
 from afdcd.search.cluster import Cluster
-from afdcd.search.winners import Candidate, Registered, register_best, save_pictures, trouble_with
+from afdcd.search.winners import Candidate, Registered, register_best, save_pictures
 from afdcd.tasks.score import Score
 from afdcd.tracking.records import StudyRecord
 from afdcd.tracking.registry import Version
-from afdcd.training.artifacts import load_from
+from afdcd.training.artifacts import load_from, trouble_with
 from tests.examples import trial
 
 MODEL = ModelConfig(head="pspnet", encoder="timm:lcnet_050", aux=False)
