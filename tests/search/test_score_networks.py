@@ -59,11 +59,11 @@ def test_and_so_is_one_that_still_trains(monkeypatch: pytest.MonkeyPatch) -> Non
         device=torch.device("cpu"),
         autocast=None,
     )
-    run: Any = SimpleNamespace(config=trial().updated(data=DATA), learner=learner)
+    pulses = SimpleNamespace(validated=lambda: None)
+    run: Any = SimpleNamespace(config=trial().updated(data=DATA), learner=learner, pulses=pulses)
     assert worker._validate(run).value == 0.75
 
 
-@pytest.mark.parametrize(("written", "threads"), [(None, 4), (1.0, 1)])
 def test_what_hangs_while_it_is_measured_is_told_and_what_is_slow_is_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -94,6 +94,7 @@ def test_an_error_while_measuring_here_is_the_drivers(monkeypatch: pytest.Monkey
         score_networks._measured_here("w", DATA, "val")
 
 
+@pytest.mark.parametrize(("written", "threads"), [(None, 4), (1.0, 1)])
 def test_scoring_on_one_host_computes_as_a_run_that_is_alone_there(
     monkeypatch: pytest.MonkeyPatch, written: float | None, threads: int
 ) -> None:
