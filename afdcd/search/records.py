@@ -46,6 +46,11 @@ def run_records(study: optuna.Study, entries: Sequence[Entry], folder: str) -> l
     ]
 
 
+def sign_of(entry: Entry) -> tuple[str, str, Outcome | None, int]:
+    """By which MLflow is seen to have all of a run that ended (`Tracker.told_of`)."""
+    return (entry.run.name, entry.identity or "", entry.outcome, entry.reached)
+
+
 def job_of(entry: Entry, folder: str) -> Job:
     """The job of a run as it was when it began."""
     config = validate(TrialConfig, entry.setting)

@@ -22,7 +22,7 @@ from afdcd.search.networks import check_shapes
 from afdcd.search.open_study import check_frame, claim, open_study
 from afdcd.search.open_study import connect as connect_study
 from afdcd.search.progress import Progress, say
-from afdcd.search.records import Recorder, run_records, study_record
+from afdcd.search.records import Recorder, run_records, sign_of, study_record
 from afdcd.search.rows import RunKey
 from afdcd.search.session import Session, session
 from afdcd.search.settings import Proposal, Settings
@@ -166,7 +166,9 @@ def _run(here: Session, cluster: Cluster, study: Study) -> bool:
         _best(study), wanted=study.wanted(), done=study.finished(), before=study.spent()
     )
     here.tracker.open_study(describe(None))
-    for record in run_records(study.study, study.entries(), here.folder):
+    told = here.tracker.told_of(study.id)
+    untold = [e for e in study.entries() if sign_of(e) not in told]
+    for record in run_records(study.study, untold, here.folder):
         # What an earlier driver could not write any more; a run that goes on is told when it starts.
         here.tracker.update(replace(record, outcome=record.outcome or "killed"))
     outcome: Outcome = "lost"

@@ -113,6 +113,22 @@ def project_run(place: Place, record: RunRecord) -> Change:
     return change
 
 
+def told_of(place: Place, study: str) -> set[tuple[str, str, Outcome, int]]:
+    """Job's name, identity, outcome and last iteration of every run of a study that MLflow has whole."""
+    query, token, found = f"tags.`{STUDY}` = '{study}'", None, set()
+    while True:
+        page = place.client.search_runs(
+            [place.experiment], query, max_results=1000, page_token=token
+        )
+        for run in page:
+            tags, outcome = run.data.tags, run.data.tags.get("outcome")
+            if outcome and run.info.status == STATUS.get(outcome, FAILED):
+                found.add((tags.get(JOB, ""), tags.get(RUN, ""), outcome, _last(run)))
+        token = page.token
+        if not token:
+            return found
+
+
 def end_early(place: Place, record: RunRecord) -> None:
     """Only the status of a run that ended: for a process that may have no time for the rest."""
     run = find_run(place, record)

@@ -16,6 +16,7 @@ from afdcd.tracking.outbox import Letter, Outbox
 from afdcd.tracking.records import RunRecord, StudyRecord
 from afdcd.tracking.server import check_experiment, connect, introduce, reason, refusals
 from afdcd.tracking.tidy import LastSign, tidy
+from afdcd.training.job import Outcome
 from afdcd.version import git_commit
 
 GIVEN_UP = 8.0  # seconds between two attempts at a file that cannot be read
@@ -75,6 +76,12 @@ class Tracker:
         key = (record.study, record.job.name)
         self._records[key] = record
         self._put(key, record, urgent=record.outcome == "killed")
+
+    def told_of(self, study: str) -> set[tuple[str, str, Outcome, int]]:
+        """What MLflow has of a study's runs and need not be told again; nothing while it is silent."""
+        with contextlib.suppress(MlflowException, OSError):
+            return runs.told_of(self._place, study)
+        return set()
 
     def flush(self, seconds: float) -> bool:
         """Whether all is written within this time."""

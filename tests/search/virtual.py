@@ -11,7 +11,9 @@ from ray.tune.search import Searcher
 from afdcd.search import run_study, session
 from afdcd.search.loop import Loop
 from afdcd.tracking.records import RunRecord, StudyRecord
+from afdcd.training import pulse
 from afdcd.training.job import Failure, Fault, Job, said
+from tests.pulses import pulse_of
 from tests.search.studies import report
 
 Behave = Callable[[Job], list[dict[str, Any]] | None]
@@ -44,6 +46,9 @@ class Tracker:
 
     def run_of(self, name: str, study: str | None) -> str:
         return f"run of {name}"
+
+    def told_of(self, study: str) -> set[Any]:
+        return set()
 
     def stop_wanted(self) -> str:
         return ""
@@ -80,6 +85,7 @@ def drive(monkeypatch: pytest.MonkeyPatch, behave: Behave) -> None:
             if said is None:
                 self.interrupt()
                 return False
+            pulse.write(self._runs[trial].job.folder, pulse_of(at=36.0, started=0.0))
             for message in said:
                 if self.reported(trial, message):
                     break

@@ -9,7 +9,15 @@ import pytest
 from afdcd import storage
 from afdcd.config import UserError
 from afdcd.tracking.points import points as metrics_of
-from afdcd.tracking.runs import Place, end_early, find_run, project_run, project_study, taken_wish
+from afdcd.tracking.runs import (
+    Place,
+    end_early,
+    find_run,
+    project_run,
+    project_study,
+    taken_wish,
+    told_of,
+)
 from afdcd.training import journal
 from afdcd.training.artifacts import PANEL_FILE
 from tests.tracking.made import STUDY, points, record, report, study, trained
@@ -41,6 +49,21 @@ def test_study_is_the_parent_of_its_trials(place: Place, tmp_path: Path) -> None
     assert expected.items() <= child.data.tags.items()
     assert child.data.params["training.lr"] == "0.01"
     assert child.data.params["pair.teacher.model.encoder"] == "timm:resnet10t"
+
+
+def test_what_mlflow_has_whole_need_not_be_told_again(place: Place, tmp_path: Path) -> None:
+    project_study(place, study())
+    done, going, cut = (record(tmp_path, f"trial-000{n}") for n in range(3))
+    for one in (done, going, cut):
+        trained(one.job, 0.3, 0.4)
+    project_run(place, replace(done, outcome="completed"))
+    project_run(place, going)
+    number = project_run(place, replace(cut, outcome="paused")).run
+    place.client.update_run(
+        number, status="RUNNING"
+    )  # as a process that died before the last request
+    assert told_of(place, STUDY) == {("trial-0000", done.job.identity, "completed", 4)}
+    assert told_of(place, "another") == set()
 
 
 def test_a_wish_on_the_page_of_a_study_is_told_once(place: Place) -> None:
