@@ -40,6 +40,15 @@ def test_every_folder_and_file_of_the_tree_is_there() -> None:
     assert {name for name in inside if name.endswith("/")} == packages
 
 
+def test_every_row_of_what_dies_is_held_by_a_test_that_is_there() -> None:
+    record = (ROOT / "docs" / "record.md").read_text()
+    rows = re.findall(r"\| `(test_\w+)` \|$", record, flags=re.M)
+    assert len(rows) >= 15
+    sources = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    for name in rows:
+        assert f"def {name}(" in sources, name
+
+
 def test_one_trial_is_followed_through_what_is_there() -> None:
     thread = README.partition("One trial, from the command to the loss:\n\n")[2]
     steps = re.findall(r"^    (\S+\.py): (\w+) ", thread.partition("\n\n")[0], flags=re.M)

@@ -1,6 +1,7 @@
 """`service`: how long a person waits for words: what each verb and each process of a trial imports."""
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -41,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--against", type=expanded_path, help="another checkout, measured in turn")
     parser.add_argument("--repeats", type=int, default=3, help="default: 3, of which the median")
     parser.add_argument("--verbs-only", action="store_true", help="do not start a training run")
+    parser.add_argument("--trials", type=int, default=5000, help="of the study; default: 5000")
 
 
 def measure(args: argparse.Namespace, device: "torch.device") -> Report:
@@ -55,11 +57,14 @@ def measure(args: argparse.Namespace, device: "torch.device") -> Report:
         raise UserError(f"--repeats {args.repeats}: must be at least 1")
     verbs = _verbs(sides, args.repeats)
     runs = [] if args.verbs_only else _runs(sides, args.repeats)
+    studies = [] if args.verbs_only else _studies(sides, args.trials, args.repeats)
     found = conditions(device)
     text = [heading("Processor seconds of a command", found), _table(sides, verbs)]
     if runs:
         text += ["Seconds of the clock in a run of one worker", _table(sides, runs)]
-    return Report("\n\n".join(text), {"command": "service", "verbs": verbs, "runs": runs, **found})
+        text += ["Seconds of the clock in a study's driver", _table(sides, studies)]
+    rows = {"verbs": verbs, "runs": runs, "studies": studies}
+    return Report("\n\n".join(text), {"command": "service", **rows, **found})
 
 
 def _verbs(sides: Sequence[Side], repeats: int) -> list[dict[str, Any]]:
@@ -114,6 +119,38 @@ def _runs(sides: Sequence[Side], repeats: int) -> list[dict[str, Any]]:
     return rows + [_imports(process, found) for process in ACTORS.values()]
 
 
+def _studies(sides: Sequence[Side], trials: int, repeats: int) -> list[dict[str, Any]]:
+    """What the driver of a study with so many trials waits for its own book-keeping, on SQLite."""
+    found: dict[str, list[dict[str, float]]] = {side.name: [] for side in sides}
+    for _ in range(repeats):
+        for side in sides:
+            with tempfile.TemporaryDirectory() as folder:
+                found[side.name].append(_study(side, trials, f"sqlite:///{folder}/study.db"))
+    names = {
+        "opening": f"opening a study of {trials} trials",
+        "next": "the next proposal, without its sampler",
+        "report": "a report, and whether the run is paused",
+    }
+    return [
+        {"what": what, "seconds": {n: median(one[key] for one in found[n]) for n in found}}
+        for key, what in names.items()
+    ]
+
+
+def _study(side: Side, trials: int, url: str) -> dict[str, float]:
+    script = Path(__file__).with_name("study_side.py")
+    done = subprocess.run(
+        [sys.executable, str(script), str(trials), url],
+        env=inherited(PYTHONPATH=str(side.code)),
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no word"])[-1]
+        raise UserError(f"{side.code}: its study cannot be measured: {last}")
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
 def _imports(process: str, found: dict[str, list[Started]]) -> dict[str, Any]:
     per_side = {name: [run.processes[process] for run in runs] for name, runs in found.items()}
     return {
@@ -121,6 +158,10 @@ def _imports(process: str, found: dict[str, list[Started]]) -> dict[str, Any]:
         "seconds": {name: median(p.seconds for p in ps) for name, ps in per_side.items()},
         "has": {name: [m for m in SEEN if m in ps[0].modules] for name, ps in per_side.items()},
     }
+
+
+def _shown(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds >= 0.1 else f"{1000 * seconds:.1f} ms"
 
 
 def _table(sides: Sequence[Side], rows: Sequence[dict[str, Any]]) -> str:
@@ -131,5 +172,5 @@ def _table(sides: Sequence[Side], rows: Sequence[dict[str, Any]]) -> str:
         seconds = [row["seconds"][name] for name in names]
         has = ", ".join(row.get("has", {}).get("here", []))
         share = [f"{seconds[0] / seconds[1]:.2f}"] if ratio else []
-        cells.append((row["what"], *(f"{s:.2f} s" for s in seconds), *share, has))
+        cells.append((row["what"], *(_shown(s) for s in seconds), *share, has))
     return table(("", *names, *ratio, "has"), cells)

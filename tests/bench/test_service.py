@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+import optuna
 import pytest
 import torch
 
@@ -60,3 +61,14 @@ def test_refuses_what_cannot_be_measured(changes: dict[str, object], message: st
     given = {"against": None, "repeats": 1, "verbs_only": True} | changes
     with pytest.raises(UserError, match=message):
         service.measure(argparse.Namespace(**given), torch.device("cpu"))
+
+
+def test_a_study_is_filled_and_its_driver_timed(tmp_path: Path) -> None:
+    side = service.Side("here", ROOT)
+    found = service._study(side, 40, f"sqlite:///{tmp_path}/study.db")
+    assert found.keys() == {"opening", "next", "report"}
+    assert min(found.values()) > 0
+    kept = optuna.load_study(study_name="s", storage=f"sqlite:///{tmp_path}/study.db").trials
+    assert len([t for t in kept if t.state == optuna.trial.TrialState.COMPLETE]) == 40
+    with pytest.raises(UserError, match="cannot be measured"):
+        service._study(side, 1, "sqlite:////nowhere/study.db")
