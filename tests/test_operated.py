@@ -1,0 +1,122 @@
+"""A real study that is looked at, steered and ended from elsewhere, and whose worker hangs.
+
+One test shows all of it, for each start of a driver or a run takes many seconds: a worker is frozen,
+another terminal asks for a second seed, the study is stopped and goes on, and Ctrl-C twice ends it at
+once.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from afdcd.data.synthetic.config import SyntheticConfig
+from afdcd.data.synthetic.dataset import prepare_synthetic
+from tests.running import ROOT, Study, finish, kill_tree, rest, until, workers_of
+
+pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.timeout(900), pytest.mark.slow]
+
+SPACE = """
+data: {dataset: synthetic, crop: [64, 64], root: ROOT}
+pair: {student: {head: pspnet, encoder: "timm:lcnet_050"}}
+training: {iterations: 80, validate_every: 8, batch: 4, lr: {choice: [0.01, 0.02]}}
+study: {trials: 1, max_concurrent: 1, enqueue: [{training: {lr: 0.01}}]}
+"""
+# The command itself, with a watchdog that waits for seconds where it should wait for minutes.
+IMPATIENT = """
+import sys
+from afdcd.cli import run
+from afdcd.search import watchdog
+from afdcd.tune import main
+watchdog.FIRST, watchdog.LEAST, watchdog.TIMES, watchdog.LOOK = 90.0, 12.0, 3, 1.0
+sys.exit(run(main))
+"""
+
+
+def start(study: Study, program: str = "") -> "subprocess.Popen[str]":
+    words = ["-c", program] if program else ["-m", "afdcd.tune"]
+    return subprocess.Popen(
+        [sys.executable, "-u", *words, str(study.space)],
+        env=study.environment,
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+
+def asked(study: Study, *words: str) -> str:
+    """What `afdcd study` says in another terminal."""
+    command = [sys.executable, "-m", "afdcd.study", *words]
+    done = subprocess.run(
+        command, env=study.environment, cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_study_is_steered_from_another_terminal_and_outlives_a_worker_that_hangs(
+    tmp_path: Path,
+) -> None:
+    root = str(tmp_path / "data")
+    prepare_synthetic(root, SyntheticConfig(height=64, width=64, train=36, val=1, test=6))
+    study = Study(tmp_path, SPACE.replace("ROOT", root))
+    process = start(study, IMPATIENT)
+    try:
+        _outlives_a_frozen_worker(study, process)
+        _is_steered(study, process)
+        process = start(study)
+        _ends_at_once(process)
+        process = start(study)
+        printed = finish(process)
+        assert re.search(r"^0 seed 1 +\d", printed, flags=re.M)
+        assert re.search(r"^0 +\d", printed, flags=re.M)
+    finally:
+        kill_tree(process)
+    whole = study.runs()
+    assert {job: run.info.status for job, run in whole.items()} == dict.fromkeys(
+        ("study", "trial-0000", "trial-0000-seed-1"), "FINISHED"
+    )
+    trial, seed = whole["trial-0000"], whole["trial-0000-seed-1"]
+    assert seed.data.tags["mlflow.parentRunId"] == trial.info.run_id
+
+
+def _outlives_a_frozen_worker(study: Study, process: "subprocess.Popen[str]") -> None:
+    until(process, "trial 0 none  iteration 16/80")
+    (worker,) = workers_of(process.pid)
+    worker.send_signal(signal.SIGSTOP)
+    until(process, "trial 0 none lost: no sign of life for")
+    until(process, "trial 0 none  iteration 32/80")  # from its checkpoint: nothing is done twice
+    assert not worker.is_running()
+
+
+def _is_steered(study: Study, process: "subprocess.Popen[str]") -> None:
+    told = asked(study, "enqueue", "tiny", "{training: {lr: 0.01, seed: 1}}")
+    assert "takes it up" in told
+    status = asked(study, "status", "tiny")
+    assert f"(process {process.pid})" in status
+    assert "1 running; 1 queued" in status
+    assert "stopped; `afdcd tune` goes on with it" in asked(study, "stop", "tiny")
+    printed = rest(process)
+    assert process.returncode == 130
+    assert "(afdcd study stop); the same command goes on" in printed
+    assert study.runs()["trial-0000"].info.status == "KILLED"
+
+
+def _ends_at_once(process: "subprocess.Popen[str]") -> None:
+    until(process, "trial 0 seed 1 none  iteration 8/80")
+    cluster = psutil.Process(process.pid).children(recursive=True)
+    for _ in range(2):
+        os.kill(process.pid, signal.SIGINT)
+    assert "ended at once; the same command goes on" in rest(process)
+    assert process.returncode == 130
+    _, left = psutil.wait_procs(cluster, timeout=90)
+    for one in left:
+        one.kill()
+    assert [p for p in left if "Agent" not in "".join(p.cmdline()[:1])] == []
