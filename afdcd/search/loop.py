@@ -7,20 +7,19 @@ run is the source's to decide, and nothing that Tune saves is ever read back.
 import logging
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any, Protocol
 
 from ray import tune
-from ray.tune.experiment import Trial
-from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from afdcd import environment
 from afdcd.config import UserError
 from afdcd.search.cluster import TRIAL_RESOURCES, Cluster
 from afdcd.search.lease import Lease
+from afdcd.search.patience import briefly
 from afdcd.search.progress import say
 from afdcd.search.reclaim import Reclaimer
+from afdcd.search.tune_asks import Listening, Proposing, Starting, Stopping
 from afdcd.search.waiting import Waits, sight
 from afdcd.search.watchdog import Watchdog
 from afdcd.training import pulse
@@ -115,10 +114,10 @@ class Loop:
         tune.run(
             run_job,
             config={},
-            search_alg=_Proposing(self),
-            scheduler=_Listening(self),
-            callbacks=[_Starting(self)],
-            stop=_Stopping(self),
+            search_alg=Proposing(self),
+            scheduler=Listening(self),
+            callbacks=[Starting(self)],
+            stop=Stopping(self),
             num_samples=-1,
             max_concurrent_trials=concurrency,
             resources_per_trial=tune.PlacementGroupFactory([TRIAL_RESOURCES]),
@@ -216,10 +215,10 @@ class Loop:
             self._end[trial_id]()
 
     def _look_for_wishes(self) -> None:
-        if by := self._decided(self._stop_wanted, ""):
+        if by := briefly(self._stop_wanted, ""):
             say(f"stopped by {by}; the same command goes on")
             self.interrupt()
-        elif self._dry and self._decided(self._source.stirred, False):
+        elif self._dry and briefly(self._source.stirred, False):
             self._dry = False
 
     def interrupt(self) -> None:
@@ -267,66 +266,3 @@ class _Run:
         """The machine that the run was on, as its last sign of life says."""
         seen = pulse.read(self.job.folder)
         return f" (on {seen.node})" if seen and seen.node else ""
-
-
-# Ray Tune asks in four places. Each hands on to the loop.
-
-
-class _Proposing(Searcher):
-    def __init__(self, loop: Loop) -> None:
-        super().__init__()
-        self._loop = loop
-
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        return self._loop.propose(trial_id)
-
-    def on_trial_complete(
-        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
-    ) -> None:
-        self._loop.ended(trial_id, died=error)
-
-    def save(self, checkpoint_path: str) -> None:
-        """Nothing to save: the source keeps its own record."""
-
-    def restore(self, checkpoint_path: str) -> None:
-        """Never used: a new driver asks the source."""
-
-
-class _Listening(FIFOScheduler):
-    def __init__(self, loop: Loop) -> None:
-        super().__init__()
-        self._loop = loop
-
-    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
-        super().on_trial_add(tune_controller, trial)
-        self._loop.added(trial.trial_id, partial(tune_controller.stop_trial, trial))
-
-    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        return self.STOP if self._loop.reported(trial.trial_id, result) else self.CONTINUE
-
-
-class _Starting(tune.Callback):
-    def __init__(self, loop: Loop) -> None:
-        self._loop = loop
-
-    def on_trial_start(
-        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
-    ) -> None:
-        self._loop.started(trial.trial_id)
-
-    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        self._loop.tick()
-
-
-class _Stopping(tune.Stopper):
-    def __init__(self, loop: Loop) -> None:
-        self._loop = loop
-
-    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        return False
-
-    def stop_all(self) -> bool:
-        return self._loop.error is not None or self._loop.interrupted
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {}  # Tune saves its stoppers; a loop cannot be saved, and need not be

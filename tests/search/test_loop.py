@@ -14,7 +14,8 @@ from ray.tune.search import Searcher
 from afdcd.config import UserError
 from afdcd.search.alone import OneRun
 from afdcd.search.capacity import Demand
-from afdcd.search.loop import Loop, _Listening, _Proposing, _Starting, _Stopping
+from afdcd.search.loop import Loop
+from afdcd.search.tune_asks import Listening, Proposing, Starting, Stopping
 from afdcd.training import pulse
 from afdcd.training.job import Failure, Job, Report, RunResult, said
 from tests.examples import job
@@ -87,8 +88,8 @@ class Fed:
         self.loop._reclaimer = SimpleNamespace(look=lambda: None)  # type: ignore[assignment]
         self.waiting: list[str] = []
         self.loop._waits = SimpleNamespace(look=self._look, pending=lambda _: False)  # type: ignore[assignment]
-        self.searcher, self.scheduler = _Proposing(self.loop), _Listening(self.loop)
-        self.callback, self.stopper = _Starting(self.loop), _Stopping(self.loop)
+        self.searcher, self.scheduler = Proposing(self.loop), Listening(self.loop)
+        self.callback, self.stopper = Starting(self.loop), Stopping(self.loop)
 
     def _look(self, runs: dict[str, tuple[Job, Demand]]) -> None:
         self.waiting = [job.name for job, demand in runs.values() if demand == THREE]

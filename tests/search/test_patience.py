@@ -42,3 +42,17 @@ def test_other_errors_are_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with pytest.raises(ValueError):
         patience.patiently(call)
+
+
+def test_what_can_be_asked_later_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "_sleep", None)  # would fail if it were called
+    answers = iter([StorageInternalError("refused"), "word"])
+
+    def call() -> str:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return str(answer)
+
+    assert patience.briefly(lambda: patience.patiently(call), "") == ""
+    assert patience.briefly(lambda: patience.patiently(call), "") == "word"
