@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from afdcd.search.watched import Watched, duration
 from afdcd.tasks.score import SELECTED_BY, Score, label_of
 from afdcd.text import percent, table
-from afdcd.training import pulse
+from afdcd.training import journal, pulse
 from afdcd.training.job import FINISHED, Job, Report, RunResult
 
 if TYPE_CHECKING:
@@ -75,7 +75,9 @@ class Progress:
             self._open()
             self._running[job.name] = Watched(job, self._clock())
             self._together = max(self._together, len(self._running))
-            say(f"{job.title} starts ({job.config.training.iterations} iterations)")
+            total, before = job.config.training.iterations, journal.reached(job.folder)
+            goes_on = f"goes on after iteration {before} of {total}"
+            say(f"{job.title} {goes_on if before else f'starts ({total} iterations)'}")
             self._draw()
 
     def reported(self, job: Job, report: Report) -> None:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from afdcd.search import progress
 from afdcd.search.progress import Progress, Rendering, Row, say, trials_table
 from afdcd.search.rows import RunKey
 from afdcd.search.watched import duration
-from afdcd.training import pulse
+from afdcd.training import journal, pulse
 from afdcd.training.job import Job, Report, RunResult
 from afdcd.training.pulse import Pulse
 from tests.examples import job, report, score
@@ -244,6 +245,21 @@ def test_a_run_that_was_paused_and_taken_up_again_is_one(watch: Any) -> None:
 def test_durations_as_people_write_them() -> None:
     seconds = {21.4: "0:21", 7384: "2:03:04", 86400: "24:00:00", 273600: "3 d 4 h"}
     assert {value: duration(value) for value in seconds} == seconds
+
+
+def test_a_run_that_goes_on_is_not_said_to_start(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = job("a", folder=str(tmp_path))
+    progress = Progress(threads=False)
+    progress.started(given)
+    for iteration in (2, 10):
+        journal.write(given.folder, report(iteration, 0.5))
+    progress.started(given)
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.endswith(f"starts ({given.config.training.iterations} iterations)")
+    assert second.endswith(f"goes on after iteration 10 of {given.config.training.iterations}")
+    progress.close()
 
 
 def test_table_has_completed_runs_first_and_the_best_of_them_on_top() -> None:
