@@ -13,6 +13,7 @@ from afdcd import storage
 from afdcd.config import UserError
 from afdcd.search.kept import Kept
 from afdcd.search.rows import Entry
+from afdcd.text import byte_count
 from afdcd.training.job import Job, Outcome, Report, RunResult
 from afdcd.training.resume import TRAIN
 
@@ -63,6 +64,16 @@ def to_be_cleaned(kept: Kept) -> Iterator[Item]:
         if why := _reason(entry):
             yield from _item(storage.join(entry.run.folder(kept.folder), TRAIN), why)
     yield from _item(storage.join(kept.folder, LOGS), "notes of Ray Tune, read by nobody")
+
+
+def kept_after(kept: Kept, items: list[Item]) -> Iterator[str]:
+    """What stays, and why, in a few lines."""
+    whole = sum(item.size for item in _item(kept.folder, ""))
+    size = byte_count(whole - sum(item.size for item in items))
+    yield f"{size:>9}  stays: weights, pictures and journals, the record of {len(kept.entries())} runs"
+    for entry in kept.entries():
+        if entry.outcome is None or entry.outcome == "killed":
+            yield f"           with the checkpoint of trial {entry.run}, which goes on"
 
 
 def clean(items: list[Item]) -> None:

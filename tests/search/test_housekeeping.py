@@ -86,7 +86,9 @@ def test_clean_says_what_goes_and_keeps_the_record(
         "checkpoint of trial 1, paused at 10: if it is taken up again, it begins anew",
     ]
     assert told[0].startswith("   1.2 kB  ")
-    assert told[-1].startswith("study 's': 4.9 kB would go; weights, pictures and journals stay")
+    assert told[-3].endswith("stays: weights, pictures and journals, the record of 5 runs")
+    assert told[-2].endswith("with the checkpoint of trial 4, which goes on")
+    assert told[-1] == "study 's': 4.9 kB would be removed"
     assert [left(one.folder) for one in jobs] == [whole] * 5
     assert study.main(["clean", "s"]) == 0
     assert [left(one.folder) for one in jobs] == [*[kept] * 4, whole]
