@@ -42,13 +42,11 @@ def execute_clean(name: str, dry_run: bool) -> int:
         items = list(to_be_cleaned(kept))
         for item in items:
             print(f"{byte_count(item.size):>9}  {shown(item.place)}  {item.why}")
+        print("\n".join(kept_after(kept, items)))
         if not dry_run:
             clean(items)
-    verb = "would go" if dry_run else "removed"
-    total = byte_count(sum(item.size for item in items))
-    print(
-        f"study {name!r}: {total} {verb}; weights, pictures and journals stay, and what runs or waits"
-    )
+    verb = "would be removed" if dry_run else "removed"
+    print(f"study {name!r}: {byte_count(sum(item.size for item in items))} {verb}")
     return 0
 
 
