@@ -4,7 +4,7 @@ from pathlib import Path
 
 from afdcd.environment import storage_root, study_database
 from afdcd.search import operate
-from afdcd.search.housekeeping import clean, to_be_cleaned
+from afdcd.search.housekeeping import clean, kept_after, to_be_cleaned
 from afdcd.search.kept import kept_study
 from afdcd.search.lease import hold
 from afdcd.search.portable import export, restore
