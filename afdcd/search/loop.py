@@ -174,7 +174,8 @@ class Loop:
             for watcher in self._watchers:
                 watcher.started(run.job)
         result = run.result(died)
-        self._decided(lambda: self._source.end(run.job, result), None)
+        if not self._decided(lambda: self._source.end(run.job, result) or True, False):
+            return  # it is not on record, so nobody may act on it: the next driver finds it again
         self._dry = False
         for watcher in self._watchers:
             watcher.ended(run.job, result)

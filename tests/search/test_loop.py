@@ -129,6 +129,19 @@ def test_what_is_asked_for_later_is_begun_while_another_run_lives() -> None:
     assert isinstance(fed.start("t1"), dict)
 
 
+def test_an_end_that_could_not_be_recorded_is_told_to_nobody() -> None:
+    class Away(Source):
+        def end(self, job: Job, result: RunResult) -> None:
+            raise UserError("the study database has not answered")
+
+    fed = Fed(Away([job("a")]))
+    fed.start()
+    fed.say(FULL)
+    fed.end()
+    assert fed.watcher.heard[-1][0] == "reported"  # else its checkpoint would be removed
+    assert "has not answered" in str(fed.loop.error)
+
+
 def test_a_run_that_hangs_is_ended_and_goes_on_as_a_lost_one(tmp_path: Path) -> None:
     given = job("a", folder=str(tmp_path))
     fed = Fed(source := Source([given]))
