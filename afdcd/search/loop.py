@@ -174,7 +174,12 @@ class Loop:
             for watcher in self._watchers:
                 watcher.started(run.job)
         result = run.result(died)
-        if not self._decided(lambda: self._source.end(run.job, result) or True, False):
+
+        def noted() -> bool:
+            self._source.end(run.job, result)
+            return True
+
+        if not self._decided(noted, False):
             return  # it is not on record, so nobody may act on it: the next driver finds it again
         self._dry = False
         for watcher in self._watchers:
