@@ -234,7 +234,7 @@ class Loop:
             return
         killed = RunResult("killed", cause="run the same command to go on")
         for run in self._runs.values():
-            self._decided(lambda run=run: self._source.end(run.job, killed), None)
+            briefly(partial(self._source.end, run.job, killed), None)
             for watcher in self._watchers:
                 watcher.ended(run.job, killed)
         for watcher in self._watchers:
