@@ -7,6 +7,7 @@ run is the source's to decide, and nothing that Tune saves is ever read back.
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 from ray import tune
