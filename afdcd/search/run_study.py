@@ -140,6 +140,8 @@ def _settings(here: Session, teachers: dict[str, Teacher]) -> Settings:
     def reported(run: RunKey) -> dict[int, float]:
         try:
             found = journal.read(run.folder(here.folder))
+        except storage.StorageError:
+            raise  # what it cannot say now it can say to the next driver
         except (UserError, OSError):  # MLflow's writer tells which file
             return {}
         return {report.iteration: report.score.value for report in found}
