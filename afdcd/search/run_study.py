@@ -30,7 +30,7 @@ from afdcd.search.wishes import any_of, introduce, stop_wanted
 from afdcd.tasks.score import SELECTED_BY, Score
 from afdcd.tracking.records import StudyRecord
 from afdcd.training import journal
-from afdcd.training.job import CHOICES, Job, Outcome, RunResult
+from afdcd.training.job import CHOICES, Job, Outcome, Report, RunResult
 from afdcd.training.trial import TrialConfig
 
 
@@ -137,14 +137,13 @@ def _settings(here: Session, teachers: dict[str, Teacher]) -> Settings:
             choices=storage.join(here.folder, CHOICES),
         )
 
-    def reported(run: RunKey) -> dict[int, float]:
+    def reported(run: RunKey) -> list[Report]:
         try:
-            found = journal.read(run.folder(here.folder))
+            return journal.read(run.folder(here.folder))
         except storage.StorageError:
             raise  # what it cannot say now it can say to the next driver
         except (UserError, OSError):  # MLflow's writer tells which file
-            return {}
-        return {report.iteration: report.score.value for report in found}
+            return []
 
     return Settings(here.space.space, config, identity, job, reported)
 
@@ -175,6 +174,8 @@ def _run(here: Session, cluster: Cluster, study: Study) -> bool:
         return finished
     finally:
         progress.close()
+        for record in run_records(study.study, study.entries(), here.folder):
+            here.tracker.settle(record)  # a run may have been paused before it was taken up
         here.tracker.close_study(describe(outcome))
 
 

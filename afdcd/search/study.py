@@ -252,9 +252,13 @@ class Study:
 
     def _caught_up(self, entry: Entry) -> Entry:
         """With what the run reported while no driver lived, or before one could note it."""
-        for iteration, value in self.settings.journal(entry.run).items():
-            if iteration not in entry.curve and math.isfinite(value):
-                self._book.point(entry.number, iteration, value)
+        reports = self.settings.journal(entry.run)
+        for report in reports:
+            value = report.score.value
+            if report.iteration not in entry.curve and math.isfinite(value):
+                self._book.point(entry.number, report.iteration, value)
+        if reports and reports[-1].device_hours > entry.device_hours:
+            self._book.note(entry.number, rows.HOURS, reports[-1].device_hours)
         return self._book.entry(entry.number)
 
     def _pauses(self, entry: Entry, iteration: int, value: float) -> bool:

@@ -77,6 +77,12 @@ class Tracker:
         self._records[key] = record
         self._put(key, record, urgent=record.outcome == "killed")
 
+    def settle(self, record: RunRecord) -> None:
+        """Note how a run ended, where something else was told of it last."""
+        told = self._records.get((record.study, record.job.name))
+        if record.outcome and (told is None or told.outcome != record.outcome):
+            self.update(record)
+
     def flush(self, seconds: float) -> bool:
         """Whether all is written within this time."""
         with self._changed:

@@ -141,7 +141,8 @@ class Boundary:
         @wraps(function)
         def called(*args: Any, **kwargs: Any) -> Any:
             call = partial(function, *args, **kwargs)
-            return self.through(name, call, partial(fail, call))
+            what = f"{name} {args[0].rpartition('/')[2]}" if fail is _disk_full else name
+            return self.through(what, call, partial(fail, call))
 
         return called
 

@@ -1,7 +1,7 @@
 """The same study gone on with from the same moment, once for each thing that may happen there.
 
 A study up to its hundredth call is the same for all that may disturb it there. So it is run once, and a
-copy of this process, with what lies in the storage folder, goes on with each disturbance. Where it ends
+copy of this process, with all files that it has made, goes on with each disturbance. Where it ends
 and the command is given again, nothing but the files outlives it: what came of the same files before
 comes of them again, and is not run twice.
 """
@@ -17,8 +17,11 @@ from typing import NoReturn
 from tests.faults.boundary import modes
 from tests.faults.world import World
 
-Files = dict[Path, bytes]
+Files = dict[Path, bytes | None]  # None: a folder
 Trained = Counter[tuple[str, int]]
+
+
+STORAGE, TEMPORARY = "storage", "tmp"  # below the root, which is all that a case may write to
 
 
 class KnownError(BaseException):
@@ -59,7 +62,8 @@ class Forks:
 
     def again(self) -> None:
         """Told that the command is about to be given again."""
-        digest = _digest(_kept(self._root))
+        assert self.is_child, self._world.said
+        digest = _digest(_kept(self._root / STORAGE))
         if digest in self._known:
             self._world.cluster.trained += self._known[digest]
             raise KnownError
@@ -96,13 +100,14 @@ class Forks:
 
 
 def _kept(root: Path) -> Files:
-    return {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    return {path: path.read_bytes() if path.is_file() else None for path in root.rglob("*")}
 
 
 def _digest(files: Files) -> str:
     digest = hashlib.blake2b()
     for path in sorted(files):
-        digest.update(f"{path} {len(files[path])} ".encode() + files[path])
+        content = files[path] or b""
+        digest.update(f"{path} {len(content)} ".encode() + content)
     return digest.hexdigest()
 
 
@@ -111,8 +116,10 @@ def _put_back(root: Path, files: Files) -> None:
     for path in root.rglob("*"):
         if path.is_file() and path not in files:
             path.unlink()
-    for path, data in files.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
+    for path, data in files.items():  # a folder comes before what is in it
+        if data is None:
+            path.mkdir(exist_ok=True)
+            continue
         with path.open("r+b" if path.exists() else "wb") as file:
             file.write(data)
             file.truncate()
