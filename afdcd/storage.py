@@ -13,6 +13,8 @@ import errno
 import hashlib
 import os
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,6 +22,11 @@ from pyarrow import fs
 
 from afdcd.config import UserError
 from afdcd.text import first_line, shown
+
+
+class StorageError(UserError):
+    """A store does not answer or refuses, a disk is full: no setting's and no data's fault."""
+
 
 _OBJECT_STORES = ("s3", "gcs", "abfs")
 _S3_REMEDY = (
@@ -63,13 +70,13 @@ def size(uri: str) -> int | None:
     """Bytes of the file at `uri`; None if there is none.
 
     Raises:
-        UserError: the store does not answer, or refuses.
+        StorageError: the store does not answer, or refuses.
     """
     files, path = resolve(uri)
     try:
         info = files.get_file_info(path)
     except OSError as error:
-        raise UserError(f"{shown(uri)}: cannot be looked up: {_reason(uri, error)}") from None
+        raise StorageError(f"{shown(uri)}: cannot be looked up: {_reason(uri, error)}") from None
     return info.size if info.type == fs.FileType.File else None
 
 
@@ -78,17 +85,19 @@ def read_bytes(uri: str) -> bytes:
 
     Raises:
         FileNotFoundError: there is no such file.
+        StorageError: the store does not answer, or refuses.
     """
-    files, path = resolve(uri)
-    with files.open_input_stream(path, compression=None) as stream:
+    with _opened(uri) as stream:
         return stream.read()
 
 
 def sha256(uri: str) -> str:
-    """Of a file's content, read piece by piece."""
-    files, path = resolve(uri)
+    """Of a file's content, read piece by piece.
+
+    Raises: as `read_bytes`.
+    """
     digest = hashlib.sha256()
-    with files.open_input_stream(path, compression=None) as stream:
+    with _opened(uri) as stream:
         while piece := stream.read(1 << 24):
             digest.update(piece)
     return digest.hexdigest()
@@ -100,7 +109,7 @@ def names(uri: str) -> list[str]:
     try:
         found = files.get_file_info(fs.FileSelector(path, allow_not_found=True))
     except OSError as error:
-        raise UserError(f"{shown(uri)}: cannot be listed: {_reason(uri, error)}") from None
+        raise StorageError(f"{shown(uri)}: cannot be listed: {_reason(uri, error)}") from None
     return sorted(info.base_name for info in found if info.type == fs.FileType.File)
 
 
@@ -110,7 +119,7 @@ def walk(uri: str) -> list[str]:
     try:
         found = files.get_file_info(fs.FileSelector(path, allow_not_found=True, recursive=True))
     except OSError as error:
-        raise UserError(f"{shown(uri)}: cannot be listed: {_reason(uri, error)}") from None
+        raise StorageError(f"{shown(uri)}: cannot be listed: {_reason(uri, error)}") from None
     inside = [info.path for info in found if info.type == fs.FileType.File]
     return sorted(place[len(path.rstrip("/")) + 1 :] for place in inside)
 
@@ -134,7 +143,7 @@ def write_bytes(uri: str, data: bytes | memoryview | pa.Buffer) -> None:
     """Write a file whole or not at all, replacing one of the same name; missing folders are made.
 
     Raises:
-        UserError: the disk is full, or the place may not be written to.
+        StorageError: the disk is full, or the place may not be written to.
     """
     files, path = resolve(uri)
     if files.type_name in _OBJECT_STORES:
@@ -150,7 +159,7 @@ def write_bytes(uri: str, data: bytes | memoryview | pa.Buffer) -> None:
         files.move(temporary, path)
     except OSError as error:
         _discard(files, temporary)
-        raise UserError(f"{shown(uri)}: cannot be written: {_reason(uri, error)}") from None
+        raise StorageError(f"{shown(uri)}: cannot be written: {_reason(uri, error)}") from None
 
 
 def write_once(uri: str, data: bytes) -> bytes:
@@ -181,6 +190,18 @@ def write_once(uri: str, data: bytes) -> bytes:
     return read_bytes(uri)
 
 
+@contextmanager
+def _opened(uri: str) -> Iterator[pa.NativeFile]:
+    files, path = resolve(uri)
+    try:
+        with files.open_input_stream(path, compression=None) as stream:
+            yield stream
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise StorageError(f"{shown(uri)}: cannot be read: {_reason(uri, error)}") from None
+
+
 def _upload(
     uri: str, files: fs.FileSystem, path: str, data: bytes | memoryview | pa.Buffer
 ) -> None:
@@ -189,7 +210,7 @@ def _upload(
         with files.open_output_stream(path, compression=None) as stream:
             stream.write(data)
     except OSError as error:
-        raise UserError(f"{shown(uri)}: cannot be written: {_reason(uri, error)}") from None
+        raise StorageError(f"{shown(uri)}: cannot be written: {_reason(uri, error)}") from None
 
 
 def _discard(files: fs.FileSystem, path: str) -> None:

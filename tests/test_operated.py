@@ -69,8 +69,10 @@ def test_a_study_is_steered_from_another_terminal_and_outlives_a_worker_that_han
     study = Study(tmp_path, SPACE.replace("ROOT", root))
     process = start(study, IMPATIENT)
     try:
-        _outlives_a_frozen_worker(study, process)
+        frozen = _outlives_a_frozen_worker(study, process)
         _is_steered(study, process)
+        _, left = psutil.wait_procs([frozen], timeout=60)
+        assert not left  # it would hold its device for ever
         process = start(study)
         _ends_at_once(process)
         process = start(study)
@@ -87,13 +89,13 @@ def test_a_study_is_steered_from_another_terminal_and_outlives_a_worker_that_han
     assert seed.data.tags["mlflow.parentRunId"] == trial.info.run_id
 
 
-def _outlives_a_frozen_worker(study: Study, process: "subprocess.Popen[str]") -> None:
+def _outlives_a_frozen_worker(study: Study, process: "subprocess.Popen[str]") -> psutil.Process:
     until(process, "trial 0 none  iteration 16/80")
     (worker,) = workers_of(process.pid)
     worker.send_signal(signal.SIGSTOP)
     until(process, "trial 0 none lost: no sign of life for")
     until(process, "trial 0 none  iteration 32/80")  # from its checkpoint: nothing is done twice
-    assert not worker.is_running()
+    return worker
 
 
 def _is_steered(study: Study, process: "subprocess.Popen[str]") -> None:

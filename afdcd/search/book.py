@@ -1,4 +1,4 @@
-"""The rows of a study in its database: read as entries, written patiently.
+"""The rows of a study in its database, read as entries.
 
 One driver writes a study at a time. Others may only add rows that wait.
 """
@@ -9,7 +9,6 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from afdcd.search import rows
-from afdcd.search.patience import patiently
 from afdcd.search.rows import Entry, entry_of
 from afdcd.training.job import Outcome
 
@@ -32,40 +31,36 @@ class Book:
 
     def everything(self) -> list[Entry]:
         """Every row, those that do not count too."""
-        found = patiently(lambda: self._study.get_trials(deepcopy=False))
-        return [self._read(row) for row in found]
+        return [self._read(row) for row in self._study.get_trials(deepcopy=False)]
 
     def entry(self, number: int) -> Entry:
         return self._ended.get(number) or self._read(self.row(number))
 
     def row(self, number: int) -> FrozenTrial:
-        return patiently(lambda: self._study._storage.get_trial(self.id_of(number)))
+        return self._study._storage.get_trial(self.id_of(number))
 
     def ask(self) -> optuna.Trial:
         """A row that runs: the first of those that wait, else a new one."""
-        return patiently(self._study.ask)
+        return self._study.ask()
 
     def pin(self, number: int, parameters: dict[str, Any]) -> None:
         """Fix what Optuna would sample for a row that waits."""
-        write = self._study._storage.set_trial_system_attr
-        patiently(lambda: write(self.id_of(number), PINNED, parameters))
+        self._study._storage.set_trial_system_attr(self.id_of(number), PINNED, parameters)
 
     def begun(self, number: int) -> optuna.Trial:
         """A row that runs already, to go on with."""
         return optuna.Trial(self._study, self.id_of(number))
 
     def add(self, row: FrozenTrial) -> None:
-        patiently(lambda: self._study.add_trial(row))
+        self._study.add_trial(row)
 
     def note(self, number: int, key: str, value: Any) -> None:
         """Set an attribute of a row that has not ended."""
-        write = self._study._storage.set_trial_user_attr
-        patiently(lambda: write(self.id_of(number), key, value))
+        self._study._storage.set_trial_user_attr(self.id_of(number), key, value)
 
     def point(self, number: int, iteration: int, value: float) -> None:
         """Note the value of a validation."""
-        write = self._study._storage.set_trial_intermediate_value
-        patiently(lambda: write(self.id_of(number), iteration, value))
+        self._study._storage.set_trial_intermediate_value(self.id_of(number), iteration, value)
 
     def close(
         self,
@@ -81,17 +76,12 @@ class Book:
             self.note(number, rows.CAUSE, cause)
         if outcome:
             self.note(number, rows.OUTCOME, outcome)
-
-        def tell() -> None:
-            if not self.row(number).state.is_finished():  # else it was done, unheard
-                self._study.tell(number, value, state=state)
-
-        patiently(tell)
+        self._study.tell(number, value, state=state)
 
     def id_of(self, number: int) -> int:
         """The database's own number of a row."""
         if number not in self._ids:
-            found = patiently(lambda: self._study.get_trials(deepcopy=False))
+            found = self._study.get_trials(deepcopy=False)
             self._ids = {row.number: row._trial_id for row in found}
         return self._ids[number]
 

@@ -5,8 +5,6 @@ import platform
 import uuid
 from pathlib import Path
 
-import psutil
-
 
 def name() -> str:
     """This process as people know it."""
@@ -15,8 +13,7 @@ def name() -> str:
 
 def identity() -> str:
     """One hold by this process: no other one, on any machine, before or later, is called the same."""
-    began = psutil.Process().create_time()
-    return f"{_machine()} {os.getpid()} {began:.2f} {uuid.uuid4().hex[:8]}"
+    return f"{_machine()} {os.getpid()} {_began(os.getpid())} {uuid.uuid4().hex[:8]}"
 
 
 def has_ended(process: str) -> bool:
@@ -25,14 +22,23 @@ def has_ended(process: str) -> bool:
     if machine != _machine():
         return False
     try:
-        return f"{psutil.Process(int(pid)).create_time():.2f}" != began
-    except psutil.NoSuchProcess:
+        return _began(int(pid)) != began
+    except OSError:
         return True
 
 
 def runs_here(process: str) -> bool:
     """Whether it is a living process of this machine."""
     return process.startswith(_machine()) and not has_ended(process)
+
+
+def _began(pid: int) -> str:
+    """Ticks from the machine's start to the process's; a date would move with the machine's clock.
+
+    Raises:
+        OSError: there is no such process.
+    """
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
 
 
 def _machine() -> str:

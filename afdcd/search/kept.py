@@ -8,6 +8,7 @@ from mlflow.entities import DatasetInput
 from afdcd import storage
 from afdcd.config import UserError
 from afdcd.environment import storage_root, study_database, tracking_uri
+from afdcd.search.patient_storage import PatientStorage
 from afdcd.search.records import run_records, study_record
 from afdcd.search.rows import Entry, entry_of, standing
 from afdcd.text import first_line, shown
@@ -59,7 +60,9 @@ def kept_study(name: str) -> Kept:
     check_database(url, "AFDCD_STUDY_DB")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        study = optuna.load_study(study_name=name, storage=url)
+        study = optuna.load_study(study_name=name, storage=PatientStorage(url))
+    except UserError:
+        raise
     except KeyError:
         known = sorted(optuna.get_all_study_names(url))
         listed = f"it has {', '.join(known)}" if known else "it has none"

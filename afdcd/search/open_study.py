@@ -13,6 +13,7 @@ from afdcd.config import UserError
 from afdcd.search import rows
 from afdcd.search.lease import Lease
 from afdcd.search.options import OptionSets
+from afdcd.search.patient_storage import PatientStorage
 from afdcd.search.rows import Entry
 from afdcd.search.rungs import Rules
 from afdcd.search.settings import Settings
@@ -37,7 +38,7 @@ def connect(
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        database = optuna.storages.RDBStorage(url, engine_kwargs=_engine_options(url))
+        database = PatientStorage(url)
         if lease:
             lease.fence(database.engine)
         study = optuna.create_study(
@@ -186,8 +187,3 @@ def _has(entry: Entry, reference: dict[str, Any]) -> bool:
     """Whether a run is what a reference asks for; what it leaves open may be anything."""
     found = {**entry.searched, SEED: entry.seed} if SEED in reference else entry.searched
     return all(found.get(path) == value for path, value in reference.items())
-
-
-def _engine_options(url: str) -> dict[str, Any]:
-    """Wait for another writer of the same SQLite file instead of failing at once."""
-    return {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}

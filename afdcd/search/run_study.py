@@ -32,7 +32,7 @@ from afdcd.search.wishes import any_of, introduce, stop_wanted
 from afdcd.tasks.score import SELECTED_BY, Score
 from afdcd.tracking.records import StudyRecord
 from afdcd.training import journal, pulse
-from afdcd.training.job import CHOICES, Job, Outcome, RunResult
+from afdcd.training.job import CHOICES, Job, Outcome, Report, RunResult
 from afdcd.training.pulse import Attempt
 from afdcd.training.trial import TrialConfig
 
@@ -141,12 +141,13 @@ def _settings(here: Session, teachers: dict[str, Teacher]) -> Settings:
             choices=storage.join(here.folder, CHOICES),
         )
 
-    def reported(run: RunKey) -> dict[int, float]:
+    def reported(run: RunKey) -> list[Report]:
         try:
-            found = journal.read(run.folder(here.folder))
+            return journal.read(run.folder(here.folder))
+        except storage.StorageError:
+            raise  # what it cannot say now it can say to the next driver
         except (UserError, OSError):  # MLflow's writer tells which file
-            return {}
-        return {report.iteration: report.score.value for report in found}
+            return []
 
     def attempts(run: RunKey) -> Sequence[Attempt]:
         return pulse.attempts(run.folder(here.folder))
@@ -184,6 +185,10 @@ def _run(here: Session, cluster: Cluster, study: Study) -> bool:
     finally:
         progress.close()
         housekeeper.close()
+        known = {entry.run for entry in untold}
+        ended = [entry for entry in study.entries() if entry.run in known]
+        for record in run_records(study.study, ended, here.folder):
+            here.tracker.settle(record)  # a run may have been paused before it was taken up
         here.tracker.close_study(describe(outcome))
 
 

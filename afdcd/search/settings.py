@@ -11,7 +11,7 @@ from afdcd.config import UserError
 from afdcd.search.membership import parameters_in
 from afdcd.search.rows import Entry, RunKey
 from afdcd.search.space import SEED, resolve
-from afdcd.training.job import Job
+from afdcd.training.job import Job, Report
 from afdcd.training.pulse import Attempt
 from afdcd.training.trial import TrialConfig
 
@@ -34,7 +34,7 @@ class Settings:
         config: plain values as a configuration; UserError where they do not go together.
         identity: of a configuration: equal exactly if two compute the same.
         job: what a worker needs to run a proposal.
-        journal: value by iteration of all that a run has reported.
+        journal: all that a run has reported, in its order.
         attempts: at a run, by its own account.
     """
 
@@ -42,7 +42,7 @@ class Settings:
     config: Callable[[dict[str, Any]], TrialConfig]
     identity: Callable[[TrialConfig], str]
     job: Callable[[Proposal], Job]
-    journal: Callable[[RunKey], dict[int, float]] = lambda run: {}
+    journal: Callable[[RunKey], list[Report]] = lambda run: []
     attempts: Callable[[RunKey], Sequence[Attempt]] = lambda run: ()
 
     def seeded(self, values: dict[str, Any], seed: int | None) -> TrialConfig:

@@ -16,7 +16,6 @@ from afdcd.search import rows
 from afdcd.search.book import Book, waiting
 from afdcd.search.losses import Breaker, Loss, ends
 from afdcd.search.options import OptionSets
-from afdcd.search.patience import patiently
 from afdcd.search.rows import Entry, RunKey, entry_of
 from afdcd.search.rungs import Rules, goes_on, values_at
 from afdcd.search.settings import Fitting, Proposal, Settings, with_seed
@@ -36,8 +35,6 @@ class Study:
         self.study, self.settings, self.rules = study, settings, rules
         self._options, self._book, self._fitting = options, Book(study), Fitting(settings)
         self._breaker = Breaker()
-        running = [e.number for e in self.everything() if e.state == TrialState.RUNNING]
-        self._waiting = running  # begun rows that no process works on
         self._live: dict[str, int] = {}  # name of a run -> its row
         self._trials = self.trials()
 
@@ -57,8 +54,8 @@ class Study:
         """
         if reason := self._breaker.reason:
             raise UserError(f"study {self.name!r} stops: {reason}; the same command goes on")
-        while self._waiting:
-            if proposal := self._taken_up(self._waiting.pop(0)):
+        while (number := self._forsaken()) is not None:
+            if proposal := self._taken_up(number):
                 return self.settings.job(proposal)
         self._trials = self.trials()
         for _ in range(ATTEMPTS):
@@ -124,9 +121,7 @@ class Study:
             user_attrs=attributes,
         )
         self._book.add(row)
-        new = next(e.number for e in reversed(self.everything()) if e.continues == number)
-        self._waiting.append(new)
-        return new
+        return next(e.number for e in reversed(self.everything()) if e.continues == number)
 
     def repeat(self, trial: int, seed: int) -> None:
         """Ask for a further run of a trial, with another seed and at full length; it costs no trial."""
@@ -186,6 +181,12 @@ class Study:
         """The configuration of a run as the present space gives it; None if it cannot."""
         return self._fitting.config_of(entry)
 
+    def _forsaken(self) -> int | None:
+        """A row that was begun, and that no process works on."""
+        live = self._live.values()
+        running = (e for e in self.everything() if e.state == TrialState.RUNNING)
+        return next((e.number for e in running if e.number not in live), None)
+
     def _taken_up(self, number: int) -> Proposal | None:
         entry = self._book.entry(number)
         if entry.setting is None:  # its driver died while it was being sampled
@@ -213,7 +214,7 @@ class Study:
 
     def _begun(self, trial: optuna.Trial) -> Proposal | None:
         """Fix what a new row runs; None if it cannot be run, or is a copy of another."""
-        values = patiently(lambda: self._options.suggest(self.settings.space, trial))
+        values = self._options.suggest(self.settings.space, trial)
         asked = self._book.entry(trial.number)
         if any(asked.searched.get(path) != value for path, value in (asked.asked or {}).items()):
             cause = "not in the present search space"
@@ -256,9 +257,10 @@ class Study:
     def _caught_up(self, entry: Entry) -> Entry:
         """With what the run reported and spent while no driver lived, or before one could note it."""
         self._note_attempts(entry)
-        for iteration, value in self.settings.journal(entry.run).items():
-            if iteration not in entry.curve and math.isfinite(value):
-                self._book.point(entry.number, iteration, value)
+        for report in self.settings.journal(entry.run):
+            value = report.score.value
+            if report.iteration not in entry.curve and math.isfinite(value):
+                self._book.point(entry.number, report.iteration, value)
         return self._book.entry(entry.number)
 
     def _pauses(self, entry: Entry, iteration: int, value: float) -> bool:
@@ -277,8 +279,6 @@ class Study:
         self._book.note(entry.number, rows.LOSSES, [asdict(one) for one in losses])
         if ends(losses):
             self._book.close(entry.number, TrialState.FAIL, "lost", cause=result.cause)
-        else:
-            self._waiting.append(entry.number)
 
     def _has_asked(self) -> bool:
         """Whether runs that were asked for still wait to be begun."""

@@ -11,8 +11,6 @@ from typing import Any
 
 import optuna
 
-from afdcd.search.patience import patiently
-
 STOP = "stop"  # attribute: who wants the study stopped
 TRIALS = "trials"  # attribute: how many trials it shall have, if that is more than its file says
 WRITTEN = "written"  # attribute: the space and the number of trials in the file, for the others
@@ -20,28 +18,28 @@ WRITTEN = "written"  # attribute: the space and the number of trials in the file
 
 def introduce(study: optuna.Study, space: dict[str, Any], trials: int) -> None:
     """Note what the study's file says, for those who have only the study."""
-    patiently(lambda: study.set_user_attr(WRITTEN, {"space": space, "trials": trials}))
+    study.set_user_attr(WRITTEN, {"space": space, "trials": trials})
 
 
 def ask_to_stop(study: optuna.Study) -> None:
-    patiently(lambda: study.set_user_attr(STOP, f"{getpass.getuser()}@{platform.node()}"))
+    study.set_user_attr(STOP, f"{getpass.getuser()}@{platform.node()}")
 
 
 def extend(study: optuna.Study, trials: int) -> None:
     """Let a study have so many trials in all, if its file asks for fewer."""
-    patiently(lambda: study.set_user_attr(TRIALS, trials))
+    study.set_user_attr(TRIALS, trials)
 
 
 def trials_of(study: optuna.Study, written: int) -> int:
     """How many trials a study shall have, whose file says `written`."""
-    return max(written, patiently(lambda: study.user_attrs).get(TRIALS, 0))
+    return max(written, study.user_attrs.get(TRIALS, 0))
 
 
 def stop_wanted(study: optuna.Study) -> str:
     """Who wants the study stopped; empty if nobody does. Each wish is told once."""
-    by = patiently(lambda: study.user_attrs).get(STOP)
+    by = study.user_attrs.get(STOP)
     if by:
-        patiently(lambda: study.set_user_attr(STOP, ""))
+        study.set_user_attr(STOP, "")
     return f"{by} (afdcd study stop)" if by else ""
 
 

@@ -11,6 +11,7 @@ from mlflow.entities import DatasetInput
 from mlflow.exceptions import MlflowException
 
 from afdcd.config import UserError
+from afdcd.storage import StorageError
 from afdcd.tracking import runs
 from afdcd.tracking.outbox import Letter, Outbox
 from afdcd.tracking.records import RunRecord, StudyRecord
@@ -82,6 +83,12 @@ class Tracker:
         with contextlib.suppress(MlflowException, OSError):
             return runs.told_of(self._place, study)
         return set()
+
+    def settle(self, record: RunRecord) -> None:
+        """Note how a run ended, where something else was told of it last."""
+        told = self._records.get((record.study, record.job.name))
+        if record.outcome and (told is None or told.outcome != record.outcome):
+            self.update(record)
 
     def flush(self, seconds: float) -> bool:
         """Whether all is written within this time."""
@@ -180,7 +187,7 @@ class Tracker:
                 return
             error = self._error_of(letter)
             with self._changed:
-                if isinstance(error, UserError) and letter.delay >= GIVEN_UP:
+                if _is_of_a_file(error) and letter.delay >= GIVEN_UP:
                     # Not MLflow but a file of the run: all else is written, and time mends nothing.
                     self._outbox.delivered(letter)
                 elif error:
@@ -223,6 +230,11 @@ class Tracker:
             runs.end_early(self._place, record)
         else:
             runs.project_run(self._place, record)
+
+
+def _is_of_a_file(error: Exception | None) -> bool:
+    """Whether MLflow is well, and storage too, but for one file."""
+    return isinstance(error, UserError) and not isinstance(error, StorageError)
 
 
 class Troubles:

@@ -44,6 +44,8 @@ def trouble_with(weights: str, identity: str) -> str | None:
         card = load_from(weights)[1]
     except FileNotFoundError:
         return f"{weights} is gone; put it back, or enqueue its setting in a study of another name"
+    except storage.StorageError:
+        raise  # nothing is known to be wrong with it
     except (UserError, OSError) as error:
         return f"{weights} is damaged ({first_line(error)}); put it back"
     if card.fingerprint != identity:

@@ -42,6 +42,7 @@ def read(folder: str, after: int = 0) -> list[Report]:
 
     Raises:
         UserError: a file that no afdcd wrote.
+        StorageError: the store does not answer.
     """
     place = storage.join(folder, FOLDER)
     found = [name for name in storage.names(place) if name.removesuffix(".json").isdigit()]
@@ -50,8 +51,9 @@ def read(folder: str, after: int = 0) -> list[Report]:
 
 
 def _parsed(uri: str) -> Report:
+    content = storage.read_bytes(uri)
     try:
-        values = json.loads(storage.read_bytes(uri))
+        values = json.loads(content)
         return validate(Report, _nan_for_null(values))
     except (ValueError, UserError):  # which key of a file that no person writes is no help
         raise UserError(f"{uri}: no report of a run; restore it or delete it") from None

@@ -78,7 +78,7 @@ def test_a_holder_elsewhere_is_gone_when_its_beat_stays_the_same(
 def test_a_process_of_the_same_number_is_another_one() -> None:
     machine, pid, began, _ = holder.identity().split(" ")
     assert not holder.has_ended(holder.identity())
-    assert holder.has_ended(f"{machine} {pid} {float(began) - 1:.2f} x")
+    assert holder.has_ended(f"{machine} {pid} {int(began) - 1} x")
     assert not holder.has_ended(f"elsewhere {pid} 1.00 x")
 
 

@@ -32,6 +32,9 @@ class Tracker:
     def update(self, record: RunRecord) -> None:
         self.heard.append(f"{record.outcome or 'going on'} {record.job.name}")
 
+    def settle(self, record: RunRecord) -> None:
+        """What was told last stands."""
+
     def open_study(self, record: StudyRecord) -> None:
         self.studies.append(record)
 
