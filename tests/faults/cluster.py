@@ -27,6 +27,7 @@ from afdcd.models.weights import NetworkCard, save_network
 from afdcd.search import housekeeping, run_study
 from afdcd.search.cluster import Cluster
 from afdcd.search.loop import Loop
+from afdcd.search.watchdog import Watchdog
 from afdcd.tasks.score import Score
 from afdcd.training import launch, worker
 from afdcd.training.artifacts import PANEL_FILE, STUDENT_FILE
@@ -74,6 +75,7 @@ class VirtualCluster:
         trainer = lambda job, **_: SimpleNamespace(fit=partial(self._fit, job))  # noqa: E731
         patch.setattr(launch, "build_trainer", trainer)
         patch.setattr(housekeeping, "ThreadPoolExecutor", Inline)
+        patch.setattr(Watchdog, "start", lambda dog: None)  # it looks by the real clock
         patch.setattr(worker, "_beating", lambda *_: contextlib.nullcontext(Pulses()))
         patch.setattr(worker, "_prepare", self._prepare)
         patch.setattr(worker, "_train_until", self._train_until)
