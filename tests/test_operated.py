@@ -108,11 +108,13 @@ def _is_steered(study: Study, process: "subprocess.Popen[str]") -> None:
     printed = rest(process)
     assert process.returncode == 130
     assert "(afdcd study stop); the same command goes on" in printed
-    assert study.runs()["trial-0000"].info.status == "KILLED"
+    ends = {run.info.status for job, run in study.runs().items() if job != "study"}
+    assert "KILLED" in ends
+    assert "RUNNING" not in ends
 
 
 def _ends_at_once(process: "subprocess.Popen[str]") -> None:
-    until(process, "trial 0 seed 1 none  iteration 8/400")
+    until(process, "trial 0 seed 1 none  iteration ")
     cluster = psutil.Process(process.pid).children(recursive=True)
     for _ in range(2):
         os.kill(process.pid, signal.SIGINT)
