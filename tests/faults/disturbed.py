@@ -6,6 +6,7 @@ import re
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import optuna
 import psutil
@@ -19,6 +20,8 @@ KINDS = ("driver", "worker", "controller", "raylet", "mlflow", "postgres")
 # A run that is lost three times at one place is given up, by rule. What belongs to one run is
 # therefore not killed when it has one life left.
 TAKES_A_RUN = ("worker", "controller", "raylet")
+LATE = 0.2  # of all moments
+REGISTERING = "scores the best"  # what the driver says then
 SPACE = """
 data: {{dataset: synthetic, crop: [64, 64], root: {root}}}
 pair:
@@ -38,6 +41,13 @@ study:
 """
 
 
+def write_space(stand: Stand, folder: Path) -> Path:
+    """The file of a study whose settings are all asked for, so that nothing in it is left to chance."""
+    space = folder / "space.yaml"
+    space.write_text(SPACE.format(root=stand.root, teacher=stand.teacher))
+    return space
+
+
 class Disturbed:
     """A study by the real command, begun again whenever it ends without success.
 
@@ -49,20 +59,18 @@ class Disturbed:
     def __init__(
         self, stand: Stand, name: str, chance: random.Random, tell: Callable[[str], None]
     ) -> None:
-        space = stand.folder / "space.yaml"
-        space.write_text(SPACE.format(root=stand.root, teacher=stand.teacher))
+        space = write_space(stand, stand.folder)
         command = [sys.executable, "-m", "afdcd.tune", str(space), f"study.name={name}"]
         self._stand, self.name, self._chance, self._tell = stand, name, chance, tell
         self.driver = Service(command, stand.environment, stand.folder)
         self._again: dict[str, float] = {}  # what is down -> when it is started again
         self._started = time.monotonic()
         self.fell = 0  # drivers that ended by themselves and without success
-        self._killed = False
 
     def run(self, kills: list[str], limit: float) -> bool:
         """Take the first of `kills` at random moments until none is left; whether the study ended in time."""
         self.driver.start()
-        moment = time.monotonic() + self._chance.uniform(1, 20)
+        self._draw(kills[0] if kills else "")
         while time.monotonic() - self._started < limit:
             if self._has_ended():
                 self._restore()
@@ -70,13 +78,24 @@ class Disturbed:
             now = time.monotonic()
             for name in [name for name, when in self._again.items() if now >= when]:
                 self._start_again(name)
-            if kills and now >= moment and self._kill(kills[0]):
+            if kills and self._is_time() and self._kill(kills[0]):
                 kills.pop(0)
-                moment = time.monotonic() + self._chance.uniform(1, 15)
-            time.sleep(0.05)
+                self._draw(kills[0] if kills else "")
+            time.sleep(0.1)
         self.driver.kill()
         self._restore()
         return False
+
+    def _draw(self, kind: str) -> None:
+        """The next moment; sometimes while the best students are registered, which takes seconds only."""
+        self._late = self._chance.random() < LATE and kind not in TAKES_A_RUN
+        self._moment = time.monotonic() + self._chance.uniform(0.5, 15)
+
+    def _is_time(self) -> bool:
+        if self._late and REGISTERING in self._last_line():
+            self._late = False
+            self._moment = time.monotonic() + self._chance.uniform(0, 7)
+        return not self._late and time.monotonic() >= self._moment
 
     def _has_ended(self) -> bool:
         process = self.driver.process

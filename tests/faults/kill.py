@@ -17,7 +17,7 @@ from tests.faults.outcome import KINDS as FAULTS
 from tests.faults.outcome import Facts, difference, facts_of, leftovers
 from tests.faults.stand import Stand, stand
 
-TOGETHER = 6  # kills in one study
+TOGETHER = 8  # kills in one study
 LIMIT = 420.0  # seconds after which a study will not end any more
 
 

@@ -58,7 +58,7 @@ class Service:
     def kill(self) -> None:
         """`kill -9` it and all below it, as a container dies."""
         if self.process:
-            kill_tree(self.process)  # type: ignore[arg-type]  # bytes or text is no matter
+            kill_tree(self.process)
 
     def below(self) -> list[psutil.Process]:
         if self.process is None or self.process.poll() is not None:
