@@ -14,14 +14,14 @@ from optuna.trial import TrialState
 
 from afdcd.search.losses import ALLOWED
 from afdcd.search.rows import entry_of
-from tests.faults.stand import Service, Stand
+from tests.faults.stand import Stand
 
 KINDS = ("driver", "worker", "controller", "raylet", "mlflow", "postgres")
 # A run that is lost three times at one place is given up, by rule. What belongs to one run is
 # therefore not killed when it has one life left.
 TAKES_A_RUN = ("worker", "controller", "raylet")
-LATE = 0.2  # of all moments
-REGISTERING = "scores the best"  # what the driver says then
+LATE = 0.8  # how often, of all such moments
+REGISTERING = "scores the best"  # what the driver says when only seconds are left
 SPACE = """
 data: {{dataset: synthetic, crop: [64, 64], root: {root}}}
 pair:
@@ -62,15 +62,14 @@ class Disturbed:
         space = write_space(stand, stand.folder)
         command = [sys.executable, "-m", "afdcd.tune", str(space), f"study.name={name}"]
         self._stand, self.name, self._chance, self._tell = stand, name, chance, tell
-        self.driver = Service(command, stand.environment, stand.folder)
+        self.driver = stand.service(command)
         self._again: dict[str, float] = {}  # what is down -> when it is started again
         self._started = time.monotonic()
         self.fell = 0  # drivers that ended by themselves and without success
 
     def run(self, kills: list[str], limit: float) -> bool:
         """Take the first of `kills` at random moments until none is left; whether the study ended in time."""
-        self.driver.start()
-        self._draw(kills[0] if kills else "")
+        self._draw(kills)
         while time.monotonic() - self._started < limit:
             if self._has_ended():
                 self._restore()
@@ -78,18 +77,21 @@ class Disturbed:
             now = time.monotonic()
             for name in [name for name, when in self._again.items() if now >= when]:
                 self._start_again(name)
-            if kills and self._is_time() and self._kill(kills[0]):
-                kills.pop(0)
-                self._draw(kills[0] if kills else "")
+            if kills and self._is_time():
+                kind = kills.pop(0)
+                if self._kill(kind):
+                    self._draw(kills)
+                else:  # there is none now
+                    kills.append(kind)
             time.sleep(0.1)
         self.driver.kill()
         self._restore()
         return False
 
-    def _draw(self, kind: str) -> None:
-        """The next moment; sometimes while the best students are registered, which takes seconds only."""
-        self._late = self._chance.random() < LATE and kind not in TAKES_A_RUN
-        self._moment = time.monotonic() + self._chance.uniform(0.5, 15)
+    def _draw(self, kills: list[str]) -> None:
+        """The next moment; for the last two it may be when the best students are registered."""
+        self._late = len(kills) <= 2 and self._chance.random() < LATE
+        self._moment = time.monotonic() + self._chance.uniform(0.5, 12)
 
     def _is_time(self) -> bool:
         if self._late and REGISTERING in self._last_line():

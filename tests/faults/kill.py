@@ -17,7 +17,7 @@ from tests.faults.outcome import KINDS as FAULTS
 from tests.faults.outcome import Facts, difference, facts_of, leftovers
 from tests.faults.stand import Stand, stand
 
-TOGETHER = 8  # kills in one study
+TOGETHER = 12  # kills in one study
 LIMIT = 420.0  # seconds after which a study will not end any more
 
 
@@ -45,16 +45,22 @@ class Campaign:
         if faults:
             say("the undisturbed study is not as it should be")
             return 2
-        while kills and time.monotonic() - began < seconds:
-            some, kills = kills[:TOGETHER], kills[TOGETHER:]
-            planned = Counter(some)
-            name = f"killed-{self._studies:02d}"
-            _, faults = self._study(name, some, reference)
-            self._studies += 1
-            self._faults.update(faults)
-            self._done.update(planned - Counter(some))
-            kills = some + kills  # what the study was too short for
-        return self._summary(len(kills))
+        try:
+            while kills and time.monotonic() - began < seconds:
+                some, rest = kills[:TOGETHER], kills[TOGETHER:]
+                self._killed(some, reference)
+                kills = some + rest  # what the study was too short for is still to be done
+        finally:  # after Ctrl-C too: what was done counts
+            self._summary(len(kills))
+        return 1 if kills or self._faults.total() else 0
+
+    def _killed(self, kills: list[str], reference: Facts) -> None:
+        """One study with as many of these kills as it lasts; they are taken from the list."""
+        planned = Counter(kills)
+        _, faults = self._study(f"killed-{self._studies:02d}", kills, reference)
+        self._studies += 1
+        self._faults.update(faults)
+        self._done.update(planned - Counter(kills))
 
     def _study(
         self, name: str, kills: list[str], reference: Facts | None = None
@@ -79,35 +85,31 @@ class Campaign:
             faults.update(counts)
             lines += told
         self._fell += study.fell
-        say(
-            f"{name}: {time.monotonic() - began:.0f} s, {len(facts)} facts, {sum(faults.values())} wrong"
-        )
+        say(f"{name}: {time.monotonic() - began:.0f} s, {len(facts)} facts, {faults.total()} wrong")
         if lines:
             print("\n".join(lines[:40]), "\n--- the driver said:\n", printed, sep="", flush=True)
         return facts, faults
 
-    def _summary(self, left: int) -> int:
+    def _summary(self, left: int) -> None:
         print(f"\n{'killed':12}times")
         for kind in KINDS:
             print(f"{kind:12}{self._done[kind]}")
-        print(f"{'all':12}{sum(self._done.values())}  (not done: {left})")
+        print(f"{'all':12}{self._done.total()}  (not done: {left})")
         print(
             f"studies     {self._studies}, in which a driver gave up by itself {self._fell} times"
         )
         print("  ".join(f"{kind} {self._faults[kind]}" for kind in FAULTS), flush=True)
-        return 1 if left or sum(self._faults.values()) else 0
 
 
 def _order(arguments: argparse.Namespace) -> list[str]:
-    """As many of each kind as may be, in random order."""
+    """All kinds in random order, then all again, so that a part of them has some of each."""
     kinds = arguments.kinds.split(",")
     if unknown := set(kinds) - set(KINDS):
         sys.exit(f"--kinds: unknown {', '.join(unknown)}; there are {', '.join(KINDS)}")
     chance = random.Random(arguments.seed)
-    chance.shuffle(kinds)
-    kills = [kinds[index % len(kinds)] for index in range(arguments.times)]
-    chance.shuffle(kills)
-    return kills
+    rounds = -(-arguments.times // len(kinds))
+    kills = [kind for _ in range(rounds) for kind in chance.sample(kinds, len(kinds))]
+    return kills[: arguments.times]
 
 
 def _arguments() -> argparse.Namespace:

@@ -111,6 +111,13 @@ class Stand:
         until("MLflow", lambda: _answers(f"{self.uri}/health"))
         until("the second node", lambda: self._nodes() == 2)
 
+    def service(self, command: list[str], **environment: str) -> Service:
+        """Start a command in the stand's environment; it ends with the stand at the latest."""
+        service = Service(command, self.environment | environment, self.folder)
+        self._services.append(service)
+        service.start()
+        return service
+
     def processes(self) -> list[tuple[psutil.Process, str]]:
         """Ray's processes that work for somebody, wherever they hang in the tree, with their titles."""
         found = []
@@ -148,7 +155,7 @@ class Stand:
     def _ray(self, folder: str, *arguments: str) -> Service:
         command = [RAY, "start", "--block", "--node-ip-address=127.0.0.1", *arguments]
         command += [f"--temp-dir={self.folder / folder}", "--object-store-memory=100000000"]
-        return self._service([*command, "--disable-usage-stats"], self.environment)
+        return self.service([*command, "--disable-usage-stats"])
 
     def _mlflow(self, database: str) -> Service:
         with socket.socket() as probe:
@@ -158,14 +165,7 @@ class Stand:
         command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", port]
         command += ["--workers", "1", "--serve-artifacts", "--backend-store-uri", database]
         command += ["--artifacts-destination", str(self.folder / "artifacts")]
-        quiet = {**self.environment, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-        return self._service(command, quiet)
-
-    def _service(self, command: list[str], environment: Mapping[str, str]) -> Service:
-        service = Service(command, environment, self.folder)
-        self._services.append(service)
-        service.start()
-        return service
+        return self.service(command, MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false")
 
     def _read(self, service: Service, pattern: str) -> str:
         until(pattern, lambda: bool(re.search(pattern, service.printed())))

@@ -70,10 +70,7 @@ def _submit(here: Stand, folder: Path, name: str) -> Service:
     command = [RAY, "job", "submit", "--working-dir", str(working), "--submission-id", name, "--"]
     command += ["python", "-m", "afdcd.tune", space.name, f"study.name={name}"]
     command += ["resources.workers=2", "pair.teacher.weights=models:/teacher@best"]
-    environment = {k: v for k, v in here.environment.items() if k != "RAY_ADDRESS"}
-    service = Service(command, environment | {"RAY_API_SERVER_ADDRESS": here.api}, folder)
-    service.start()
-    return service
+    return here.service(command, RAY_ADDRESS="", RAY_API_SERVER_ADDRESS=here.api)
 
 
 def _ended(study: Service) -> bool:
