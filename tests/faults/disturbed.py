@@ -96,7 +96,7 @@ class Disturbed:
     def _is_time(self) -> bool:
         if self._late and REGISTERING in self._last_line():
             self._late = False
-            self._moment = time.monotonic() + self._chance.uniform(0, 7)
+            self._moment = time.monotonic() + self._chance.uniform(0, 4)
         return not self._late and time.monotonic() >= self._moment
 
     def _has_ended(self) -> bool:
