@@ -83,6 +83,7 @@ class Disturbed:
                     self._draw(kills)
                 else:  # there is none now
                     kills.append(kind)
+                    self._moment = now + 0.5
             time.sleep(0.1)
         self.driver.kill()
         self._restore()

@@ -17,7 +17,7 @@ from tests.faults.outcome import difference, facts_of, leftovers
 from tests.faults.stand import RAY, Service, Stand, stand, until
 from tests.running import save_teacher
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray"), pytest.mark.timeout(1200)]
 LONG = 300.0  # seconds; two cores start the two workers of a run in twenty
 
 
