@@ -39,12 +39,12 @@ class Campaign:
         self._studies = self._fell = 0
 
     def run(self, kills: list[str], seconds: float) -> int:
-        """The exit status."""
-        began = time.monotonic()
+        """The exit status; after so many seconds of disturbed studies no further one is begun."""
         reference, faults = self._study("undisturbed", [])
         if faults:
             say("the undisturbed study is not as it should be")
             return 2
+        began = time.monotonic()
         try:
             while kills and time.monotonic() - began < seconds:
                 some, rest = kills[:TOGETHER], kills[TOGETHER:]
