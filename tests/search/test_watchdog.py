@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from afdcd.config import UserError
 from afdcd.search.watchdog import FIRST, LEAST, TIMES, Watch, Watchdog
 from afdcd.training import pulse
 from afdcd.training.pulse import Pulse
@@ -118,6 +119,6 @@ def test_a_store_that_does_not_answer_is_told_from_a_missing_pulse(
     assert pulse.found(str(tmp_path)) is None
     (tmp_path / pulse.FILE).unlink()
     (tmp_path / pulse.FILE).mkdir()
-    with pytest.raises(OSError, match=pulse.FILE):
+    with pytest.raises(UserError, match=pulse.FILE):
         pulse.found(str(tmp_path))
     assert pulse.read(str(tmp_path)) is None
