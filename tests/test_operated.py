@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.timeout(900), pytest.m
 SPACE = """
 data: {dataset: synthetic, crop: [64, 64], root: ROOT}
 pair: {student: {head: pspnet, encoder: "timm:lcnet_050"}}
-training: {iterations: 400, validate_every: 8, batch: 4, lr: {choice: [0.01, 0.02]}}
+training: {iterations: 1200, validate_every: 8, batch: 4, lr: {choice: [0.01, 0.02]}}
 study: {trials: 1, max_concurrent: 1, enqueue: [{training: {lr: 0.01}}]}
 """
 # The command itself, with a watchdog that waits for seconds where it should wait for minutes.
@@ -90,11 +90,11 @@ def test_a_study_is_steered_from_another_terminal_and_outlives_a_worker_that_han
 
 
 def _outlives_a_frozen_worker(study: Study, process: "subprocess.Popen[str]") -> psutil.Process:
-    until(process, "trial 0 none  iteration 16/400")
+    until(process, "trial 0 none  iteration 16/1200")
     (worker,) = workers_of(process.pid)
     worker.send_signal(signal.SIGSTOP)
     until(process, "trial 0 none lost: no sign of life for")
-    until(process, "trial 0 none  iteration 32/400")  # from its checkpoint: nothing is done twice
+    until(process, "trial 0 none  iteration 32/1200")  # from its checkpoint: nothing is done twice
     return worker
 
 

@@ -59,8 +59,12 @@ def run_study(space: SearchSpace) -> Conclusion:
             if teachers is None:
                 return Conclusion()
             study = _open(here, database, teachers)
-            finished = _run(here, cluster, study)
-            return conclude(here, cluster, study, teachers) if finished else so_far(study)
+            while _run(here, cluster, study):
+                conclusion = conclude(here, cluster, study, teachers)
+                if not study.stirred():
+                    return conclusion
+                say("goes on: more was asked for while the best students were registered")
+            return so_far(study)
 
 
 def run_single(space: SearchSpace) -> tuple[Job, RunResult] | None:

@@ -21,6 +21,8 @@ KINDS = ("driver", "worker", "controller", "raylet", "mlflow", "postgres")
 # therefore not killed when it has one life left.
 TAKES_A_RUN = ("worker", "controller", "raylet")
 LATE = 0.8  # how often, of all such moments
+MIDDLE = 0.6  # how often a kill waits until a run has reported
+REPORTED = " iteration "  # what the driver says then
 REGISTERING = "scores the best"  # what the driver says when only seconds are left
 SPACE = """
 data: {{dataset: synthetic, crop: [64, 64], root: {root}}}
@@ -90,15 +92,20 @@ class Disturbed:
         return False
 
     def _draw(self, kills: list[str]) -> None:
-        """The next moment; for the last two it may be when the best students are registered."""
+        """The next moment: any, or while a run trains; at the end when students are registered."""
         self._late = len(kills) <= 2 and self._chance.random() < LATE
+        self._middle = not self._late and self._chance.random() < MIDDLE
+        self._seen = self._last_line()
         self._moment = time.monotonic() + self._chance.uniform(0.5, 12)
 
     def _is_time(self) -> bool:
         if self._late and REGISTERING in self._last_line():
             self._late = False
             self._moment = time.monotonic() + self._chance.uniform(0, 4)
-        return not self._late and time.monotonic() >= self._moment
+        if self._middle and REPORTED in (line := self._last_line()) and line != self._seen:
+            self._middle = False
+            self._moment = time.monotonic() + self._chance.uniform(0, 3)
+        return not self._late and not self._middle and time.monotonic() >= self._moment
 
     def _has_ended(self) -> bool:
         process = self.driver.process

@@ -14,6 +14,7 @@ from afdcd.search import conclude as module
 from afdcd.search.conclude import Conclusion
 from afdcd.search.kept import kept_study
 from afdcd.search.load import SearchSpace, load_space
+from afdcd.search.operate import enqueue
 from afdcd.search.run_study import run_study
 from afdcd.search.winners import Registered
 from afdcd.training import journal
@@ -123,6 +124,22 @@ def test_an_interrupted_study_goes_on(
         (1, "completed"),
         (2, "completed"),
     ]
+
+
+def test_what_is_asked_for_while_students_are_registered_is_run_too(
+    tracker: Tracker, shards: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def register(study: Any, *given: Any) -> Registered:
+        if not asked:
+            asked.append(enqueue(kept_study("street"), "{training: {lr: 0.04, seed: 5}}"))
+        return Registered("street", [], [])
+
+    monkeypatch.setattr(module, "register_best", register)
+    conclusion = run_study(space(tmp_path, shards))
+    assert asked[0].endswith("takes it up")
+    assert [row.outcome for row in conclusion.rows if row.run.seed == 5] == ["completed"]
 
 
 def test_a_reference_that_cannot_run_is_told_aloud(
