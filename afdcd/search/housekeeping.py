@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from afdcd import storage
 from afdcd.config import UserError
 from afdcd.search.kept import Kept
-from afdcd.search.rows import Entry
+from afdcd.search.rows import TRIALS, Entry
 from afdcd.text import byte_count
 from afdcd.training.job import Job, Outcome, Report, RunResult
 from afdcd.training.resume import TRAIN
@@ -42,6 +42,20 @@ class Housekeeper:
 
     def close(self) -> None:
         self._thread.shutdown()
+
+
+def sweep(kept: Kept) -> None:
+    """Remove what a driver that was killed could not."""
+    trials = storage.join(kept.folder, TRIALS)
+    try:
+        files = storage.walk(trials)
+    except (OSError, UserError):
+        return
+    holding = {file.rpartition(f"/{TRAIN}/")[0] for file in files if f"/{TRAIN}/" in file}
+    for entry in kept.entries() if holding else ():
+        folder = entry.run.folder(kept.folder)
+        if entry.outcome in OVER and folder in {storage.join(trials, one) for one in holding}:
+            _removed(storage.join(folder, TRAIN))
 
 
 @dataclass(frozen=True)

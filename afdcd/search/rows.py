@@ -31,6 +31,8 @@ ASKED = "asked"  # the values by path that such a row was queued with
 SEED = "seed"  # asked for instead of the study's own
 REPEATS = "repeats"  # the trial whose setting this row runs with another seed
 
+TRIALS = "trials"  # of a study's folder: its runs
+
 
 @dataclass(frozen=True)
 class RunKey:
@@ -64,7 +66,7 @@ class RunKey:
 
     def folder(self, study: str) -> str:
         """Where it keeps checkpoints, journal, weights and picture, below the study's folder."""
-        trial = storage.join(study, "trials", f"{self.trial:04d}")
+        trial = storage.join(study, TRIALS, f"{self.trial:04d}")
         return trial if self.seed is None else storage.join(trial, f"seed-{self.seed}")
 
 

@@ -13,7 +13,7 @@ from afdcd.environment import storage_root, study_database
 from afdcd.search.alone import run_alone
 from afdcd.search.cluster import Cluster, connect
 from afdcd.search.conclude import Conclusion, conclude, so_far
-from afdcd.search.housekeeping import Housekeeper
+from afdcd.search.housekeeping import Housekeeper, sweep
 from afdcd.search.kept import DATA, Kept
 from afdcd.search.load import SearchSpace, teacher_key
 from afdcd.search.loop import Loop
@@ -34,6 +34,7 @@ from afdcd.tracking.records import StudyRecord
 from afdcd.training import journal, pulse
 from afdcd.training.job import CHOICES, Job, Outcome, Report, RunResult
 from afdcd.training.pulse import Attempt
+from afdcd.training.resume import newest_iteration
 from afdcd.training.trial import TrialConfig
 
 
@@ -156,7 +157,10 @@ def _settings(here: Session, teachers: dict[str, Teacher]) -> Settings:
     def attempts(run: RunKey) -> Sequence[Attempt]:
         return pulse.attempts(run.folder(here.folder))
 
-    return Settings(here.space.space, config, identity, job, reported, attempts)
+    def checkpoint(run: RunKey) -> int:
+        return newest_iteration(run.folder(here.folder))
+
+    return Settings(here.space.space, config, identity, job, reported, attempts, checkpoint)
 
 
 def _run(here: Session, cluster: Cluster, study: Study) -> bool:
@@ -189,8 +193,9 @@ def _run(here: Session, cluster: Cluster, study: Study) -> bool:
     finally:
         progress.close()
         housekeeper.close()
-        known = {entry.run for entry in untold}
-        ended = [entry for entry in study.entries() if entry.run in known]
+        sweep(Kept(study.study, here.folder))
+        known = here.tracker.known()
+        ended = [entry for entry in study.entries() if entry.run.name in known]
         for record in run_records(study.study, ended, here.folder):
             here.tracker.settle(record)  # a run may have been paused before it was taken up
         here.tracker.close_study(describe(outcome))

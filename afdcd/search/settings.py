@@ -1,5 +1,6 @@
 """What can be run in a study, and which setting of the present search space a row stands for."""
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -36,6 +37,7 @@ class Settings:
         job: what a worker needs to run a proposal.
         journal: all that a run has reported, in its order.
         attempts: at a run, by its own account.
+        checkpoint: the iteration from which a run would go on; 0 if it begins anew.
     """
 
     space: Any
@@ -44,6 +46,7 @@ class Settings:
     job: Callable[[Proposal], Job]
     journal: Callable[[RunKey], list[Report]] = lambda run: []
     attempts: Callable[[RunKey], Sequence[Attempt]] = lambda run: ()
+    checkpoint: Callable[[RunKey], int] = lambda run: sys.maxsize
 
     def seeded(self, values: dict[str, Any], seed: int | None) -> TrialConfig:
         """Plain values as a configuration, with another seed than theirs if one is given."""

@@ -198,7 +198,8 @@ class Study:
             return None
         entry = self._caught_up(entry)
         at = entry.reached
-        if at and self._pauses(entry, at, entry.curve[at]):  # decided, and then the driver died
+        kept = at and at <= self.settings.checkpoint(entry.run)  # else its work would be lost
+        if kept and self._pauses(entry, at, entry.curve[at]):  # decided, and then the driver died
             self._book.close(number, TrialState.PRUNED, "paused")
             return None
         self._live[entry.run.name] = number

@@ -34,6 +34,7 @@ JOB = "afdcd.job"  # the job's name
 RUN = "afdcd.run"  # the job's identity
 TRIAL = "afdcd.trial"  # on a further run of a trial: the name of the job that began it
 STOP = "afdcd.stop"  # a person's wish, on the parent run; its value is only told
+TOLD = "afdcd.told"  # on a run: outcome and last iteration of which all is written, the picture too
 WHOLE = "study"  # what stands for a job's name on the parent run
 STATUS = {"completed": "FINISHED", "paused": "FINISHED", "killed": "KILLED"}
 FAILED = "FAILED"  # of the other outcomes
@@ -110,20 +111,23 @@ def project_run(place: Place, record: RunRecord) -> Change:
     _set_status(place, run, record.outcome, change, reports[-1].at if reports else None)
     if trouble:
         raise trouble
+    if record.outcome:
+        last = reports[-1].iteration if reports else _last(run)
+        _set_tag(place, run, TOLD, f"{record.outcome} {last}")
     return change
 
 
 def told_of(place: Place, study: str) -> set[tuple[str, str, Outcome, int]]:
-    """Job's name, identity, outcome and last iteration of every run of a study that MLflow has whole."""
+    """Job's name, identity, outcome and last iteration of each run of a study that MLflow has whole."""
     query, token, found = f"tags.`{STUDY}` = '{study}'", None, set()
     while True:
         page = place.client.search_runs(
             [place.experiment], query, max_results=1000, page_token=token
         )
         for run in page:
-            tags, outcome = run.data.tags, run.data.tags.get("outcome")
-            if outcome and run.info.status == STATUS.get(outcome, FAILED):
-                found.add((tags.get(JOB, ""), tags.get(RUN, ""), outcome, _last(run)))
+            tags, (outcome, _, last) = run.data.tags, run.data.tags.get(TOLD, "").partition(" ")
+            if last and run.info.status == STATUS.get(outcome, FAILED):
+                found.add((tags.get(JOB, ""), tags.get(RUN, ""), outcome, int(last)))
         token = page.token
         if not token:
             return found
@@ -259,6 +263,11 @@ def _set_status(
     else:
         place.client.update_run(number, status=status)
     change.done.append(status)
+
+
+def _set_tag(place: Place, run: Run, key: str, value: str) -> None:
+    if run.data.tags.get(key) != value:
+        place.client.set_tag(run.info.run_id, key, value)
 
 
 def _adopt_trials(place: Place, parent: Run, change: Change) -> None:

@@ -84,6 +84,10 @@ class Tracker:
             return runs.told_of(self._place, study)
         return set()
 
+    def known(self) -> set[str]:
+        """Names of the jobs of which something was told."""
+        return {job for _, job in self._records}
+
     def settle(self, record: RunRecord) -> None:
         """Note how a run ended, where something else was told of it last."""
         told = self._records.get((record.study, record.job.name))

@@ -43,6 +43,18 @@ def newest_checkpoint(folder: str) -> str | None:
     return found
 
 
+def newest_iteration(folder: str) -> int:
+    """Of the newest checkpoint of the run in `folder` that has its files; 0 if there is none.
+
+    Raises:
+        OSError, UserError: the store cannot be read now.
+    """
+    files = set(storage.walk(storage.join(folder, TRAIN)))
+    names = {file.partition("/")[0] for file in files}
+    there = [n for n in names if {f"{n}/{HEADER}", f"{n}/{TENSORS}"} <= files]
+    return max(map(_iteration, filter(_is_checkpoint, there)), default=0)
+
+
 def damage_of(checkpoint: str) -> str | None:
     """What is wrong with the files of a checkpoint; None if it is whole.
 

@@ -7,7 +7,7 @@ import pytest
 from afdcd import storage, study
 from afdcd.config import UserError
 from afdcd.search.alone import finished_before
-from afdcd.search.housekeeping import Housekeeper, clean, to_be_cleaned
+from afdcd.search.housekeeping import Housekeeper, clean, sweep, to_be_cleaned
 from afdcd.search.kept import kept_study
 from afdcd.training import journal
 from afdcd.training.job import Failure, Job, RunResult, result_of
@@ -94,6 +94,13 @@ def test_clean_says_what_goes_and_keeps_the_record(
     assert [left(one.folder) for one in jobs] == [*[kept] * 4, whole]
     assert list(to_be_cleaned(kept_study("s"))) == []
     clean([])
+
+
+def test_what_a_killed_driver_left_is_swept_and_nothing_else(jobs: list[Job]) -> None:
+    sweep(kept_study("s"))
+    whole, kept = {*STAYS, *FILES}, {*STAYS}
+    # completed, paused, infeasible, given up, running
+    assert [left(one.folder) for one in jobs] == [kept, whole, kept, whole, whole]
 
 
 def test_nothing_is_cleaned_under_a_driver_that_lives(jobs: list[Job], tmp_path: Path) -> None:

@@ -291,6 +291,20 @@ def test_impossible_combinations_end_with_their_reason(tmp_path: Path) -> None:
     assert "each worker needs at least 2 images" in infeasible[0].cause
 
 
+def test_a_run_is_not_paused_at_work_that_was_lost(tmp_path: Path) -> None:
+    study = opened(tmp_path)
+    run_to_the_end(study, 0.5)
+    weak = study.next()
+    study.report(weak, report(10, 0.1))  # and the driver dies before it can say so
+    study = opened(tmp_path)
+    study.settings = replace(study.settings, checkpoint=lambda run: 0)
+    assert study.next().name == weak.name  # once more, for a checkpoint that can be taken up
+    study = opened(tmp_path)
+    study.settings = replace(study.settings, checkpoint=lambda run: 10)
+    assert study.next().name != weak.name
+    assert study.entries()[1].outcome == "paused"
+
+
 def accounting(study: Study, *attempts: Attempt) -> Study:
     """Every run says that it was attempted so."""
     study.settings = replace(study.settings, attempts=lambda run: attempts)

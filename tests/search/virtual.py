@@ -50,6 +50,9 @@ class Tracker:
     def run_of(self, name: str, study: str | None) -> str:
         return f"run of {name}"
 
+    def known(self) -> set[str]:
+        return set()
+
     def told_of(self, study: str) -> set[Any]:
         return set()
 

@@ -66,6 +66,25 @@ def test_what_mlflow_has_whole_need_not_be_told_again(place: Place, tmp_path: Pa
     assert told_of(place, "another") == set()
 
 
+def test_a_run_whose_picture_could_not_be_read_is_told_again(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = replace(record(tmp_path), outcome="completed")
+    trained(one.job, 0.3, 0.4)
+    with monkeypatch.context() as away:
+        away.setattr("afdcd.tracking.runs.storage.exists", _no_route)
+        with pytest.raises(OSError, match="no route"):
+            project_run(place, one)
+    assert find_run(place, one).info.status == "FINISHED"
+    assert told_of(place, STUDY) == set()
+    project_run(place, one)
+    assert len(told_of(place, STUDY)) == 1
+
+
+def _no_route(uri: str) -> bool:
+    raise OSError("no route to host")
+
+
 def test_a_wish_on_the_page_of_a_study_is_told_once(place: Place) -> None:
     page = project_study(place, study()).run
     assert taken_wish(place, STUDY) == ""

@@ -15,7 +15,7 @@ from ray.train.v2._internal.execution.training_report import _TrainingReport
 
 from afdcd import storage
 from afdcd.training.job import said
-from afdcd.training.resume import MEMORY, NAME, TRAIN, newest_checkpoint
+from afdcd.training.resume import MEMORY, NAME, TRAIN, newest_checkpoint, newest_iteration
 from tests.examples import report
 
 TENSORS = b"tensors of iteration %d"
@@ -132,6 +132,15 @@ def test_a_checkpoint_of_another_version_is_left_for_the_worker_to_refuse(tmp_pa
     place = write_checkpoint(tmp_path, 2)
     (place / "state.json").write_text(json.dumps({"version": 9}))
     assert newest_checkpoint(str(tmp_path)) == str(place)
+
+
+def test_the_iteration_to_go_on_from_is_that_of_a_checkpoint_with_its_files(run: Path) -> None:
+    newest = max(path for path in (run / TRAIN).iterdir() if path.is_dir())
+    found = newest_iteration(str(run))
+    assert found == int(newest.name.removeprefix("iteration_")) > 0
+    (newest / "state.json").unlink()
+    assert newest_iteration(str(run)) < found
+    assert newest_iteration(str(run / "nowhere")) == 0
 
 
 def test_a_run_that_has_not_begun_has_none(tmp_path: Path) -> None:
