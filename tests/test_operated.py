@@ -34,7 +34,7 @@ import sys
 from afdcd.cli import run
 from afdcd.search import watchdog
 from afdcd.tune import main
-watchdog.FIRST, watchdog.LEAST, watchdog.TIMES, watchdog.LOOK = 90.0, 12.0, 3, 1.0
+watchdog.FIRST, watchdog.LEAST, watchdog.TIMES, watchdog.LOOK = 180.0, 45.0, 3, 1.0
 sys.exit(run(main))
 """
 
@@ -107,7 +107,7 @@ def _is_steered(study: Study, process: "subprocess.Popen[str]") -> None:
     assert "1 running; 1 queued" in status
     assert "stopped; `afdcd tune` goes on with it" in asked(study, "stop", "tiny")
     printed = rest(process)
-    assert process.returncode == 130
+    assert process.returncode == 130, printed
     assert "(afdcd study stop); the same command goes on" in printed
     ends = {run.info.status for job, run in study.runs().items() if job != "study"}
     assert "KILLED" in ends
@@ -120,8 +120,9 @@ def _ends_at_once(process: "subprocess.Popen[str]") -> None:
     os.kill(process.pid, signal.SIGINT)
     time.sleep(0.5)  # two at once would be one: signals are not counted
     os.kill(process.pid, signal.SIGINT)
-    assert "ended at once; the same command goes on" in rest(process)
-    assert process.returncode == 130
+    printed = rest(process)
+    assert "ended at once; the same command goes on" in printed
+    assert process.returncode == 130, printed
     _, left = psutil.wait_procs(cluster, timeout=90)
     for one in left:
         one.kill()
