@@ -24,6 +24,7 @@ from afdcd.search.patience import patiently
 
 BEAT = 5.0  # seconds between two beats
 SILENCE = 30.0  # seconds without a beat after which a holder counts as gone
+TRIES = 3  # at giving it back
 LOOK = 0.5  # seconds between two looks at a lease that another holds
 
 
@@ -74,10 +75,12 @@ class Lease:
         """Give it back, so that the next driver need not wait."""
         self._over.set()
         self._thread.join(2 * BEAT)
-        with contextlib.suppress(SQLAlchemyError):  # else the next one waits for the silence
-            leases.write(
-                self._engine, self.name, table.c.token == self.token, holder="", process=""
-            )
+        for _ in range(TRIES):  # in vain, the next driver waits for the silence
+            with contextlib.suppress(SQLAlchemyError):
+                own = table.c.token == self.token
+                leases.write(self._engine, self.name, own, holder="", process="")
+                break
+            time.sleep(LOOK)
         self._engine.dispose()
 
     def _beat(self) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import optuna
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from afdcd.config import UserError
 from afdcd.search import holder, lease, leases, open_study
@@ -155,3 +156,23 @@ def test_a_database_that_is_away_for_a_moment_costs_no_lease(url: str, tmp_path:
         assert mine.holds()
         mine._engine = engine
         assert mine.holds()
+
+
+def test_it_is_given_back_although_the_database_hiccups(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, left = leases.write, [2]
+
+    def write(*given: Any, **values: Any) -> bool:
+        if "holder" in values and left[0]:
+            left[0] -= 1
+            raise OperationalError("", {}, Exception("server closed the connection"))
+        return real(*given, **values)
+
+    with hold(url, "study s"):
+        monkeypatch.setattr(leases, "write", write)
+    engine = leases.connect(url)
+    held = leases.read(engine, "study s")
+    engine.dispose()
+    assert held is not None
+    assert held.holder == ""
