@@ -154,6 +154,8 @@ class Loop:
 
     def reported(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Take in what a run says; True if Tune should end it."""
+        if self.interrupted:
+            return True  # it is told as killed already; what it says now is in its journal
         run, message = self._runs[trial_id], message_of(result)
         if not isinstance(message, Report):
             run.failure = message

@@ -118,6 +118,16 @@ def test_who_wants_it_stopped_ends_it_in_order(capsys: pytest.CaptureFixture[str
     assert fed.start("t1") == Searcher.FINISHED or fed.start("t1") is None
 
 
+def test_what_a_run_says_after_it_was_told_to_end_is_nobodys_any_more() -> None:
+    fed = Fed(source := Source([job("a")]))
+    fed.start()
+    fed.loop._stop_wanted = lambda: "ann"
+    fed.loop.tick()
+    told = list(source.told)
+    assert fed.say(EARLY) == fed.scheduler.STOP  # the study does not know the run any more
+    assert source.told == told
+
+
 def test_what_is_asked_for_later_is_begun_while_another_run_lives() -> None:
     source = Source([job("a")])
     fed = Fed(source)
