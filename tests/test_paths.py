@@ -21,7 +21,18 @@ from tests.examples import trial_values
 
 # Words that are no path; whatever else may be any word is one.
 NO_PATHS = {
-    *("overrides", "name", "study", "device", "scales", "window", "stride", "precision", "compile"),
+    *(
+        "overrides",
+        "name",
+        "setting",
+        "study",
+        "device",
+        "scales",
+        "window",
+        "stride",
+        "precision",
+        "compile",
+    ),
     *("teacher", "student", "head"),  # of benchmarks: names of networks
 }
 BENCHES = (curve, data, loss, step, table4)

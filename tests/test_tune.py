@@ -8,6 +8,7 @@ from afdcd.commands import tune
 from afdcd.search.conclude import Conclusion
 from afdcd.search.load import load_space
 from afdcd.search.progress import Row
+from afdcd.search.rows import RunKey
 from afdcd.search.winners import Candidate, Registered
 from afdcd.tasks.score import Score
 from tests.examples import trial
@@ -24,8 +25,8 @@ def summary(folder: Path, protocol: str, score: Score | None) -> None:
     file = folder / "street.yaml"
     file.write_text(SPACE.replace("PROTOCOL", protocol))
     value = Score(name="miou", value=0.5)
-    winner = Candidate(3, "trial 3 afdcd", trial(), "folder", "run", value, {}, None)
-    rows = [Row(3, value, "completed", 4, {})]
+    winner = Candidate(3, "trial 3 afdcd", trial(), "folder", "run", value, {}, {}, None)
+    rows = [Row(RunKey(3), value, "completed", 4, {})]
     registered = Registered("street", [score], [])
     conclusion = Conclusion(True, rows, [], [winner], registered)
     tune._summarise(load_space(str(file), []), conclusion)

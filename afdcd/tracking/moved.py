@@ -3,6 +3,8 @@
 import atexit
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
@@ -50,13 +52,19 @@ def _places(source: str) -> list[str]:
 def _local(place: str) -> Path:
     if "://" not in place:
         return Path(place)
-    copy = Path(passing_folder()) / STUDENT_FILE
+    with passing_folder():
+        copy = Path(tempfile.mkdtemp()) / STUDENT_FILE
     copy.write_bytes(storage.read_bytes(place))
     return copy
 
 
-def passing_folder() -> str:
-    """A new folder for what was fetched, which goes when this process ends."""
+@contextmanager
+def passing_folder() -> Iterator[None]:
+    """Temporary files lie in a folder of their own meanwhile, which goes when this process ends."""
     folder = tempfile.mkdtemp(prefix="afdcd-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
+    before, tempfile.tempdir = tempfile.tempdir, folder
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before

@@ -20,6 +20,7 @@ from afdcd.training.checkpoint import Position
 from afdcd.training.job import Job
 from afdcd.training.pulse import Pulses
 from tests.examples import job
+from tests.pulses import attempt
 from tests.training.networks import CLASSES, CPU, batch, build_learner
 
 # The two processes take a while to start, so they do it once for both tests.
@@ -80,7 +81,7 @@ def _one_of_two(rank: int, folder: str) -> None:
         learner.iterate(iteration, images * 10**rank, labels)
     save_file(dict(learner.step.named_buffers()), f"{folder}/trained{rank}.safetensors")
     score = worker._validate(
-        worker._Run(_job(folder), learner, Position(), Pulses(4, 2, lambda _: None))
+        worker._Run(_job(folder), learner, Position(), Pulses(4, 2, attempt(), lambda _: None))
     )
     save_file(dict(learner.step.named_buffers()), f"{folder}/validated{rank}.safetensors")
     Path(f"{folder}/scores{rank}.json").write_text(json.dumps(score.plain()))
