@@ -33,6 +33,7 @@ NO_PATHS = {
         "precision",
         "compile",
     ),
+    "setting",  # of a study, as YAML
     *("teacher", "student", "head"),  # of benchmarks: names of networks
 }
 BENCHES = (curve, data, loss, step, table4)
