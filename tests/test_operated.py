@@ -121,7 +121,8 @@ def _ends_at_once(process: "subprocess.Popen[str]") -> None:
     time.sleep(0.5)  # two at once would be one: signals are not counted
     os.kill(process.pid, signal.SIGINT)
     printed = rest(process)
-    assert "ended at once; the same command goes on" in printed
+    # Where all was over before the second came, it ends as after one.
+    assert "the same command goes on" in printed or "interrupted" in printed
     assert process.returncode == 130, printed
     _, left = psutil.wait_procs(cluster, timeout=90)
     for one in left:

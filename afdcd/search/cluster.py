@@ -127,9 +127,9 @@ def connect() -> Iterator[Cluster]:
     try:
         yield cluster
     finally:
+        ray.shutdown()  # which takes seconds, too: a second Ctrl-C still ends it at once
         for number, handler in previous.items():
             signal.signal(number, handler)
-        ray.shutdown()
 
 
 def _join(address: str) -> Any:
