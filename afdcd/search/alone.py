@@ -20,23 +20,24 @@ def run_alone(job: Job, tracker: Tracker, cluster: Cluster, lease: Lease) -> Run
     Raises:
         UserError: the cluster has no place for it, and what ends a study, too.
     """
-    recorder, housekeeper = Recorder(tracker), Housekeeper()
-    if done := finished_before(job):
-        for watcher in (recorder, housekeeper):
-            watcher.ended(job, done)
-        tracker.deliver()
-        return done
-    cluster.capacity(job.config.resources)
-    source, progress = OneRun(job), Progress()
+    recorder, progress, housekeeper = Recorder(tracker), Progress(), Housekeeper()
     try:
-        watchers: list[Watcher] = [recorder, progress, housekeeper]
-        Loop(source, watchers, cluster, lease).run(job.folder, concurrency=1)
+        result = finished_before(job)
+        if result:
+            recorder.ended(job, result)
+            housekeeper.ended(job, result)
+        else:
+            cluster.capacity(job.config.resources)
+            source = OneRun(job)
+            watchers: list[Watcher] = [recorder, progress, housekeeper]
+            Loop(source, watchers, cluster, lease).run(job.folder, concurrency=1)
+            result = source.result
     finally:
         progress.close()
         housekeeper.close()
-    if source.result:
+    if result:
         tracker.deliver()
-    return source.result
+    return result
 
 
 def finished_before(job: Job) -> RunResult | None:

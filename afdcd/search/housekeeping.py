@@ -51,10 +51,11 @@ def sweep(kept: Kept) -> None:
         files = storage.walk(trials)
     except (OSError, UserError):
         return
-    holding = {file.rpartition(f"/{TRAIN}/")[0] for file in files if f"/{TRAIN}/" in file}
+    runs = {file.rpartition(f"/{TRAIN}/")[0] for file in files if f"/{TRAIN}/" in file}
+    holding = {storage.join(trials, run) for run in runs}
     for entry in kept.entries() if holding else ():
         folder = entry.run.folder(kept.folder)
-        if entry.outcome in OVER and folder in {storage.join(trials, one) for one in holding}:
+        if entry.outcome in OVER and folder in holding:
             _removed(storage.join(folder, TRAIN))
 
 

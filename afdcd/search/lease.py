@@ -48,7 +48,12 @@ class Lease:
 
     def fence(self, engine: Engine) -> None:
         """From now on nothing is committed through this engine while another holds the lease."""
-        event.listen(engine, "commit", self._check_in)
+        query = select(table.c.token).where(table.c.name == self.name)
+        if engine.dialect.name != "sqlite":  # whose writers exclude each other anyway
+            query = query.with_for_update(read=True)
+        options = {"literal_binds": True}
+        text = str(query.compile(dialect=engine.dialect, compile_kwargs=options))
+        event.listen(engine, "commit", partial(self._check_in, text))
 
     def holds(self) -> bool:
         """To be asked before something is written elsewhere than into the study database.
@@ -91,13 +96,8 @@ class Lease:
                     self.lost.set()
                     return
 
-    def _check_in(self, connection: Connection) -> None:
+    def _check_in(self, text: str, connection: Connection) -> None:
         """Within the transaction that is about to be committed, so that nobody can come between."""
-        query = select(table.c.token).where(table.c.name == self.name)
-        if connection.dialect.name != "sqlite":  # whose writers exclude each other anyway
-            query = query.with_for_update(read=True)
-        options = {"literal_binds": True}
-        text = str(query.compile(dialect=connection.dialect, compile_kwargs=options))
         with contextlib.closing(connection.connection.cursor()) as cursor:
             cursor.execute(text)
             row = cursor.fetchone()

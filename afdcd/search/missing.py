@@ -4,14 +4,13 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from optuna.study import StudyDirection
-
 from afdcd import storage
 from afdcd.config import UserError
 from afdcd.models.weights import load_network
 from afdcd.search.kept import Kept
 from afdcd.search.progress import say
-from afdcd.search.rows import Entry
+from afdcd.search.records import is_maximised
+from afdcd.search.rows import Entry, ranked
 from afdcd.text import shown
 from afdcd.tracking.registry import weights_of
 from afdcd.tracking.tracker import Tracker
@@ -27,7 +26,8 @@ def bring_back(kept: Kept, tracker: Tracker, keep: int) -> None:
     Args:
         keep: how many of the best are looked for.
     """
-    gone = [entry for entry in _best(kept)[:keep] if not storage.exists(_place(kept, entry))]
+    best = ranked(kept.entries(), maximise=is_maximised(kept.study))
+    gone = [entry for entry in best[:keep] if not storage.exists(_place(kept, entry))]
     back = [entry for entry in gone if _brought(kept, entry, tracker)]
     if back:
         say(f"took the weights of {_names(back)} from MLflow: their files were missing")
@@ -40,13 +40,6 @@ def bring_back(kept: Kept, tracker: Tracker, keep: int) -> None:
 
 def _place(kept: Kept, entry: Entry) -> str:
     return storage.join(entry.run.folder(kept.folder), STUDENT_FILE)
-
-
-def _best(kept: Kept) -> list[Entry]:
-    """Completed runs, the best first."""
-    found = [e for e in kept.entries() if e.outcome == "completed" and e.value is not None]
-    highest = kept.study.direction == StudyDirection.MAXIMIZE
-    return sorted(found, key=lambda e: e.value or 0.0, reverse=highest)
 
 
 def _brought(kept: Kept, entry: Entry, tracker: Tracker) -> bool:

@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 
 from afdcd import storage
 from afdcd.config import UserError
-from afdcd.search import rows
+from afdcd.search.book import waiting_reference, without_seed
 from afdcd.search.lease import Lease
 from afdcd.search.options import OptionSets
 from afdcd.search.patient_storage import PatientStorage
@@ -153,7 +153,7 @@ def open_study(
         )
     for reference in references:
         if SEED in reference:  # a further run needs the trial that it repeats
-            _ask_for(study, {path: value for path, value in reference.items() if path != SEED})
+            _ask_for(study, without_seed(reference))
         _ask_for(study, reference)
     return study
 
@@ -178,9 +178,7 @@ def _ask_for(study: Study, reference: dict[str, Any]) -> None:
     elif paused := [e for e in known if e.outcome == "paused"]:
         study.reopen(max(paused, key=lambda entry: entry.reached).number, reference)
     else:
-        values = {path: value for path, value in reference.items() if path != SEED}
-        seed = {rows.SEED: reference[SEED]} if SEED in reference else {}
-        study.ask_for(values, {rows.REFERENCE: reference, **seed})
+        study.ask_for(waiting_reference(reference))
 
 
 def _has(entry: Entry, reference: dict[str, Any]) -> bool:

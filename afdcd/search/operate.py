@@ -4,18 +4,17 @@ import time
 from collections import Counter
 from typing import Any
 
-import optuna
 from optuna.trial import TrialState
 
 from afdcd.config import Source, UserError
 from afdcd.environment import study_database
-from afdcd.search import holder, leases, rows, wishes
-from afdcd.search.book import Book, waiting
+from afdcd.search import holder, leases, wishes
+from afdcd.search.book import Book, waiting_reference, without_seed
 from afdcd.search.kept import Kept
 from afdcd.search.leases import Held
 from afdcd.search.load import reference_of
-from afdcd.search.records import job_of
-from afdcd.search.rows import Entry
+from afdcd.search.records import is_maximised, job_of
+from afdcd.search.rows import Entry, ranked, standing
 from afdcd.search.space import SEED, parse_ranges
 from afdcd.search.watched import Watched
 from afdcd.tasks.score import SELECTED_BY, Score
@@ -38,20 +37,20 @@ def driver_of(name: str) -> Held | None:
 
 def status(kept: Kept) -> list[str]:
     """A study in a few lines: who drives it, how far it is, what runs now."""
-    entries, driver = kept.entries(), driver_of(kept.study.study_name)
+    everything, driver = Book(kept.study).everything(), driver_of(kept.study.study_name)
+    entries = standing(everything)
     counts = Counter(entry.outcome or "running" for entry in entries)
     runs = ", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "none yet"
-    queued = sum(1 for e in Book(kept.study).everything() if e.state == TrialState.WAITING)
+    queued = sum(1 for e in everything if e.state == TrialState.WAITING)
     lines = [
         f"study {kept.study.study_name} ({kept.id}): "
         + (f"driven by {driver}" if driver else "no driver; `afdcd tune` goes on with it"),
         f"runs: {runs}" + (f"; {queued} queued" if queued else ""),
         f"cost: {sum(entry.device_hours for entry in entries):.3f} device-hours",
     ]
-    if best := _best(kept.study, entries):
-        lines.insert(
-            2, f"best: {Score(name=SELECTED_BY, value=best.value or 0.0)} (trial {best.run})"
-        )
+    for best in ranked(entries, maximise=is_maximised(kept.study))[:1]:
+        score = Score(name=SELECTED_BY, value=best.value or 0.0)
+        lines.insert(2, f"best: {score} (trial {best.run})")
     return lines + [_running(kept, e) for e in entries if e.outcome is None and e.setting]
 
 
@@ -101,14 +100,11 @@ def enqueue(kept: Kept, text: str) -> str:
     setting, source = parse_yaml(text, "SETTING")
     space = parse_ranges(_written(kept)["space"], Source(f"study {name}"))
     reference = reference_of(space, setting, source, ())
-    values = {path: value for path, value in reference.items() if path != SEED}
-    book = Book(kept.study)
-    if SEED in reference and not any(
-        e.asked == values or e.searched == values for e in book.everything()
-    ):
-        book.add(waiting(values, {rows.REFERENCE: values}))  # the trial that it is a run of
-    seed = {rows.SEED: reference[SEED]} if SEED in reference else {}
-    book.add(waiting(values, {rows.REFERENCE: reference, **seed}))
+    book, values = Book(kept.study), without_seed(reference)
+    known = any(e.asked == values or e.searched == values for e in book.everything())
+    if SEED in reference and not known:
+        book.add(waiting_reference(values))  # the trial that it is a run of
+    book.add(waiting_reference(reference))
     told = ", ".join(f"{path}={value}" for path, value in reference.items())
     return f"study {name}: queued {told}; {_who_goes_on(kept)}"
 
@@ -127,12 +123,6 @@ def _written(kept: Kept) -> dict[str, Any]:
 def _who_goes_on(kept: Kept) -> str:
     driver = driver_of(kept.study.study_name)
     return f"{driver} takes it up" if driver else "`afdcd tune` goes on with it"
-
-
-def _best(study: optuna.Study, entries: list[Entry]) -> Entry | None:
-    done = [e for e in entries if e.outcome == "completed" and e.repeats is None]
-    sign = 1 if study.direction == optuna.study.StudyDirection.MAXIMIZE else -1
-    return max(done, key=lambda e: sign * (e.value or 0.0), default=None)
 
 
 def _running(kept: Kept, entry: Entry) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import optuna
 
 from afdcd.config import validate
-from afdcd.search.rows import Entry
+from afdcd.search.rows import Entry, ranked
 from afdcd.tasks.score import SELECTED_BY
 from afdcd.tracking.records import RunRecord, StudyRecord
 from afdcd.tracking.tracker import Tracker
@@ -14,6 +14,10 @@ from afdcd.training.job import Job, Outcome, Report, RunResult
 from afdcd.training.trial import TrialConfig
 
 COUNTED = ("completed", "paused", "infeasible", "lost", "running")
+
+
+def is_maximised(study: optuna.Study) -> bool:
+    return study.direction == optuna.study.StudyDirection.MAXIMIZE
 
 
 def study_record(
@@ -30,10 +34,9 @@ def study_record(
     # A count that is left out would stay in MLflow as it was last.
     metrics = {f"runs_{name}": float(counts[name]) for name in COUNTED}
     metrics["device_hours"] = sum(entry.device_hours for entry in entries)
-    done = [e for e in entries if e.outcome == "completed" and e.repeats is None]
-    if values := [e.value for e in done if e.value is not None]:
-        maximise = study.direction == optuna.study.StudyDirection.MAXIMIZE
-        metrics[SELECTED_BY] = (max if maximise else min)(values)
+    best = next(iter(ranked(entries, maximise=is_maximised(study))), None)
+    if best and best.value is not None:
+        metrics[SELECTED_BY] = best.value
     return StudyRecord(attributes["id"], study.study_name, tags, metrics, outcome)
 
 

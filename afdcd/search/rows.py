@@ -4,6 +4,7 @@ Optuna's states stay honest: COMPLETE is a full-length value, PRUNED a paused ru
 or lost one, RUNNING one that goes on with the next driver.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -153,6 +154,13 @@ def entry_of(row: FrozenTrial) -> Entry:
         twin=attributes.get(TWIN),
         attempts=tuple(Attempt(**attempt) for attempt in attributes.get(ATTEMPTS, [])),
     )
+
+
+def ranked(entries: Iterable[Entry], *, maximise: bool) -> list[Entry]:
+    """The trials that have a full-length value, by the run that each began with, best first."""
+    first = [e for e in entries if e.outcome == "completed" and e.repeats is None]
+    valued = [e for e in first if e.value is not None]
+    return sorted(valued, key=lambda e: e.value or 0.0, reverse=maximise)
 
 
 def standing(entries: list[Entry]) -> list[Entry]:

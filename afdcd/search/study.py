@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 import optuna
-from optuna.trial import TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from afdcd.config import UserError
 from afdcd.search import rows
@@ -126,11 +126,11 @@ class Study:
     def repeat(self, trial: int, seed: int) -> None:
         """Ask for a further run of a trial, with another seed and at full length; it costs no trial."""
         entry = next(e for e in self.entries() if e.run == RunKey(trial))
-        self.ask_for(entry.searched, {rows.SEED: seed, rows.REPEATS: trial})
+        self.ask_for(waiting(entry.searched, {rows.SEED: seed, rows.REPEATS: trial}))
 
-    def ask_for(self, values: dict[str, Any], attributes: dict[str, Any]) -> None:
-        """Queue a run with these values by path."""
-        self._book.add(waiting(values, attributes))
+    def ask_for(self, row: FrozenTrial) -> None:
+        """Queue a run: a row that waits."""
+        self._book.add(row)
 
     def prefer(self, number: int, reference: dict[str, Any]) -> None:
         """Make a run that goes on a reference: it is not paused any more."""
@@ -158,10 +158,7 @@ class Study:
 
     def best(self, count: int = 1) -> list[Entry]:
         """The `count` best trials by the full-length run that each began with, best first."""
-        done = [e for e in self.entries() if e.outcome == "completed" and e.value is not None]
-        sign = -1 if self.rules.higher_is_better else 1
-        first = [e for e in done if e.repeats is None]
-        return sorted(first, key=lambda e: sign * (e.value or 0.0))[:count]
+        return rows.ranked(self.entries(), maximise=self.rules.higher_is_better)[:count]
 
     def outside(self) -> int:
         """How many runs that ended lie outside the present space, and so do not count."""

@@ -30,11 +30,9 @@ def write(folder: str, report: Report) -> None:
 def reached(folder: str) -> int:
     """The last iteration that the run in `folder` reported; 0 if none, or if that cannot be read."""
     try:
-        found = storage.names(storage.join(folder, FOLDER))
+        return max(_files(folder), default=0)
     except (UserError, OSError):
         return 0
-    numbers = [int(n.removesuffix(".json")) for n in found if n.removesuffix(".json").isdigit()]
-    return max(numbers, default=0)
 
 
 def read(folder: str, after: int = 0) -> list[Report]:
@@ -44,10 +42,14 @@ def read(folder: str, after: int = 0) -> list[Report]:
         UserError: a file that no afdcd wrote.
         StorageError: the store does not answer.
     """
+    return [_parsed(file) for iteration, file in _files(folder).items() if iteration > after]
+
+
+def _files(folder: str) -> dict[int, str]:
+    """The file of each reported iteration, in their order."""
     place = storage.join(folder, FOLDER)
-    found = [name for name in storage.names(place) if name.removesuffix(".json").isdigit()]
-    wanted = [name for name in found if int(name.removesuffix(".json")) > after]
-    return [_parsed(storage.join(place, name)) for name in wanted]
+    names = [name for name in storage.names(place) if name.removesuffix(".json").isdigit()]
+    return {int(name.removesuffix(".json")): storage.join(place, name) for name in names}
 
 
 def _parsed(uri: str) -> Report:
