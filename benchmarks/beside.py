@@ -30,7 +30,7 @@ from afdcd.training.learner import Learner
 from afdcd.training.trial import TrialConfig
 from benchmarks.pairs import add_arguments as add_pair_arguments
 from benchmarks.pairs import new_learner, our_dtype, random_batch, random_teacher, trial_of
-from benchmarks.scenes import KINDS, write_pictures
+from benchmarks.scenes import KINDS, add_picture_arguments, write_pictures
 
 BUFFERED = 2  # batches that torch's loader keeps for each process
 MEMORY, LOADED, LOADER = "step on a batch in memory", "step on loaded crops", "loading alone"
@@ -38,19 +38,8 @@ MEMORY, LOADED, LOADER = "step on a batch in memory", "step on loaded crops", "l
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_pair_arguments(parser, crop="128 256, GPU 512 1024")
-    parser.add_argument(
-        "--size",
-        type=int,
-        nargs=2,
-        default=[1024, 2048],
-        metavar=("H", "W"),
-        help="of the pictures; default: 1024 2048",
-    )
-    parser.add_argument("--pictures", type=int, default=16, help="in the set; default: 16")
+    add_picture_arguments(parser, pictures=16)
     parser.add_argument("--steps", type=int, help="of a turn; default: 4, GPU 60")
-    parser.add_argument(
-        "--loader-workers", type=int, help="processes that load; default: all cores but one"
-    )
 
 
 def measure(args: argparse.Namespace, device: torch.device) -> Report:

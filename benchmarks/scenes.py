@@ -1,5 +1,6 @@
 """Pictures to load, as loose files and as a prepared set: rendered, with noise to their usual size."""
 
+import argparse
 import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,24 @@ from afdcd.data.images import encode_label, encode_png
 from afdcd.data.shards.manifest import Manifest, write_index, write_manifest
 from afdcd.data.shards.parquet import Row, join_index, write_shard
 from afdcd.data.synthetic.dataset import render
+
+
+def add_picture_arguments(parser: argparse.ArgumentParser, pictures: int) -> None:
+    """What is loaded, and by how many processes; `pictures` is the default of how many there are."""
+    parser.add_argument(
+        "--size",
+        type=int,
+        nargs=2,
+        default=[1024, 2048],
+        metavar=("H", "W"),
+        help="of the pictures; default: 1024 2048",
+    )
+    parser.add_argument(
+        "--pictures", type=int, default=pictures, help=f"in the set; default: {pictures}"
+    )
+    parser.add_argument(
+        "--loader-workers", type=int, help="processes that load; default: all cores but one"
+    )
 
 
 @dataclass(frozen=True)

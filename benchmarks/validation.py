@@ -28,7 +28,7 @@ from afdcd.models.config import ModelConfig
 from afdcd.tasks.metric import ConfusionMatrix
 from afdcd.tasks.segmentation import evaluate
 from afdcd.text import table
-from benchmarks.scenes import KINDS, write_pictures
+from benchmarks.scenes import KINDS, add_picture_arguments, write_pictures
 
 LOADED, ALONE = "loader processes", "one process"
 
@@ -36,19 +36,8 @@ LOADED, ALONE = "loader processes", "one process"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--head", default="deeplabv3", help="of the student; default: deeplabv3")
     parser.add_argument("--student", default="resnet18", help="its encoder; default: resnet18")
-    parser.add_argument(
-        "--size",
-        type=int,
-        nargs=2,
-        default=[1024, 2048],
-        metavar=("H", "W"),
-        help="of the pictures; default: 1024 2048",
-    )
-    parser.add_argument("--pictures", type=int, default=32, help="in the set; default: 32")
+    add_picture_arguments(parser, pictures=32)
     parser.add_argument("--repeats", type=int, default=3, help="turns of each side; default: 3")
-    parser.add_argument(
-        "--loader-workers", type=int, help="processes that load; default: all cores but one"
-    )
 
 
 def measure(args: argparse.Namespace, device: torch.device) -> Report:

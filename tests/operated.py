@@ -39,19 +39,6 @@ sys.exit(run(main))
 """
 
 
-def start(study: Study, program: str = "") -> "subprocess.Popen[str]":
-    words = ["-c", program] if program else ["-m", "afdcd.tune"]
-    return subprocess.Popen(
-        [sys.executable, "-u", *words, str(study.space)],
-        env=study.environment,
-        cwd=ROOT,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-
-
 def asked(study: Study, *words: str) -> str:
     """What `afdcd study` says in another terminal."""
     command = [sys.executable, "-m", "afdcd.study", *words]
@@ -68,15 +55,15 @@ def test_a_study_is_steered_from_another_terminal_and_outlives_a_worker_that_han
     root = str(tmp_path / "data")
     prepare_synthetic(root, SyntheticConfig(height=64, width=64, train=36, val=1, test=6))
     study = Study(tmp_path, SPACE.replace("ROOT", root))
-    process = start(study, IMPATIENT)
+    process = study.start(program=IMPATIENT)
     try:
         frozen = _outlives_a_frozen_worker(study, process)
         _is_steered(study, process)
         _, left = psutil.wait_procs([frozen], timeout=60)
         assert not left  # it would hold its device for ever
-        process = start(study)
+        process = study.start()
         _ends_at_once(process)
-        process = start(study)
+        process = study.start()
         printed = finish(process)
         assert re.search(r"^0 seed 1 +\d", printed, flags=re.M)
         assert re.search(r"^0 +\d", printed, flags=re.M)

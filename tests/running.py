@@ -45,8 +45,10 @@ class Study:
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         }
 
-    def start(self, *overrides: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-u", "-m", "afdcd.tune", str(self.space), *overrides]
+    def start(self, *overrides: str, program: str = "") -> subprocess.Popen[str]:
+        """The command; or a program in its place, e.g. one that changes a limit first."""
+        words = ["-c", program] if program else ["-m", "afdcd.tune"]
+        command = [sys.executable, "-u", *words, str(self.space), *overrides]
         return subprocess.Popen(
             command,
             env=self.environment,
