@@ -2,6 +2,7 @@
 
 from afdcd.config import UserError
 from afdcd.tracking import runs
+from afdcd.tracking.pages import Place
 from afdcd.tracking.records import RunRecord, StudyRecord
 from afdcd.tracking.server import reason, refusals
 from afdcd.tracking.tracker import Tracker
@@ -16,7 +17,7 @@ def rebuild(tracker: Tracker, study: StudyRecord, records: list[RunRecord]) -> l
     Raises:
         UserError: MLflow refuses or does not answer; doing it again goes on.
     """
-    place = runs.Place(tracker.client, tracker.experiment, tracker.commit, tracker.data)
+    place = Place(tracker.client, tracker.experiment, tracker.commit, tracker.data)
     with refusals():
         parent = _said(f"study {study.name}", runs.project_study(place, study))
         lines = [parent, *(_run(place, record) for record in records)]
@@ -24,7 +25,7 @@ def rebuild(tracker: Tracker, study: StudyRecord, records: list[RunRecord]) -> l
     return missing or [f"study {study.name}: MLflow has all of it ({len(records)} runs)"]
 
 
-def _run(place: runs.Place, record: RunRecord) -> str:
+def _run(place: Place, record: RunRecord) -> str:
     try:
         return _said(record.job.title, runs.project_run(place, record))
     except UserError as error:  # a file of the run; MLflow's own errors are not of this kind

@@ -21,8 +21,9 @@ from mlflow.exceptions import MlflowException
 from afdcd.config import UserError
 from afdcd.text import shown
 from afdcd.tracking.moved import SHA256, moved, passing_folder
+from afdcd.tracking.pages import STUDY
 from afdcd.tracking.points import told
-from afdcd.tracking.runs import STUDY, attach
+from afdcd.tracking.runs import attach
 from afdcd.tracking.server import connect, reason, refusals
 from afdcd.training.artifacts import STUDENT_FILE
 

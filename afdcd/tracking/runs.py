@@ -15,41 +15,36 @@ from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import DatasetInput, Metric, Param, Run, RunTag
+from mlflow.entities import Metric, Param, Run, RunTag
 
 from afdcd import storage
 from afdcd.config import UserError
 from afdcd.tasks.score import SELECTED_BY
 from afdcd.text import shown
 from afdcd.tracking.links import view_of_study
-from afdcd.tracking.points import STEP, labels, parameters, points, told
+from afdcd.tracking.pages import (
+    FAILED,
+    JOB,
+    PARENT,
+    RUN,
+    STATUS,
+    STUDY,
+    TOLD,
+    TRIAL,
+    WHOLE,
+    Place,
+    find,
+    find_run,
+    last_iteration,
+)
+from afdcd.tracking.points import labels, parameters, points, told
 from afdcd.tracking.records import RunRecord, StudyRecord
 from afdcd.training import journal
 from afdcd.training.artifacts import PANEL_FILE
 from afdcd.training.job import Outcome, Report
 
-PARENT = "mlflow.parentRunId"
-STUDY = "afdcd.study"  # the study's id, on its parent run, its children and its model versions
-JOB = "afdcd.job"  # the job's name
-RUN = "afdcd.run"  # the job's identity
-TRIAL = "afdcd.trial"  # on a further run of a trial: the name of the job that began it
-STOP = "afdcd.stop"  # a person's wish, on the parent run; its value is only told
-TOLD = "afdcd.told"  # on a run: outcome and last iteration of which all is written, the picture too
-WHOLE = "study"  # what stands for a job's name on the parent run
-STATUS = {"completed": "FINISHED", "paused": "FINISHED", "killed": "KILLED"}
-FAILED = "FAILED"  # of the other outcomes
 OF_AN_END = ("outcome", "cause")  # tags that go when a run goes on
 METRICS, TEXTS = 1000, 100  # per request, the server's limits
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where runs are written, and what all of them are told."""
-
-    client: MlflowClient
-    experiment: str
-    commit: str
-    data: DatasetInput | None = None
 
 
 @dataclass
@@ -93,7 +88,7 @@ def project_run(place: Place, record: RunRecord) -> Change:
     trouble: Exception | None = None
     reports: list[Report] = []
     try:
-        reports = journal.read(record.job.folder, after=0 if run is None else _last(run))
+        reports = journal.read(record.job.folder, after=0 if run is None else last_iteration(run))
     except (UserError, OSError) as error:
         trouble = error
     tags = _tags(place, record)
@@ -112,25 +107,9 @@ def project_run(place: Place, record: RunRecord) -> Change:
     if trouble:
         raise trouble
     if record.outcome:
-        last = reports[-1].iteration if reports else _last(run)
+        last = reports[-1].iteration if reports else last_iteration(run)
         _set_tag(place, run, TOLD, f"{record.outcome} {last}")
     return change
-
-
-def told_of(place: Place, study: str) -> set[tuple[str, str, Outcome, int]]:
-    """Job's name, identity, outcome and last iteration of each run of a study that MLflow has whole."""
-    query, token, found = f"tags.`{STUDY}` = '{study}'", None, set()
-    while True:
-        page = place.client.search_runs(
-            [place.experiment], query, max_results=1000, page_token=token
-        )
-        for run in page:
-            tags, (outcome, _, last) = run.data.tags, run.data.tags.get(TOLD, "").partition(" ")
-            if last and run.info.status == STATUS.get(outcome, FAILED):
-                found.add((tags.get(JOB, ""), tags.get(RUN, ""), outcome, int(last)))
-        token = page.token
-        if not token:
-            return found
 
 
 def end_early(place: Place, record: RunRecord) -> None:
@@ -138,30 +117,6 @@ def end_early(place: Place, record: RunRecord) -> None:
     run = find_run(place, record)
     if run:
         _set_status(place, run, record.outcome, Change(run.info.run_id, False))
-
-
-def find_run(place: Place, record: RunRecord) -> Run | None:
-    """The run of exactly this job: setting, data, teacher and seed as well as the name."""
-    names = {JOB: record.job.name, RUN: record.job.identity}
-    return find(place, names | ({STUDY: record.study} if record.study else {}), record.study)
-
-
-def find(place: Place, tags: dict[str, str], study: str | None = None) -> Run | None:
-    """The newest run with these tags; of no study unless they or `study` name one."""
-    query = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
-    wanted = tags.get(STUDY, study)
-    found = place.client.search_runs([place.experiment], query, max_results=100)
-    return next((run for run in found if run.data.tags.get(STUDY) == wanted), None)
-
-
-def taken_wish(place: Place, study: str) -> str:
-    """Who wants a study stopped, by the tag `afdcd.stop` on its page, which is taken away."""
-    page = find(place, {STUDY: study, JOB: WHOLE})
-    if page is None or STOP not in page.data.tags:
-        return ""
-    place.client.delete_tag(page.info.run_id, STOP)
-    said = page.data.tags[STOP]
-    return f"the tag {STOP} in MLflow" + (f" ({said})" if said else "")
 
 
 def attach(
@@ -296,10 +251,6 @@ def _adopt_seeds(place: Place, trial: Run, change: Change) -> None:
 def _adopt(place: Place, parent: Run, child: Run, change: Change) -> None:
     place.client.set_tag(child.info.run_id, PARENT, parent.info.run_id)
     change.done.append(f"adopted {child.info.run_name}")
-
-
-def _last(run: Run) -> int:
-    return int(run.data.metrics.get(STEP, 0))
 
 
 def _start(reports: list[Report]) -> int | None:

@@ -7,7 +7,7 @@ is known by its folder: where its last sign of life is old, nobody works on it.
 import time
 from collections.abc import Callable
 
-from afdcd.tracking.runs import JOB, STUDY, Place
+from afdcd.tracking.pages import JOB, STUDY, Place
 
 ABANDONED = 1800.0  # seconds without a sign of life; a long validation gives none
 LastSign = Callable[[str, str], float | None]  # job's and run's name -> Unix seconds

@@ -12,7 +12,7 @@ from mlflow.exceptions import MlflowException
 
 from afdcd.config import UserError
 from afdcd.storage import StorageError
-from afdcd.tracking import runs
+from afdcd.tracking import pages, runs
 from afdcd.tracking.outbox import Letter, Outbox
 from afdcd.tracking.records import RunRecord, StudyRecord
 from afdcd.tracking.server import check_experiment, connect, introduce, reason, refusals
@@ -81,7 +81,7 @@ class Tracker:
     def told_of(self, study: str) -> set[tuple[str, str, Outcome, int]]:
         """What MLflow has of a study's runs and need not be told again; nothing while it is silent."""
         with contextlib.suppress(MlflowException, OSError):
-            return runs.told_of(self._place, study)
+            return pages.told_of(self._place, study)
         return set()
 
     def known(self) -> set[str]:
@@ -128,10 +128,10 @@ class Tracker:
         record = self._records.get((study, job_name))
         with refusals(), self._writing:
             if record:
-                run = runs.find_run(self._place, record)
+                run = pages.find_run(self._place, record)
                 return run.info.run_id if run else runs.project_run(self._place, record).run
-            scope = {runs.STUDY: study} if study else {}
-            run = runs.find(self._place, {runs.JOB: job_name, **scope})
+            scope = {pages.STUDY: study} if study else {}
+            run = pages.find(self._place, {pages.JOB: job_name, **scope})
         if run is None:
             raise UserError(f"MLflow has no run of {job_name}; set MLFLOW_TRACKING_URI as before")
         return run.info.run_id
@@ -161,8 +161,8 @@ class Tracker:
             tidy(self._place, last_sign)
 
     @property
-    def _place(self) -> runs.Place:
-        return runs.Place(self.client, self.experiment, self.commit, self.data)
+    def _place(self) -> pages.Place:
+        return pages.Place(self.client, self.experiment, self.commit, self.data)
 
     def _put(self, key: object, record: RunRecord | StudyRecord, *, urgent: bool) -> None:
         with self._changed:
@@ -209,7 +209,7 @@ class Tracker:
             return
         self._next_look = self._clock() + LOOK
         with contextlib.suppress(MlflowException, OSError):
-            self._wish = runs.taken_wish(self._place, self._study) or self._wish
+            self._wish = pages.taken_wish(self._place, self._study) or self._wish
 
     def _fall_silent(self) -> None:
         """Another driver tells of these runs now; what waits here is older than what it knows."""

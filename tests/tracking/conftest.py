@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from afdcd.tracking.runs import Place
+from afdcd.tracking.pages import Place
 from afdcd.tracking.tracker import Tracker
 
 

@@ -12,7 +12,8 @@ from afdcd.data.shards.manifest import Manifest, read_manifest
 from afdcd.data.synthetic.config import SyntheticConfig
 from afdcd.data.synthetic.dataset import prepare_synthetic
 from afdcd.tracking.datasets import dataset_input
-from afdcd.tracking.runs import Place, project_run, project_study
+from afdcd.tracking.pages import Place
+from afdcd.tracking.runs import project_run, project_study
 from tests.tracking.made import record, study
 
 

@@ -8,16 +8,9 @@ import pytest
 
 from afdcd import storage
 from afdcd.config import UserError
+from afdcd.tracking.pages import Place, find_run, taken_wish, told_of
 from afdcd.tracking.points import points as metrics_of
-from afdcd.tracking.runs import (
-    Place,
-    end_early,
-    find_run,
-    project_run,
-    project_study,
-    taken_wish,
-    told_of,
-)
+from afdcd.tracking.runs import end_early, project_run, project_study
 from afdcd.training import journal
 from afdcd.training.artifacts import PANEL_FILE
 from tests.tracking.made import STUDY, points, record, report, study, trained

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from afdcd.search import session
-from afdcd.tracking.runs import Place, project_run
+from afdcd.tracking.pages import Place
+from afdcd.tracking.runs import project_run
 from afdcd.tracking.tidy import ABANDONED, tidy
 from afdcd.training import pulse
 from tests.pulses import pulse_of
