@@ -2,9 +2,22 @@
 
 from typing import Any
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt, field_validator
 
 from afdcd.config import FrozenConfig
+
+
+class ProofConfig(FrozenConfig):
+    """How the best student is proven: it and what it is held against run with fresh seeds."""
+
+    seeds: NonNegativeInt = 5  # 0 leaves the proof out
+
+    @field_validator("seeds")
+    @classmethod
+    def _enough(cls, seeds: int) -> int:
+        if seeds in (1, 2):
+            raise ValueError("an interval needs 3 seeds at least; 0 leaves the proof out")
+        return seeds
 
 
 class StudyConfig(FrozenConfig):
@@ -22,3 +35,5 @@ class StudyConfig(FrozenConfig):
     model: str | None = None
     keep: PositiveInt = 3  # how many of the best students become model versions
     enqueue: tuple[dict[str, Any], ...] = ()  # settings to run first and at full length
+    proof: ProofConfig = ProofConfig()
+    champion_anyway: bool = False  # the alias champion without a proof of being better
