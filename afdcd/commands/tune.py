@@ -8,21 +8,20 @@ from afdcd import storage
 from afdcd.cli import INTERRUPTED
 from afdcd.data.catalog.datasets import no_report
 from afdcd.environment import storage_is_given, storage_root, tracking_uri
+from afdcd.search.claims import claim, spreads, to_settle
 from afdcd.search.conclude import PICTURES, Conclusion
 from afdcd.search.load import SearchSpace
 from afdcd.search.progress import trials_table
+from afdcd.search.proof import Proof
 from afdcd.search.run_study import run_study
+from afdcd.search.winners import Registered
 from afdcd.tasks.score import SELECTED_BY, label_of
 from afdcd.text import percent, shown, table
 from afdcd.tracking.links import closing_lines
 
-SEEDS = (
-    "A trial is ranked by the seed that it began with. Its further seeds show how far luck alone moves "
-    "a score; a difference within that is none."
-)
-ONE_SEED = (
-    "Each trial ran once. Luck alone, which is another random seed, moves a score by some points: "
-    "this table does not show that one method is better than another."
+UNPROVEN = (
+    "One seed, unproven: luck alone, which is another random seed, moves a score by some points, so this "
+    "table does not show that one method is better than another. study.proof.seeds=5 proves the best."
 )
 
 
@@ -48,21 +47,34 @@ def _summarise(space: SearchSpace, conclusion: Conclusion) -> None:
     model, label = conclusion.registered.name, label_of(SELECTED_BY)
     rows = []
     for place, winner in enumerate(conclusion.winners):
-        score = conclusion.registered.scores[place]
-        name = f"models:/{model}@champion" if place == 0 else ""
+        score = conclusion.registered.tests[place].get(winner.seed)
+        name = f"models:/{model}@{conclusion.registered.alias}" if place == 0 else ""
         method = winner.config.distiller.method
         values = (percent(winner.score.value), percent(score.value if score else None))
-        rows.append((name, str(winner.number), method, *values))
-    titles = ("registered", "trial", "method", f"val {label}", f"test {label}")
+        rows.append((name, str(winner.number), str(winner.seed), method, *values))
+    titles = ("registered", "trial", "seed", "method", f"val {label}", f"test {label}")
     print(table(titles, rows, rules=()))
-    if None in conclusion.registered.scores:
+    if not all(conclusion.registered.tests):
         print(f"no test {label}: {no_report(space.examples[0].data.protocol)}")
-    luck = ONE_SEED if all(row.run.seed is None for row in conclusion.rows) else SEEDS
-    print(f"\n{luck}\n\n{_next_commands(space, conclusion, model)}")
+    proven = _proof_lines(conclusion.proof) if conclusion.proof else UNPROVEN
+    print(f"\n{proven}\n\n{_next_commands(space, conclusion, conclusion.registered)}")
 
 
-def _next_commands(space: SearchSpace, conclusion: Conclusion, model: str) -> str:
+def _proof_lines(proof: Proof) -> str:
+    """What the proof says: the arms, the claim, and what would settle it."""
+    seeds, label = ", ".join(map(str, proof.plan.seeds)), label_of(SELECTED_BY)
+    titles = ("proof", f"val {label}, sd of a seed", "gain of the best, 95 % interval")
+    verdict = claim(proof)
+    lines = [
+        table(titles, spreads(proof), rules=()),
+        f"seeds {seeds}, which nothing was selected by",
+    ]
+    return "\n".join(filter(None, [*lines, f"the best setting is {verdict}", to_settle(proof)]))
+
+
+def _next_commands(space: SearchSpace, conclusion: Conclusion, registered: Registered) -> str:
     """What to do now, ready to be pasted into the same shell."""
+    model, alias = registered.name, registered.alias
     prefix = f"AFDCD_STORAGE={storage_root()} " if storage_is_given() else ""
     look = [f"{prefix}python -m afdcd ui"]
     if tracking_uri().startswith("http"):
@@ -75,8 +87,8 @@ def _next_commands(space: SearchSpace, conclusion: Conclusion, model: str) -> st
             *([f"source {activate}"] if inactive else []),
             "look at the study and choose a student:",
             *(f"  {line}" for line in look),
-            "use the champion:",
-            f"  {prefix}python -m afdcd.predict models:/{model}@champion {pictures} "
+            f"use the {alias}:",
+            f"  {prefix}python -m afdcd.predict models:/{model}@{alias} {pictures} "
             "--out predictions",
             "search on real data (README, CamVid):",
             f"  {prefix}python -m afdcd.tune search_spaces/camvid-cpu.yaml data.root=CAMVID",

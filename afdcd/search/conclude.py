@@ -2,24 +2,22 @@
 
 import json
 from dataclasses import dataclass, field
+from typing import Any
 
 from afdcd import storage
 from afdcd.config import UserError
+from afdcd.search.candidates import Candidate, Ran
 from afdcd.search.cluster import Cluster
 from afdcd.search.load import teacher_key
 from afdcd.search.progress import Row
+from afdcd.search.proof import CHAMPION, Proof
 from afdcd.search.records import study_record
-from afdcd.search.rows import Entry
+from afdcd.search.rows import Entry, RunKey
 from afdcd.search.session import Session
 from afdcd.search.settings import Proposal
 from afdcd.search.study import Study
 from afdcd.search.teachers import Teacher
-from afdcd.search.winners import (
-    Candidate,
-    Registered,
-    register_best,
-    save_pictures,
-)
+from afdcd.search.winners import Registered, register_best, save_pictures
 from afdcd.tasks.score import SELECTED_BY, Score
 from afdcd.training.artifacts import trouble_with
 
@@ -35,12 +33,17 @@ class Conclusion:
     teachers: list[Teacher] = field(default_factory=list)
     winners: list[Candidate] = field(default_factory=list)
     registered: Registered | None = None
+    proof: Proof | None = None
     notes: list[str] = field(default_factory=list)
     pages: tuple[str, str, str] = ("", "", "")  # MLflow: experiment, study, run of the best
 
 
 def conclude(
-    here: Session, cluster: Cluster, study: Study, teachers: dict[str, Teacher]
+    here: Session,
+    cluster: Cluster,
+    study: Study,
+    teachers: dict[str, Teacher],
+    proof: Proof | None,
 ) -> Conclusion:
     """Score the best students on the test split and register them."""
     if not here.tracker.deliver():
@@ -50,34 +53,48 @@ def conclude(
             "command again when that is mended"
         )
     data = here.space.examples[0].data
-    winners, unfit = _winners(here, study, teachers)
+    winners, unfit = _winners(here, study, teachers, proof)
     record = study_record(study.study, study.entries(), "completed")
     model, plain = here.space.study.model, _plain_students(study)
-    registered = register_best(record, model, winners, plain, here.tracker, cluster, data)
+    anyway = here.space.study.champion_anyway
+    registered = register_best(
+        record, model, winners, plain, here.tracker, cluster, data, champion_anyway=anyway
+    )
     save_pictures(storage.join(here.folder, PICTURES), data)
     conclusion = so_far(study)
     conclusion.finished, conclusion.teachers = True, list(teachers.values())
+    conclusion.proof = proof
     conclusion.winners, conclusion.registered = winners, registered
-    conclusion.notes += [*unfit, *registered.notes]
-    best_run = winners[0].run if winners else ""
+    conclusion.notes += [*unfit, *(proof.unmet if proof else []), *registered.notes]
+    best_run = winners[0].ran.run if winners else ""
     conclusion.pages = (here.tracker.experiment, study.id, best_run)
     return conclusion
 
 
 def _winners(
-    here: Session, study: Study, teachers: dict[str, Teacher]
+    here: Session, study: Study, teachers: dict[str, Teacher], proof: Proof | None
 ) -> tuple[list[Candidate], list[str]]:
     """The best students whose weights are there and their own; and why others are not among them."""
     found: list[Candidate] = []
     notes: list[str] = []
-    for entry in study.best(study.counted()):
-        if len(found) == here.space.study.keep:
-            break
-        candidate = _candidate(here, study, entry, teachers)
-        if trouble := trouble_with(candidate.weights, entry.identity or ""):
+
+    def take(candidate: Candidate) -> bool:
+        trouble = trouble_with(candidate.ran.weights, candidate.identity)
+        if trouble:
             notes.append(f"{candidate.title} is not registered: {trouble}")
         else:
             found.append(candidate)
+        return not trouble
+
+    # Of what is proven the first seed, which was fixed before anything of it ran.
+    for entry in proof.runs[CHAMPION].values() if proof else ():
+        if take(_candidate(here, study, entry, teachers, proof)):
+            break
+    for entry in study.best(study.counted()):
+        if len(found) == here.space.study.keep:
+            break
+        if proof is None or entry.first != proof.plan.trial:
+            take(_candidate(here, study, entry, teachers, None))
     return found, notes
 
 
@@ -97,22 +114,42 @@ def _row(entry: Entry) -> Row:
 
 
 def _candidate(
-    here: Session, study: Study, entry: Entry, teachers: dict[str, Teacher]
+    here: Session,
+    study: Study,
+    entry: Entry,
+    teachers: dict[str, Teacher],
+    proof: Proof | None,
 ) -> Candidate:
     config = study.config_of(entry)
     assert config is not None and entry.value is not None
     job = study.settings.job(Proposal(entry.run, config, entry.identity or ""))
+    others = proof.runs[CHAMPION].values() if proof else ()
     return Candidate(
-        number=entry.first,
+        number=entry.run.trial,
         title=job.title,
         config=job.config,
-        folder=job.folder,
-        run=here.tracker.run_of(job.name, study.id),
+        identity=job.identity,
+        ran=_ran(here, study, entry),
         score=Score(name=SELECTED_BY, value=entry.value),
-        settings=entry.searched,
-        seeds=_further(study, entry.first),
+        settings=_searched(study, entry),
+        seeds=_further(study, entry.run.trial),
         teacher=teachers.get(teacher_key(config)),
+        proof=proof,
+        others=tuple(_ran(here, study, one) for one in others if one.number != entry.number),
     )
+
+
+def _ran(here: Session, study: Study, entry: Entry) -> Ran:
+    config = study.config_of(entry)
+    assert config is not None
+    run = here.tracker.run_of(entry.run.name, study.id)
+    return Ran(config.training.seed, entry.run.folder(here.folder), run)
+
+
+def _searched(study: Study, entry: Entry) -> dict[str, Any]:
+    """The searched values of a run's trial, whichever of its seeds it is."""
+    first = next((e for e in study.entries() if e.run == RunKey(entry.run.trial)), entry)
+    return first.searched
 
 
 def _further(study: Study, trial: int) -> dict[int, Score]:

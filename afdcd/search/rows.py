@@ -31,6 +31,9 @@ TWIN = "twin"  # the number of an earlier row with the same setting and seed
 ASKED = "asked"  # the values by path that such a row was queued with
 SEED = "seed"  # asked for instead of the study's own
 REPEATS = "repeats"  # the trial whose setting this row runs with another seed
+GIVEN = (
+    "given"  # its setting was given whole: what a proof compares with, perhaps outside the space
+)
 
 TRIALS = "trials"  # of a study's folder: its runs
 
@@ -80,6 +83,7 @@ class Entry:
         asked: values by path that somebody asked for; None for one that was sampled.
         seed: that was asked for; None: the study's own.
         repeats: the trial that it is a further run of; None if it began one.
+        given: whether its setting was given whole and not searched.
         setting: None where a driver died before it was known.
         curve: iteration -> value of every validation.
     """
@@ -89,6 +93,7 @@ class Entry:
     asked: dict[str, Any] | None
     seed: int | None
     repeats: int | None
+    given: bool
     state: TrialState
     setting: dict[str, Any] | None
     identity: str | None
@@ -108,6 +113,11 @@ class Entry:
         return RunKey(self.first) if self.repeats is None else RunKey(self.repeats, self.seed)
 
     @property
+    def is_searched(self) -> bool:
+        """Whether it began a trial of the search, which costs one and is ranked."""
+        return self.repeats is None and not self.given
+
+    @property
     def device_hours(self) -> float:
         """Of all attempts, start-up and lost work included."""
         return sum(attempt.device_seconds for attempt in self.attempts) / 3600
@@ -123,8 +133,8 @@ class Entry:
 
     @property
     def may_pause(self) -> bool:
-        """What a person asked for, and further runs of a trial, are wanted at full length."""
-        return self.reference is None and self.repeats is None
+        """What a person asked for, further runs and proofs are wanted at full length."""
+        return self.reference is None and self.is_searched
 
     @property
     def searched(self) -> dict[str, Any]:
@@ -140,6 +150,7 @@ def entry_of(row: FrozenTrial) -> Entry:
         asked=attributes.get(ASKED),
         seed=attributes.get(SEED),
         repeats=attributes.get(REPEATS),
+        given=attributes.get(GIVEN, False),
         state=row.state,
         setting=attributes.get(SETTING),
         identity=attributes.get(IDENTITY),
@@ -158,7 +169,7 @@ def entry_of(row: FrozenTrial) -> Entry:
 
 def ranked(entries: Iterable[Entry], *, maximise: bool) -> list[Entry]:
     """The trials that have a full-length value, by the run that each began with, best first."""
-    first = [e for e in entries if e.outcome == "completed" and e.repeats is None]
+    first = [e for e in entries if e.outcome == "completed" and e.is_searched]
     valued = [e for e in first if e.value is not None]
     return sorted(valued, key=lambda e: e.value or 0.0, reverse=maximise)
 

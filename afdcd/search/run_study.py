@@ -11,6 +11,7 @@ from afdcd import storage
 from afdcd.config import UserError, validate
 from afdcd.environment import storage_root, study_database
 from afdcd.search.alone import run_alone
+from afdcd.search.claims import announced
 from afdcd.search.cluster import Cluster, connect
 from afdcd.search.conclude import Conclusion, conclude, so_far
 from afdcd.search.housekeeping import Housekeeper, sweep
@@ -22,6 +23,7 @@ from afdcd.search.networks import check_shapes
 from afdcd.search.open_study import check_frame, claim, open_study
 from afdcd.search.open_study import connect as connect_study
 from afdcd.search.progress import Progress, say
+from afdcd.search.proof import Prover
 from afdcd.search.records import Recorder, run_records, sign_of, study_record
 from afdcd.search.rows import RunKey
 from afdcd.search.session import Session, session
@@ -60,8 +62,12 @@ def run_study(space: SearchSpace) -> Conclusion:
             if teachers is None:
                 return Conclusion()
             study = _open(here, database, teachers)
+            prover = Prover(study, space.study.proof.seeds)
             while _run(here, cluster, study):
-                conclusion = conclude(here, cluster, study, teachers)
+                if plan := prover.ask():
+                    say(f"proves {announced(plan)}")
+                    continue
+                conclusion = conclude(here, cluster, study, teachers, prover.proof())
                 if not study.stirred():
                     return conclusion
                 say("goes on: more was asked for while the best students were registered")

@@ -83,8 +83,17 @@ class Fitting:
         """The configuration of a row as the present space gives it; None if it cannot."""
         assert entry.identity is not None
         if entry.identity not in self._known:
-            self._known[entry.identity] = self._found(entry.setting, entry.identity)
+            find = self._given if entry.given else self._found
+            self._known[entry.identity] = find(entry.setting, entry.identity)
         return self._known[entry.identity]
+
+    def _given(self, setting: Any, identity: str) -> TrialConfig | None:
+        """Of a setting that is no part of the space."""
+        try:
+            config = self._settings.config(setting)
+        except UserError:
+            return None
+        return config if self._settings.identity(config) == identity else None
 
     def _found(self, setting: Any, identity: str) -> TrialConfig | None:
         seed = setting["training"]["seed"]

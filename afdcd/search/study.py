@@ -128,6 +128,12 @@ class Study:
         entry = next(e for e in self.entries() if e.run == RunKey(trial))
         self.ask_for(waiting(entry.searched, {rows.SEED: seed, rows.REPEATS: trial}))
 
+    def give(self, config: TrialConfig) -> None:
+        """Ask for a run of a setting that need not lie in the space, at full length; no trial's cost."""
+        seed = config.training.seed
+        given = {rows.GIVEN: True, rows.SETTING: config.plain(), rows.SEED: seed}
+        self.ask_for(waiting({}, given))
+
     def ask_for(self, row: FrozenTrial) -> None:
         """Queue a run: a row that waits."""
         self._book.add(row)
@@ -145,13 +151,13 @@ class Study:
         return [e for e in rows.standing(self.everything()) if self._fitting.holds(e)]
 
     def counted(self) -> int:
-        """How many trials are spent; a lost one costs none, nor does a further seed."""
-        return sum(1 for e in self.entries() if e.outcome != "lost" and e.repeats is None)
+        """How many trials are spent; a lost one costs none, nor does a further seed or a proof."""
+        return sum(1 for e in self.entries() if e.outcome != "lost" and e.is_searched)
 
     def wanted(self) -> int:
         """How many runs the study will have in all: its trials, and the further seeds asked for."""
         waiting = [e for e in self.everything() if e.state == TrialState.WAITING]
-        further = [e for e in self.entries() if e.repeats is not None]
+        further = [e for e in self.entries() if not e.is_searched]
         asked = sum(1 for e in waiting if e.seed is None)
         trials = max(self.trials(), self.counted() + asked)
         return trials + len(further) + len(waiting) - asked
@@ -186,7 +192,7 @@ class Study:
 
     def _taken_up(self, number: int) -> Proposal | None:
         entry = self._book.entry(number)
-        if entry.setting is None:  # its driver died while it was being sampled
+        if entry.setting is None or entry.identity is None:  # its driver died while it was begun
             return self._begun(self._book.begun(number))
         config = self.config_of(entry)
         if config is None:
@@ -212,8 +218,10 @@ class Study:
 
     def _begun(self, trial: optuna.Trial) -> Proposal | None:
         """Fix what a new row runs; None if it cannot be run, or is a copy of another."""
-        values = self._options.suggest(self.settings.space, trial)
-        asked = self._book.entry(trial.number)
+        row = self._book.entry(trial.number)
+        space = self.settings.space
+        values = (row.setting or {}) if row.given else self._options.suggest(space, trial)
+        asked = self._book.entry(trial.number)  # with what was suggested
         if any(asked.searched.get(path) != value for path, value in (asked.asked or {}).items()):
             cause = "not in the present search space"
             self._book.close(trial.number, TrialState.FAIL, "killed", cause=cause)
@@ -266,7 +274,7 @@ class Study:
         rule = self.rules
         if not entry.may_pause or iteration not in rule.rungs:
             return False
-        trials = [e for e in self.entries() if e.number != entry.number and e.repeats is None]
+        trials = [e for e in self.entries() if e.number != entry.number and e.is_searched]
         peers = values_at(iteration, [e.curve for e in trials])
         return not goes_on(value, peers, rule.reduction, rule.higher_is_better)
 

@@ -3,60 +3,34 @@
 import io
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
 from afdcd import storage
-from afdcd.data.catalog.datasets import DATASETS, no_report
+from afdcd.data.catalog.datasets import DATASETS
 from afdcd.data.shards.rows import open_split
 from afdcd.data.train.config import DataConfig
 from afdcd.models.weights import NetworkCard
+from afdcd.search.candidates import Candidate, Ran
 from afdcd.search.cluster import Cluster
+from afdcd.search.described import PER_CLASS, TEST_IOU, about, describe, gain_over
 from afdcd.search.progress import say
+from afdcd.search.proof import CHAMPION as FOUND
+from afdcd.search.proof import PLAIN
 from afdcd.search.score_networks import score_networks
-from afdcd.search.teachers import Teacher
 from afdcd.tasks.score import Score
-from afdcd.text import percent, shown
 from afdcd.tracking.records import StudyRecord
-from afdcd.tracking.registry import Version, model_name, point, register
+from afdcd.tracking.registry import Version, model_name, point, register, withdraw
 from afdcd.tracking.tracker import Tracker
-from afdcd.training.artifacts import STUDENT_FILE, load_from
-from afdcd.training.trial import TrialConfig
+from afdcd.training.artifacts import load_from
 
-CHAMPION = "champion"
-PER_CLASS = "iou"  # the group of a score's parts that has a number for every class
-TEST_IOU = "test_iou.json"
-DESCRIPTION = 5000  # characters, of the registry's column
-CLASSES = 40  # of a description
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A completed run as a model version to be.
-
-    Attributes:
-        settings: what was searched, by name.
-        seeds: what further runs of the same setting scored, by their seeds.
-        run: id of its MLflow run.
-    """
-
-    number: int
-    title: str
-    config: TrialConfig
-    folder: str
-    run: str
-    score: Score
-    settings: dict[str, Any]
-    seeds: dict[int, Score]
-    teacher: Teacher | None
-
-    @property
-    def weights(self) -> str:
-        return storage.join(self.folder, STUDENT_FILE)
+CHAMPION, CANDIDATE = (
+    "champion",
+    "candidate",
+)  # aliases: proven better than the plain student, or not
 
 
 @dataclass(frozen=True)
@@ -64,12 +38,14 @@ class Registered:
     """What was registered.
 
     Attributes:
-        scores: of the split that reports; None where there is none.
+        alias: of the first of them.
+        tests: of each, its scores on the split that reports, by seed; empty where there is none.
         notes: what a person should know of it, a line each.
     """
 
     name: str
-    scores: list[Score | None]
+    alias: str
+    tests: list[dict[int, Score]]
     notes: list[str]
 
 
@@ -81,20 +57,19 @@ def register_best(
     tracker: Tracker,
     cluster: Cluster,
     data: DataConfig,
+    *,
+    champion_anyway: bool = False,
 ) -> Registered:
-    """Score the candidates (best first) on the test split and register them; the first is champion.
+    """Score the candidates (best first) on the test split and register them; the first has an alias.
 
     The test split is looked at here and nowhere else: it reports, it never selects.
 
     Args:
         model: the registered model that a person asked for; None: one named after the study.
         plain: scores of students that were trained without a teacher, by the network's name.
+        champion_anyway: whether the first is champion whatever its proof says.
     """
-    scores: list[Score | None] = [None] * len(candidates)
-    if candidates and DATASETS[data.dataset].reports(data.protocol):
-        say(f"scores the best {len(candidates)} students on the test split and registers them")
-        weights, resources = [c.weights for c in candidates], candidates[0].config.resources
-        scores = [*score_networks(weights, data, "test", cluster, resources)]
+    tests = _tested(candidates, data, cluster)
     wanted = model or study.name
     name = model_name(tracker.client, wanted, study.id, asked=model is not None)
     notes = []
@@ -103,50 +78,81 @@ def register_best(
             f"registered as {name}: the model {wanted} belongs to another study; to share it, set "
             f"study.model: {wanted}"
         )
+    alias = _alias(candidates, champion_anyway)
     numbers = []
-    for candidate, score in zip(candidates, scores, strict=True):
-        numbers.append(_register(name, study, candidate, score, plain, tracker))
+    for candidate, scores in zip(candidates, tests, strict=True):
+        alone = plain.get(candidate.config.pair.student.name)
+        version = _version(name, study, candidate, scores, alone, alias, tracker.commit)
+        weights = storage.read_bytes(candidate.ran.weights)
+        numbers.append(register(tracker.client, version, weights))
+        _tell(tracker, candidate, scores)
     if numbers:
-        notes.append(point(tracker.client, name, CHAMPION, numbers[0], study.id))
-    return Registered(name, scores, [note for note in notes if note])
+        notes.append(point(tracker.client, name, alias, numbers[0], study.id))
+        _withdraw_other(tracker, name, alias, numbers[0], study.id)
+    return Registered(name, alias, tests, [note for note in notes if note])
 
 
-def _register(
+def _tested(
+    candidates: list[Candidate], data: DataConfig, cluster: Cluster
+) -> list[dict[int, Score]]:
+    """The test scores of every candidate by seed: of its own, and of the others in its proof."""
+    if not candidates or not DATASETS[data.dataset].reports(data.protocol):
+        return [{} for _ in candidates]
+    runs = [_runs_of(candidate) for candidate in candidates]
+    weights = [ran.weights for some in runs for ran in some]
+    say(f"scores {len(weights)} students on the test split and registers the best {len(runs)}")
+    resources = candidates[0].config.resources
+    scores = iter(score_networks(weights, data, "test", cluster, resources))
+    return [{ran.seed: next(scores) for ran in some} for some in runs]
+
+
+def _runs_of(candidate: Candidate) -> Sequence[Ran]:
+    return (candidate.ran, *candidate.others)
+
+
+def _alias(candidates: list[Candidate], champion_anyway: bool) -> str:
+    proof = candidates[0].proof if candidates else None
+    proven = proof is not None and proof.verdict == "better"
+    return CHAMPION if proven or champion_anyway else CANDIDATE
+
+
+def _withdraw_other(tracker: Tracker, name: str, alias: str, number: str, study: str) -> None:
+    """What was only a candidate before there was a champion; and a champion that is none any more."""
+    if alias == CHAMPION:
+        withdraw(tracker.client, name, CANDIDATE, study)
+    else:  # an older version keeps it: it was proven
+        withdraw(tracker.client, name, CHAMPION, study, only=number)
+
+
+def _version(
     name: str,
     study: StudyRecord,
     candidate: Candidate,
-    score: Score | None,
-    plain: Mapping[str, Score],
-    tracker: Tracker,
-) -> str:
-    """Register one student; its version's number."""
-    _, card = load_from(candidate.weights)
-    version = Version(
+    tests: dict[int, Score],
+    alone: Score | None,
+    alias: str,
+    commit: str,
+) -> Version:
+    _, card = load_from(candidate.ran.weights)
+    score = tests.get(candidate.seed)
+    return Version(
         name=name,
-        run=candidate.run,
-        tags=_tags(study.name, candidate, card, score, tracker.commit),
-        description=_description(candidate, card, score, plain),
-        about=_about(name, study, candidate.config),
+        run=candidate.ran.run,
+        tags={**_tags(study.name, candidate, card, score, commit), **_proven(candidate)},
+        description=describe(candidate, card, tests, gain_over(candidate, alone)),
+        about=about(study, candidate, name, alias),
         study=study.id,
     )
-    number = register(tracker.client, version, storage.read_bytes(candidate.weights))
-    if score:
-        tracker.note(candidate.run, f"test_{score.name}", score.value)
-        classes = score.group(PER_CLASS)
-        told = {key: None if math.isnan(value) else value for key, value in classes.items()}
-        tracker.attach(candidate.run, TEST_IOU, json.dumps(told, indent=1).encode())
-    return number
 
 
-def save_pictures(folder: str, data: DataConfig, count: int = 6) -> None:
-    """A few images as PNG files, of the test split if there is one, for a first look at a student."""
-    role = "test" if DATASETS[data.dataset].reports(data.protocol) else "val"
-    rows = open_split(data.location, data.dataset, data.protocol, role)
-    for index in range(0, len(rows), -(-len(rows) // count)):
-        key, image, _ = rows[index]
-        picture = io.BytesIO()
-        Image.fromarray(image).save(picture, "PNG")
-        storage.write_bytes(storage.join(folder, f"{Path(key).name}.png"), picture.getvalue())
+def _tell(tracker: Tracker, candidate: Candidate, tests: dict[int, Score]) -> None:
+    """Write the test scores on the pages of their runs."""
+    for ran in _runs_of(candidate):
+        if score := tests.get(ran.seed):
+            tracker.note(ran.run, f"test_{score.name}", score.value)
+            classes = score.group(PER_CLASS)
+            told = {key: None if math.isnan(value) else value for key, value in classes.items()}
+            tracker.attach(ran.run, TEST_IOU, json.dumps(told, indent=1).encode())
 
 
 def _tags(
@@ -163,78 +169,31 @@ def _tags(
         "gflops": f"{2 * (card.gmacs or 0):.3f}",
         "study": study,
         "trial": str(candidate.number),
+        "seed": str(candidate.seed),
         "git_commit": commit,
     }
 
 
-def _about(name: str, study: StudyRecord, config: TrialConfig) -> str:
-    data = f"{config.data.dataset}, protocol {config.data.protocol}"
-    return (
-        f"Segmentation students found by the study {study.name} ({study.id}) on {data}. The alias "
-        f"`{CHAMPION}` names the best one. To use it: "
-        f"`afdcd predict models:/{name}@{CHAMPION} PICTURES --out FOLDER`"
-    )
+def _proven(candidate: Candidate) -> dict[str, str]:
+    """The proof as tags, which the registry can search by."""
+    proof = candidate.proof
+    spread = proof.spread(FOUND) if proof else None
+    if proof is None or spread is None:
+        return {"verdict": "unproven"}
+    found = {"verdict": proof.verdict, "proof_seeds": str(spread.n)}
+    found |= {"proof_mean": f"{spread.mean:.4f}", "proof_sd": f"{spread.sd:.4f}"}
+    if gain := proof.against(PLAIN):
+        interval = f"{gain.mean - gain.half:.4f}", f"{gain.mean + gain.half:.4f}"
+        found |= {"gain": f"{gain.mean:.4f}", "gain_low": interval[0], "gain_high": interval[1]}
+    return found
 
 
-def _answer(candidate: Candidate, card: NetworkCard, plain: Mapping[str, Score]) -> str:
-    """What a person wants to know first: the list of versions shows little more than this."""
-    method = candidate.config.distiller.method
-    alone = plain.get(candidate.config.pair.student.name)
-    gain = ""
-    if alone and method != "none":
-        points = 100 * (candidate.score.value - alone.value)
-        gain = f" ({points:+.2f} over the plain student)"
-    pair = shown(candidate.config.pair.label)
-    return f"{candidate.score}{gain}, {_size(card.parameters)}, {method}, {pair}"
-
-
-def _size(parameters: int | None) -> str:
-    count = parameters or 0
-    return f"{count / 1e6:.2f} M parameters" if count >= 10_000 else f"{count} parameters"
-
-
-def _description(
-    candidate: Candidate, card: NetworkCard, score: Score | None, plain: Mapping[str, Score]
-) -> str:
-    config, label = candidate.config, candidate.score.label
-    height, width = config.data.crop
-    settings = ", ".join(f"{name} = {value}" for name, value in candidate.settings.items())
-    teacher = percent(candidate.teacher.score.value) if candidate.teacher else "none"
-    test = f"\n| {label} on test (never used to select) | {percent(score.value)} |" if score else ""
-    text = f"""{_answer(candidate, card, plain)}
-
-{candidate.title[0].upper()}{candidate.title[1:]}
-
-| | |
-|---|---|
-| {label} on {card.split} (selected by) | {percent(candidate.score.value)} |{test}
-| teacher's {label} on {card.split} | {teacher} |
-| parameters | {card.parameters:,} |
-| GFLOPs at {height}x{width} (2 per multiply-add) | {2 * (card.gmacs or 0):.2f} |
-| seed | {config.training.seed} ({_luck(candidate)}) |
-
-Searched settings: {shown(settings) or "none"}
-
-{_class_table(score) if score else no_report(config.data.protocol)}
-"""
-    return text[:DESCRIPTION]
-
-
-def _luck(candidate: Candidate) -> str:
-    if not candidate.seeds:
-        return "one run; differences below about 1 point may be seed noise"
-    told = [f"{seed}: {percent(score.value)}" for seed, score in sorted(candidate.seeds.items())]
-    return f"other seeds of this setting: {', '.join(told)}"
-
-
-def _class_table(score: Score) -> str:
-    """IoU of every class, or of the worst and the best where they are many."""
-    iou = score.group(PER_CLASS)
-    names = list(iou)
-    if len(names) > CLASSES:
-        ranked = sorted((n for n in names if not math.isnan(iou[n])), key=iou.__getitem__)
-        names = list(dict.fromkeys([*ranked[: CLASSES // 2], *ranked[-CLASSES // 2 :]]))
-    lines = [f"| {name} | {percent(iou[name])} |" for name in names]
-    if hidden := len(iou) - len(names):
-        lines.insert(CLASSES // 2, f"| {hidden} more in {TEST_IOU} of the run | |")
-    return "\n".join(["| class | test IoU |", "|---|---|", *lines])
+def save_pictures(folder: str, data: DataConfig, count: int = 6) -> None:
+    """A few images as PNG files, of the test split if there is one, for a first look at a student."""
+    role = "test" if DATASETS[data.dataset].reports(data.protocol) else "val"
+    rows = open_split(data.location, data.dataset, data.protocol, role)
+    for index in range(0, len(rows), -(-len(rows) // count)):
+        key, image, _ = rows[index]
+        picture = io.BytesIO()
+        Image.fromarray(image).save(picture, "PNG")
+        storage.write_bytes(storage.join(folder, f"{Path(key).name}.png"), picture.getvalue())

@@ -118,6 +118,28 @@ def point(client: MlflowClient, name: str, alias: str, number: str, study: str |
     return ""
 
 
+def withdraw(
+    client: MlflowClient, name: str, alias: str, study: str, only: str | None = None
+) -> None:
+    """Take an alias away that this study set, unless it stands elsewhere by now.
+
+    Args:
+        only: take it from no other version than this.
+
+    Raises:
+        UserError: the server refuses or does not answer; doing it again goes on.
+    """
+    with refusals():
+        model = client.get_registered_model(name)
+        held = _held(model, alias)
+        if held is not None:
+            if (only and held != only) or _not_ours(client, model, alias, study):
+                return
+            client.delete_registered_model_alias(name, alias)
+        if f"{ALIAS}{alias}" in model.tags:
+            client.delete_registered_model_tag(name, f"{ALIAS}{alias}")
+
+
 def find(client: MlflowClient, fingerprint: str) -> str | None:
     """The `models:/name/version` of the run with this fingerprint, if one is registered."""
     with refusals():

@@ -23,7 +23,7 @@ TAKES_A_RUN = ("worker", "controller", "raylet")
 LATE = 0.8  # how often, of all such moments
 MIDDLE = 0.6  # how often a kill waits until a run has reported
 REPORTED = " iteration "  # what the driver says then
-REGISTERING = "scores the best"  # what the driver says when only seconds are left
+REGISTERING = "registers the best"  # what the driver says when only seconds are left
 SPACE = """
 data: {{dataset: synthetic, crop: [64, 64], root: {root}}}
 pair:
@@ -36,6 +36,7 @@ distiller:
 training: {{iterations: 40, validate_every: 5, batch: 4}}
 study:
   trials: 2
+  proof: {{seeds: 0}}
   enqueue:
     - {{distiller: {{method: none}}}}
     - {{distiller: {{method: afdcd, tau: 0.5}}}}

@@ -48,5 +48,5 @@ def test_the_undisturbed_study_is_what_it_should_be(place: Place) -> None:
     assert found["page trial-0003 metric iteration"] == "[[2, 2.0]]"
     assert found["page trial-0002 metric iteration"] == "[[2, 2.0], [4, 4.0]]"
     assert found["model street version 1 tag trial"] == "2"
-    assert found["model street alias champion"] == "1"
+    assert found["model street alias candidate"] == "1"
     assert sum(place.trained.values()) == 3 * 4 + 2

@@ -40,6 +40,7 @@ study:
   grace: 2
   reduction: 3
   keep: 2
+  proof: {seeds: 0}
   enqueue:
     - {training: {lr: 0.02}}
     - {training: {lr: 0.02, seed: 1}}

@@ -30,6 +30,7 @@ training: {iterations: 8, validate_every: 2, batch: 4, lr: {choice: [0.01, 0.02,
 study:
   trials: 3
   grace: 8  # nothing is paused
+  proof: {seeds: 0}
   enqueue: [{training: {lr: 0.02}}]
 """
 
@@ -51,8 +52,8 @@ def tracker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Tracker:
     return install(monkeypatch)
 
 
-def _register(record: Any, model: Any, winners: list[Any], *_: Any) -> Registered:
-    return Registered(model or record.name, [None] * len(winners), [])
+def _register(record: Any, model: Any, winners: list[Any], *_: Any, **__: Any) -> Registered:
+    return Registered(model or record.name, "candidate", [{} for _ in winners], [])
 
 
 def by_rate(job: Job) -> list[dict[str, Any]]:
@@ -76,7 +77,7 @@ def test_a_study_runs_to_its_end_and_tells_mlflow(
     assert conclusion.finished
     assert [winner.score.value for winner in conclusion.winners] == [0.04, 0.02, 0.01]
     assert conclusion.winners[0].config.training.lr == 0.04
-    assert conclusion.winners[0].run == f"run of trial-{conclusion.winners[0].number:04d}"
+    assert conclusion.winners[0].ran.run == f"run of trial-{conclusion.winners[0].number:04d}"
     last = tracker.studies[-1]
     assert (last.outcome, last.metrics["miou"], last.metrics["runs_completed"]) == (
         "completed",
@@ -131,10 +132,10 @@ def test_what_is_asked_for_while_students_are_registered_is_run_too(
 ) -> None:
     asked: list[str] = []
 
-    def register(study: Any, *given: Any) -> Registered:
+    def register(study: Any, *_: Any, **__: Any) -> Registered:
         if not asked:
             asked.append(enqueue(kept_study("street"), "{training: {lr: 0.04, seed: 5}}"))
-        return Registered("street", [], [])
+        return Registered("street", "candidate", [], [])
 
     monkeypatch.setattr(module, "register_best", register)
     conclusion = run_study(space(tmp_path, shards))

@@ -12,7 +12,15 @@ from afdcd.config import UserError
 from afdcd.data.catalog.datasets import SYNTHETIC
 from afdcd.models.config import ModelConfig
 from afdcd.models.weights import NetworkCard, load_network, save_network
-from afdcd.tracking.registry import Version, fetch, find, model_name, point, register
+from afdcd.tracking.registry import (
+    Version,
+    fetch,
+    find,
+    model_name,
+    point,
+    register,
+    withdraw,
+)
 from afdcd.tracking.tracker import Tracker
 from tests.tracking.made import STUDY, record
 from tests.tracking.test_tracker import Proxy
@@ -240,6 +248,28 @@ def test_an_alias_of_another_study_stays_and_that_is_said(tracker: Tracker, weig
     assert "stays at version 1, which another study or a person registered" in said
 
 
+def test_an_alias_is_withdrawn_from_where_this_study_set_it(
+    tracker: Tracker, weights: bytes
+) -> None:
+    client = tracker.client
+    register(client, version(tracker), weights)
+    withdraw(client, "street", "champion", STUDY, only="2")
+    withdraw(client, "street", "champion", OTHER)
+    withdraw(client, "street", "candidate", STUDY)  # there is none
+    assert champion(tracker) == "1"
+    withdraw(client, "street", "champion", STUDY, only="1")
+    model = client.get_registered_model("street")
+    assert not model.aliases and not [tag for tag in model.tags if tag.startswith("afdcd.alias")]
+
+
+def test_an_alias_that_a_person_moved_is_not_withdrawn(tracker: Tracker, weights: bytes) -> None:
+    register(tracker.client, version(tracker), weights)
+    register(tracker.client, version(tracker, "trial-0001", aliases=()), weights + b" ")
+    tracker.client.set_registered_model_alias("street", "champion", "2")
+    withdraw(tracker.client, "street", "champion", STUDY)
+    assert champion(tracker) == "2"
+
+
 class Killed(BaseException):
     """Nothing can be done about it, as about SIGKILL."""
 
@@ -251,13 +281,16 @@ def test_registering_that_was_cut_short_anywhere_ends_in_the_same_state(
     calls: list[str] = []
     proxy = Proxy(tracker.client)
     proxy.before = calls.append
-    first, better = version(tracker, about="about"), version(tracker, "trial-0001", about="about")
+    first = version(tracker, about="about", aliases=("candidate",))
+    better = version(tracker, "trial-0001", about="about")
 
     def register_all(name: str, begin: int = 0) -> None:
-        """A study registers its best, is extended, and registers a better one."""
+        """A study registers its best, is extended, and registers one that is proven."""
         given = [(first, weights), (better, weights + b" ")]
         for each, content in given[begin:]:
             register(proxy, replace(each, name=name), content)
+            if each is better:
+                withdraw(proxy, name, "candidate", STUDY)
             ends.append(len(calls))
 
     ends: list[int] = []

@@ -1,0 +1,183 @@
+"""The proof: the best student, and what it is held against, run with the same fresh seeds.
+
+A search picks the luckiest of many noisy scores. So its best setting is run again, at full length and
+with seeds that nothing was selected by, beside the same student without a teacher (same recipe, data)
+and the best setting that a person asked for, which is the published one. What is run is written down
+before it is run: which arms, which seeds, and with it whose weights will be registered.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from afdcd.config import validate
+from afdcd.distillers.configs import NoneConfig
+from afdcd.search.evidence import Difference, Spread, Verdict, difference, spread
+from afdcd.search.rows import Entry
+from afdcd.search.settings import with_seed
+from afdcd.search.study import Study
+from afdcd.training.trial import TrialConfig
+
+PROOF = "proof"  # study attribute: the newest plan
+CHAMPION, PLAIN, PUBLISHED = "champion", "plain", "published"  # the arms
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is run to prove a trial.
+
+    Attributes:
+        trial: the trial that is proven.
+        arms: name -> setting, whatever its seed; the champion's first.
+        seeds: in their order; the weights of the first are registered.
+    """
+
+    trial: int
+    arms: dict[str, TrialConfig]
+    seeds: tuple[int, ...]
+
+    def plain(self) -> dict[str, Any]:
+        arms = {name: config.plain() for name, config in self.arms.items()}
+        return {"trial": self.trial, "arms": arms, "seeds": self.seeds}
+
+    @classmethod
+    def of(cls, found: dict[str, Any]) -> "Plan":
+        arms = {name: validate(TrialConfig, setting) for name, setting in found["arms"].items()}
+        return cls(found["trial"], arms, tuple(found["seeds"]))
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What a plan came to.
+
+    Attributes:
+        runs: arm -> seed -> its completed run, in the plan's order.
+        unmet: runs that did not complete, a line each.
+    """
+
+    plan: Plan
+    runs: dict[str, dict[int, Entry]]
+    higher_is_better: bool = True
+    unmet: list[str] = field(default_factory=list)
+
+    def scores(self, arm: str) -> dict[int, float]:
+        return {seed: entry.value or 0.0 for seed, entry in self.runs.get(arm, {}).items()}
+
+    def spread(self, arm: str) -> Spread | None:
+        return spread(self.scores(arm)) if self.runs.get(arm) else None
+
+    def against(self, arm: str) -> Difference | None:
+        """By how much the champion is better; None if there is no such arm, or no seed in common."""
+        first, second = self.scores(CHAMPION), self.scores(arm)
+        return difference(first, second, higher_is_better=self.higher_is_better)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Of the champion against the plain student. One that is a plain student is not better."""
+        if PLAIN not in self.plan.arms:
+            return "not distinguishable" if self.runs.get(CHAMPION) else "unproven"
+        found = self.against(PLAIN)
+        return found.verdict if found else "unproven"
+
+    def to_settle(self) -> tuple[int, float] | None:
+        """How many seeds would tell champion and plain student apart, and what the further ones cost.
+
+        In device-hours, by what these runs took. None: it is settled, or no number in reach would.
+        """
+        found = self.against(PLAIN)
+        enough = found.settled_by() if found and found.verdict == "not distinguishable" else None
+        if found is None or enough is None:
+            return None
+        ran = [entry for runs in self.runs.values() for entry in runs.values()]
+        each = sum(entry.device_hours for entry in ran) / len(ran)
+        return enough, (enough - found.n) * len(self.plan.arms) * each
+
+
+class Prover:
+    """Plans, asks for runs, and reads what came of them. One driver asks for each run once."""
+
+    def __init__(self, study: Study, seeds: int) -> None:
+        self._study, self._seeds = study, seeds
+        self._asked: set[str] = set()
+
+    def ask(self) -> Plan | None:
+        """Queue what is still to be run, and write down why; None if nothing is."""
+        plan = self._plan()
+        if plan is None:
+            return None
+        wanted = [with_seed(config, seed) for seed in plan.seeds for config in plan.arms.values()]
+        ended = {e.identity for e in self._study.entries() if e.outcome in ENDED}
+        missing = {self._study.settings.identity(config): config for config in wanted}
+        for identity in missing.keys() & (ended | self._asked):
+            del missing[identity]
+        if missing:
+            self._study.study.set_user_attr(PROOF, plan.plain())
+        for identity, config in missing.items():
+            self._asked.add(identity)
+            self._study.give(config)
+        return plan if missing else None
+
+    def proof(self) -> Proof | None:
+        """Of the best trial; None where none was asked for, or no run of it completed."""
+        plan = self._plan()
+        if plan is None:
+            return None
+        by_identity = {e.identity: e for e in self._study.entries() if e.outcome}
+        runs: dict[str, dict[int, Entry]] = {}
+        unmet = []
+        for name, config in plan.arms.items():
+            runs[name] = {}
+            for seed in plan.seeds:
+                identity = self._study.settings.identity(with_seed(config, seed))
+                entry = by_identity.get(identity)
+                if entry and entry.outcome == "completed":
+                    runs[name][seed] = entry
+                else:
+                    cause = entry.cause if entry else "it was not run"
+                    unmet.append(f"proof, {name} seed {seed}: {cause}")
+        up = self._study.rules.higher_is_better
+        return Proof(plan, runs, up, unmet) if runs[CHAMPION] else None
+
+    def _plan(self) -> Plan | None:
+        """The plan that was written down, if it still proves the best trial; else a new one."""
+        best = next(iter(self._study.best()), None)
+        if best is None or not self._seeds:
+            return None
+        known = self._study.study.user_attrs.get(PROOF)
+        if known and known["trial"] == best.first:
+            plan = Plan.of(known)
+            return Plan(plan.trial, plan.arms, self._longer(plan.seeds))
+        return Plan(best.first, self._arms(best), self._fresh(self._seeds))
+
+    def _arms(self, best: Entry) -> dict[str, TrialConfig]:
+        champion = self._study.config_of(best)
+        assert champion is not None
+        arms = {CHAMPION: champion}
+        if champion.distiller.method != "none":
+            arms[PLAIN] = champion.updated(distiller=NoneConfig())
+        for entry in self._study.best(self._study.counted()):
+            config = self._study.config_of(entry)
+            if entry.is_reference and config and config.distiller.method != "none":
+                if entry.first != best.first:
+                    arms[PUBLISHED] = config
+                break
+        return arms
+
+    def _fresh(self, count: int, but: Iterable[int] = ()) -> tuple[int, ...]:
+        """Seeds that no run of this study had."""
+        used = {*but, *(s for e in self._study.everything() for s in _seeds_of(e))}
+        first = max(used, default=-1) + 1
+        return tuple(range(first, first + count))
+
+    def _longer(self, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        """As many as are asked for now; those that were written down come first."""
+        return seeds[: self._seeds] + self._fresh(self._seeds - len(seeds), but=seeds)
+
+
+ENDED = ("completed", "infeasible")  # a lost run is asked for again by the next driver
+
+
+def _seeds_of(entry: Entry) -> list[int]:
+    asked = [] if entry.seed is None else [entry.seed]
+    setting = entry.setting or {}
+    return [*asked, setting["training"]["seed"]] if setting else asked
