@@ -26,7 +26,7 @@ SPACE = """
 data: {dataset: synthetic, crop: [64, 64], root: ROOT}
 pair: {student: {head: pspnet, encoder: "timm:lcnet_050"}}
 training: {iterations: 1200, validate_every: 8, batch: 4, lr: {choice: [0.01, 0.02]}}
-study: {trials: 1, max_concurrent: 1, enqueue: [{training: {lr: 0.01}}]}
+study: {trials: 1, proof: {seeds: 0}, max_concurrent: 1, enqueue: [{training: {lr: 0.01}}]}
 """
 # The command itself, with a watchdog that waits for seconds where it should wait for minutes.
 IMPATIENT = """

@@ -1,7 +1,7 @@
 """The main job for real: local Ray, SQLite, and whatever can go wrong in one study.
 
 The driver is killed, one trial meets a damaged row and one diverges. The study goes on by the same
-command, the others finish, and the better one is the champion. One test shows all of it, for each
+command, the others finish, and the better one is the candidate. One test shows all of it, for each
 start of a driver or a trial takes many seconds. A killed worker: tests/test_train.py; a cluster that
 outlives its drivers: tests/test_job.py.
 """
@@ -54,6 +54,7 @@ training:
   lr: {choice: [0.01, 1e38]}
 study:
   trials: 3  # the lost one costs none
+  proof: {seeds: 0}
   max_concurrent: 2
   enqueue:
     - {distiller: {method: none}, training: {batch: 4, lr: 0.01}}
@@ -87,8 +88,8 @@ def test_a_study_survives_what_can_go_wrong_and_ends_in_the_registry(tmp_path: P
     _assert_bad_trials_told_their_causes(printed, damaged)
     _assert_nobody_else_speaks(printed)
     _assert_runs_show_it(study)
-    assert "models:/tiny@champion" in printed
-    _assert_champion_is_the_best(study)
+    assert "models:/tiny@candidate" in printed
+    _assert_candidate_is_the_best(study)
 
 
 def _of_a_compute_node(tmp_path: Path) -> dict[str, str]:
@@ -165,8 +166,8 @@ def _assert_runs_show_it(study: Study) -> None:
         assert "panel.png" in [item.path for item in study.client.list_artifacts(run.info.run_id)]
 
 
-def _assert_champion_is_the_best(study: Study) -> None:
-    version = study.client.get_model_version_by_alias("tiny", "champion")
+def _assert_candidate_is_the_best(study: Study) -> None:
+    version = study.client.get_model_version_by_alias("tiny", "candidate")
     runs = study.runs()
     best = max(GOOD, key=lambda name: runs[name].data.metrics["miou"])
     assert int(version.tags["trial"]) == int(best.removeprefix("trial-"))

@@ -29,7 +29,7 @@ SPACE = """
 data: {dataset: synthetic, root: ROOT, crop: [64, 64]}
 pair: {student: {head: pspnet, encoder: "timm:lcnet_050"}}
 training: {iterations: 8, validate_every: 4, batch: 4, lr: RATE}
-study: {trials: 1}
+study: {trials: 1, proof: {seeds: 0}}
 """
 
 
@@ -83,13 +83,13 @@ def test_two_studies_of_one_name_stay_two(servers: tuple[Server, Server], tmp_pa
     prepare_synthetic(root, SyntheticConfig(height=64, width=64, train=36, val=2, test=2))
     anna = _study(tmp_path / "anna", root, "0.02", server)
     bert = _study(tmp_path / "bert", root, "0.05", server)
-    assert "models:/tiny@champion" in _run(anna)
+    assert "models:/tiny@candidate" in _run(anna)
     printed = _run(bert)
     parents = [run for run in _all_runs(server) if run.data.tags["afdcd.job"] == "study"]
     ids = {run.data.tags["afdcd.study"] for run in parents}
     assert len(parents) == len(ids) == 2
     (own,) = [name for name in _models(server) if name.startswith("tiny-")]
-    assert f"models:/{own}@champion" in printed
+    assert f"models:/{own}@candidate" in printed
     assert own.removeprefix("tiny-") in {study[:8] for study in ids}
     for study, model, rate in ((anna, "tiny", "0.02"), (bert, own, "0.05")):
         _assert_version_is_of(study, server, model, rate)
@@ -113,7 +113,7 @@ def _run(study: Study) -> str:
 
 def _assert_version_is_of(study: Study, server: Server, model: str, rate: str) -> None:
     """Score, setting, weights: all of this study's one run."""
-    version = server.client.get_model_version_by_alias(model, "champion")
+    version = server.client.get_model_version_by_alias(model, "candidate")
     run = server.client.get_run(version.run_id)
     assert run.data.params["training.lr"] == rate
     assert float(version.tags["miou"]) == pytest.approx(run.data.metrics["miou"], abs=1e-4)

@@ -102,7 +102,7 @@ def test_a_packaged_space_is_valid_elsewhere(elsewhere: Path, tmp_path: Path) ->
 @pytest.mark.slow
 @pytest.mark.xdist_group("ray")
 @pytest.mark.timeout(900)
-def test_a_study_elsewhere_registers_its_champion(elsewhere: Path, tmp_path: Path) -> None:
+def test_a_study_elsewhere_registers_its_candidate(elsewhere: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     sizes = {"height": 64, "width": 96, "train": 60, "val": 12, "test": 6}
     options = [part for name, size in sizes.items() for part in (f"--{name}", str(size))]
@@ -116,10 +116,11 @@ def test_a_study_elsewhere_registers_its_champion(elsewhere: Path, tmp_path: Pat
         "study.enqueue=[distiller: {method: none}]",
         "study.grace=4",
         "study.trials=1",
+        "study.proof.seeds=0",
     ]
     space = _quickstart(elsewhere, tmp_path)
     process = _start(elsewhere, tmp_path, "-m", "afdcd.tune", space, *smaller)
     try:
-        assert "models:/quickstart@champion" in finish(process)
+        assert "models:/quickstart@candidate" in finish(process)
     finally:
         kill_tree(process)

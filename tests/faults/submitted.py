@@ -2,7 +2,7 @@
 
 `ray job submit`, two workers for each run, settings that were asked for. A worker is killed, MLflow's
 server is gone for a while, the database is started anew, the teacher's alias is moved: the values, the
-weights and the champion are those of a study that nothing happened to.
+weights and the candidate are those of a study that nothing happened to.
 """
 
 import time
@@ -36,7 +36,7 @@ def test_a_disturbed_job_ends_with_the_values_of_the_undisturbed_one(
         assert "Traceback" not in disturbed.printed()
         assert " lost: " in disturbed.printed()
         right = facts_of(here, "quiet")
-        assert right["alias champion"]
+        assert right["alias candidate"]
         assert difference(right, facts_of(here, "disturbed")) == ({}, [])
         assert leftovers(here) == []
 
