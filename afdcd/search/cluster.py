@@ -23,6 +23,7 @@ from afdcd.environment import ray_address, set_defaults, verbose
 from afdcd.search.autoscaler import growth
 from afdcd.search.capacity import HEAD, Bundle, Demand, Kind, check, grown, room
 from afdcd.search.local_cluster import free_port, session_folder, set_token
+from afdcd.search.orphans import end_orphans
 from afdcd.text import first_line
 from afdcd.training.resources import ResourcesConfig
 
@@ -125,7 +126,11 @@ def connect() -> Iterator[Cluster]:
     # After ray.init, which installs handlers of its own.
     previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
+        if address:
+            end_orphans(cluster.api, cluster.stopping.is_set)  # of drivers that were killed
         yield cluster
+        if address:
+            end_orphans(cluster.api, cluster.stopping.is_set)  # of this one
     finally:
         ray.shutdown()  # which takes seconds, too: a second Ctrl-C still ends it at once
         for number, handler in previous.items():

@@ -94,7 +94,8 @@ class Disturbed:
 
     def _draw(self, kills: list[str]) -> None:
         """The next moment: any, or while a run trains; at the end when students are registered."""
-        self._late = len(kills) <= 2 and self._chance.random() < LATE
+        lives = kills and kills[0] not in TAKES_A_RUN  # when students are registered no run does
+        self._late = bool(lives) and len(kills) <= 2 and self._chance.random() < LATE
         self._middle = not self._late and self._chance.random() < MIDDLE
         self._seen = self._last_line()
         self._moment = time.monotonic() + self._chance.uniform(0.5, 12)
