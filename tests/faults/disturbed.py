@@ -36,7 +36,7 @@ distiller:
 training: {{iterations: 40, validate_every: 5, batch: 4}}
 study:
   trials: 2
-  proof: {{seeds: 0}}
+  proof: {{seeds: 3}}
   enqueue:
     - {{distiller: {{method: none}}}}
     - {{distiller: {{method: afdcd, tau: 0.5}}}}

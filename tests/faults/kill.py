@@ -18,7 +18,7 @@ from tests.faults.outcome import Facts, difference, facts_of, leftovers
 from tests.faults.stand import Stand, stand
 
 TOGETHER = 12  # kills in one study
-LIMIT = 420.0  # seconds after which a study will not end any more
+LIMIT = 900.0  # seconds after which a study will not end any more
 
 
 def main() -> int:
