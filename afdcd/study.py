@@ -1,4 +1,4 @@
-"""`afdcd study status|stop|extend|enqueue|clean|export|import`: one study, from any terminal."""
+"""`afdcd study status|explain|stop|extend|enqueue|clean|export|import`: one study, from any terminal."""
 
 import argparse
 import sys
@@ -9,6 +9,7 @@ from afdcd.paths import expanded
 
 EXAMPLE = """examples:
   afdcd study status cityscapes
+  afdcd study explain cityscapes
   afdcd study stop cityscapes
   afdcd study extend cityscapes 20
   afdcd study enqueue cityscapes '{distiller: {method: none}, training: {seed: 1}}'
@@ -31,6 +32,8 @@ def main(argv: list[str] | None = None, prog: str = PROG) -> int:
     match arguments.action:
         case "status":
             return study.execute_status(arguments.name)
+        case "explain":
+            return study.execute_explain(arguments.name)
         case "stop":
             return study.execute_stop(arguments.name)
         case "extend":
@@ -52,7 +55,7 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    verbs = "status|stop|extend|enqueue|clean|export|import"
+    verbs = "status|explain|stop|extend|enqueue|clean|export|import"
     actions = parser.add_subparsers(dest="action", required=True, metavar=verbs)
 
     def of_study(action: str, help: str) -> argparse.ArgumentParser:
@@ -61,6 +64,7 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
         return made
 
     of_study("status", "who drives it, how far it is, what runs now")
+    of_study("explain", "why the best student is the best one")
     of_study("stop", "end its runs in order; the same `afdcd tune` goes on")
     extend = of_study("extend", "let it run more trials")
     extend.add_argument("count", type=int, metavar="N", help="how many more")

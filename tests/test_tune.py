@@ -67,7 +67,9 @@ def test_a_proof_is_printed_with_what_would_settle_it(
         }
         for arm, values in scores.items()
     }
-    summary(tmp_path, "dev", None, Proof(Plan(3, dict.fromkeys(scores, trial()), (4, 5, 6)), runs))
+    summary(
+        tmp_path, "dev", None, Proof(Plan(3, dict.fromkeys(scores, trial()), (4, 5, 6), {}), runs)
+    )
     out = capsys.readouterr().out
     assert "best setting found (trial 3)          50.00 ± 3.00 % over 3 seeds\n" in out
     assert "+1.00 points [-3.48, +5.48], not distinguishable" in out

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from afdcd.environment import storage_root, study_database
 from afdcd.search import operate
+from afdcd.search.explain import explain
 from afdcd.search.housekeeping import clean, kept_after, to_be_cleaned
 from afdcd.search.kept import kept_study
 from afdcd.search.lease import hold
@@ -14,6 +15,12 @@ from afdcd.text import byte_count, shown
 def execute_status(name: str) -> int:
     """Print how a study is; the exit status."""
     print("\n".join(operate.status(kept_study(name))))
+    return 0
+
+
+def execute_explain(name: str) -> int:
+    """Print why the best student is the best one; the exit status."""
+    print("\n".join(explain(kept_study(name))))
     return 0
 
 

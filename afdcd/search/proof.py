@@ -30,20 +30,24 @@ class Plan:
         trial: the trial that is proven.
         arms: name -> setting, whatever its seed; the champion's first.
         seeds: in their order; the weights of the first are registered.
+        identities: of the runs, an arm's in the order of the seeds.
     """
 
     trial: int
     arms: dict[str, TrialConfig]
     seeds: tuple[int, ...]
+    identities: dict[str, tuple[str, ...]]
 
     def plain(self) -> dict[str, Any]:
         arms = {name: config.plain() for name, config in self.arms.items()}
-        return {"trial": self.trial, "arms": arms, "seeds": self.seeds}
+        runs = {"seeds": self.seeds, "identities": self.identities}
+        return {"trial": self.trial, "arms": arms, **runs}
 
     @classmethod
     def of(cls, found: dict[str, Any]) -> "Plan":
         arms = {name: validate(TrialConfig, setting) for name, setting in found["arms"].items()}
-        return cls(found["trial"], arms, tuple(found["seeds"]))
+        identities = {name: tuple(of_arm) for name, of_arm in found["identities"].items()}
+        return cls(found["trial"], arms, tuple(found["seeds"]), identities)
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,23 @@ class Proof:
         return enough, (enough - found.n) * len(self.plan.arms) * each
 
 
+def proof_of(plan: Plan, entries: Iterable[Entry], *, higher_is_better: bool) -> Proof | None:
+    """What a plan came to by the rows of its study; None if no run of the champion completed."""
+    ended = {e.identity: e for e in entries if e.outcome}
+    runs: dict[str, dict[int, Entry]] = {}
+    unmet = []
+    for arm, identities in plan.identities.items():
+        runs[arm] = {}
+        for seed, identity in zip(plan.seeds, identities, strict=True):
+            entry = ended.get(identity)
+            if entry and entry.outcome == "completed":
+                runs[arm][seed] = entry
+            else:
+                cause = entry.cause if entry else "it was not run"
+                unmet.append(f"proof, {arm} seed {seed}: {cause}")
+    return Proof(plan, runs, higher_is_better, unmet) if runs[CHAMPION] else None
+
+
 class Prover:
     """Plans, asks for runs, and reads what came of them. One driver asks for each run once."""
 
@@ -105,11 +126,13 @@ class Prover:
         plan = self._plan()
         if plan is None:
             return None
-        wanted = [with_seed(config, seed) for seed in plan.seeds for config in plan.arms.values()]
         ended = {e.identity for e in self._study.entries() if e.outcome in ENDED}
-        missing = {self._study.settings.identity(config): config for config in wanted}
-        for identity in missing.keys() & (ended | self._asked):
-            del missing[identity]
+        missing = {
+            plan.identities[arm][place]: with_seed(config, seed)
+            for place, seed in enumerate(plan.seeds)
+            for arm, config in plan.arms.items()
+            if plan.identities[arm][place] not in ended | self._asked
+        }
         if missing:
             self._study.study.set_user_attr(PROOF, plan.plain())
         for identity, config in missing.items():
@@ -119,24 +142,8 @@ class Prover:
 
     def proof(self) -> Proof | None:
         """Of the best trial; None where none was asked for, or no run of it completed."""
-        plan = self._plan()
-        if plan is None:
-            return None
-        by_identity = {e.identity: e for e in self._study.entries() if e.outcome}
-        runs: dict[str, dict[int, Entry]] = {}
-        unmet = []
-        for name, config in plan.arms.items():
-            runs[name] = {}
-            for seed in plan.seeds:
-                identity = self._study.settings.identity(with_seed(config, seed))
-                entry = by_identity.get(identity)
-                if entry and entry.outcome == "completed":
-                    runs[name][seed] = entry
-                else:
-                    cause = entry.cause if entry else "it was not run"
-                    unmet.append(f"proof, {name} seed {seed}: {cause}")
-        up = self._study.rules.higher_is_better
-        return Proof(plan, runs, up, unmet) if runs[CHAMPION] else None
+        plan, up = self._plan(), self._study.rules.higher_is_better
+        return proof_of(plan, self._study.entries(), higher_is_better=up) if plan else None
 
     def _plan(self) -> Plan | None:
         """The plan that was written down, if it still proves the best trial; else a new one."""
@@ -146,8 +153,16 @@ class Prover:
         known = self._study.study.user_attrs.get(PROOF)
         if known and known["trial"] == best.first:
             plan = Plan.of(known)
-            return Plan(plan.trial, plan.arms, self._longer(plan.seeds))
-        return Plan(best.first, self._arms(best), self._fresh(self._seeds))
+            return self._planned(plan.trial, plan.arms, self._longer(plan.seeds))
+        return self._planned(best.first, self._arms(best), self._fresh(self._seeds))
+
+    def _planned(self, trial: int, arms: dict[str, TrialConfig], seeds: tuple[int, ...]) -> Plan:
+        identity = self._study.settings.identity
+        runs = {
+            arm: tuple(identity(with_seed(config, seed)) for seed in seeds)
+            for arm, config in arms.items()
+        }
+        return Plan(trial, arms, seeds, runs)
 
     def _arms(self, best: Entry) -> dict[str, TrialConfig]:
         champion = self._study.config_of(best)

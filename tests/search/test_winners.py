@@ -184,7 +184,7 @@ def proof_of(found: dict[int, float], plain: dict[int, float] | None = None) -> 
         }
         for arm, scores in arms.items()
     }
-    return Proof(Plan(1, dict.fromkeys(arms, trial()), tuple(found)), runs)
+    return Proof(Plan(1, dict.fromkeys(arms, trial()), tuple(found), {}), runs)
 
 
 def proven(folder: Path, proof: Proof, seed: int = 1) -> Candidate:
