@@ -129,10 +129,14 @@ class Study:
         self.ask_for(waiting(entry.searched, {rows.SEED: seed, rows.REPEATS: trial}))
 
     def give(self, config: TrialConfig) -> None:
-        """Ask for a run of a setting that need not lie in the space, at full length; no trial's cost."""
+        """Ask for a run at full length that costs no trial, of a setting in the space or outside of it."""
         seed = config.training.seed
-        given = {rows.GIVEN: True, rows.SETTING: config.plain(), rows.SEED: seed}
-        self.ask_for(waiting({}, given))
+        trial = self._trial_of(config)
+        if trial is None:
+            given = {rows.GIVEN: True, rows.SETTING: config.plain(), rows.SEED: seed}
+            self.ask_for(waiting({}, given))
+        else:
+            self.repeat(trial, seed)
 
     def ask_for(self, row: FrozenTrial) -> None:
         """Queue a run: a row that waits."""
@@ -240,9 +244,9 @@ class Study:
             self._book.close(trial.number, state, value=twin.value if done else None)
             return None
         if asked.seed is not None and asked.repeats is None:
-            repeated = next((e for e in known if self._repeats(e, asked.seed, identity)), None)
-            if repeated:
-                self._book.note(trial.number, rows.REPEATS, repeated.first)
+            repeated = self._trial_of(config)
+            if repeated is not None:
+                self._book.note(trial.number, rows.REPEATS, repeated)
         self._book.note(trial.number, rows.IDENTITY, identity)
         self._book.note(trial.number, rows.SETTING, config.plain())
         self._fitting.learn(identity, config)
@@ -250,10 +254,12 @@ class Study:
         self._live[run.name] = trial.number
         return Proposal(run, config, identity)
 
-    def _repeats(self, entry: Entry, seed: int, identity: str) -> bool:
-        """Whether a run with this seed and identity is a further one of this trial."""
-        config = self.config_of(entry) if entry.setting and entry.repeats is None else None
-        return config is not None and self.settings.identity(with_seed(config, seed)) == identity
+    def _trial_of(self, config: TrialConfig) -> int | None:
+        """The trial that runs this setting, whatever its seed; None if there is none."""
+        began = [e for e in self.entries() if e.identity and e.repeats is None]
+        seeds = {e.setting["training"]["seed"] for e in began if e.setting}
+        same = {self.settings.identity(with_seed(config, seed)) for seed in seeds}
+        return next((e.first for e in began if e.identity in same), None)
 
     def _note_attempts(self, entry: Entry) -> None:
         found = self.settings.attempts(entry.run)

@@ -92,6 +92,17 @@ def test_runs_of_a_trial_are_its_further_seeds_and_the_plain_student_has_a_page_
     assert alone == ["trial-0004", "trial-0004-seed-2", "trial-0004-seed-3"]
 
 
+def test_runs_of_a_trial_show_its_parameters_in_the_database(tmp_path: Path) -> None:
+    """Else the pictures of Optuna's dashboard would have points that lie nowhere."""
+    study = searched(tmp_path)
+    Prover(study, 3).ask()
+    run_all(study)
+    trials = {e.first: e for e in study.entries() if e.repeats is None}
+    further = [e for e in study.entries() if e.repeats is not None]
+    assert all(e.params == trials[e.repeats or 0].params for e in further)
+    assert [e.params for e in further if e.repeats == study.best()[0].first][0]
+
+
 def test_a_new_driver_asks_for_what_is_missing_and_for_nothing_twice(tmp_path: Path) -> None:
     study = searched(tmp_path)
     plan = Prover(study, 3).ask()
