@@ -100,7 +100,7 @@ def test_runs_of_a_trial_show_its_parameters_in_the_database(tmp_path: Path) -> 
     trials = {e.first: e for e in study.entries() if e.repeats is None}
     further = [e for e in study.entries() if e.repeats is not None]
     assert all(e.params == trials[e.repeats or 0].params for e in further)
-    assert [e.params for e in further if e.repeats == study.best()[0].first][0]
+    assert next(e.params for e in further if e.repeats == study.best()[0].first)
 
 
 def test_a_new_driver_asks_for_what_is_missing_and_for_nothing_twice(tmp_path: Path) -> None:
