@@ -85,7 +85,8 @@ class Progress:
             if job.name in self._running:
                 self._running[job.name].report = report
             total = job.config.training.iterations
-            if report.iteration == total and report.score.beats(self._best and self._best[0]):
+            counts = report.iteration == total and job.repeats is None  # else the luckiest seed won
+            if counts and report.score.beats(self._best and self._best[0]):
                 self._best = (report.score, job.title)
             self._spent[job.name] = report.device_hours
             spent = self._before + sum(self._spent.values())

@@ -87,6 +87,15 @@ def test_what_is_early_or_no_number_or_worse_is_never_the_best(
     assert "best 30.00 % (trial 9)" in lines(capsys)[0]
 
 
+def test_a_further_seed_is_never_the_best(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A trial is ranked by the seed that it began with; else the luckiest of many would lead."""
+    progress = Progress((score(0.3), "trial 9"))
+    progress.reported(job("a").updated(repeats="trial-0009"), report(4, 0.9))
+    assert "best 30.00 % (trial 9)" in lines(capsys)[0]
+
+
 def test_hours_go_on_from_those_of_earlier_drivers(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

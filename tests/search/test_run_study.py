@@ -269,3 +269,35 @@ def test_what_a_run_reported_while_nobody_listened_counts(
     drive(monkeypatch, lambda job: to_the_end(job)[1:])
     run_study(space(tmp_path, shards))
     assert kept_study("street").entries()[0].curve == {2: 0.3, 4: 0.25, 6: 0.25, 8: 0.25}
+
+
+def test_the_best_is_proven_before_it_is_registered(
+    tracker: Tracker, shards: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Interrupted while it is proven, the same command goes on with the same seeds."""
+    left = [5]  # runs until Ctrl-C: the three trials, and two of the proof
+
+    def until_interrupted(job: Job) -> list[dict[str, Any]] | None:
+        left[0] -= 1
+        return None if left[0] < 0 else by_rate_and_seed(job)
+
+    with pytest.MonkeyPatch.context() as patch:
+        drive(patch, until_interrupted)
+        assert not run_study(space(tmp_path, shards, "study.proof.seeds=3")).finished
+    with pytest.MonkeyPatch.context() as patch:
+        drive(patch, by_rate_and_seed)
+        conclusion = run_study(space(tmp_path, shards, "study.proof.seeds=3"))
+    first, second, *_ = conclusion.winners
+    told = f"proves trial {first.number}: 3 fresh seeds each of best setting found"
+    assert told in capsys.readouterr().out
+    assert (first.seed, first.score.value) == (1, 0.041)
+    assert first.ran.folder.endswith(f"trials/{first.number:04d}/seed-1")
+    assert [ran.seed for ran in first.others] == [2, 3]
+    assert first.proof is not None and first.settings == {"training.lr": 0.04}
+    assert first.proof.scores("champion") == pytest.approx({1: 0.041, 2: 0.042, 3: 0.043})
+    assert second.proof is None and second.number != first.number
+    assert [row.run.seed for row in conclusion.rows].count(None) == 3
+
+
+def by_rate_and_seed(job: Job) -> list[dict[str, Any]]:
+    return to_the_end(job, job.config.training.lr + job.config.training.seed / 1000)
