@@ -3,9 +3,10 @@
 import sys
 
 from afdcd.cli import USER_ERROR
+from afdcd.config import UserError
 from afdcd.search.load import SearchSpace
 from afdcd.search.plan.afford import shortfalls
-from afdcd.search.plan.devices import machine_of, this_machine
+from afdcd.search.plan.devices import fitting, machine_of, this_machine
 from afdcd.search.plan.known import ledgers
 from afdcd.search.plan.make import make_plan
 from afdcd.search.plan.risks import risks
@@ -19,8 +20,18 @@ def tell(space: SearchSpace, cluster: str | None, *, measure: bool) -> int:
         cluster: where it would run, e.g. `8xH100`; None: here.
         measure: time a few steps of each pair and method on this machine first.
     """
-    machine = machine_of(cluster) if cluster else this_machine()
-    plan = make_plan(space, machine, ledgers())
+    if measure and cluster:
+        raise UserError("--measure times this machine; leave out --cluster, or run it there")
+    machine = fitting(
+        machine_of(cluster) if cluster else this_machine(), space.examples[0].resources
+    )
+    plan, known = make_plan(space, machine), ledgers()
+    if measure:
+        from afdcd.search.plan.measure import measure as measured
+
+        plan = make_plan(space, machine, known, measured(space, plan))
+    elif known:
+        plan = make_plan(space, machine, known)
     print(shown_plan(plan))
     mistakes, warnings = risks(space, plan)
     if certain := shortfalls(space, plan.training_only(())):  # they may be registered already

@@ -117,12 +117,35 @@ def machine_of(text: str) -> Machine:
     return Machine(device, count, named=True)
 
 
+def fitting(machine: Machine, resources: ResourcesConfig) -> Machine:
+    """The machine as runs with these resources use it.
+
+    Raises:
+        UserError: they ask for what it does not have.
+    """
+    if resources.device == "cpu" and machine.device.is_gpu:
+        if machine.named:
+            raise UserError(
+                f"resources.device: cpu, but --cluster names GPUs: write --cluster {machine.count}xCPU"
+            )
+        return _this_cpu()
+    if resources.device == "gpu" and not machine.device.is_gpu:
+        raise UserError(
+            f"resources.device: gpu, but {machine} has none: name it, e.g. --cluster 8xH100"
+        )
+    return machine
+
+
 def this_machine() -> Machine:
     import torch
 
     if torch.cuda.is_available():
         seen = torch.cuda.get_device_properties(0)
         return Machine(gpu_named(seen.name, seen.total_memory), torch.cuda.device_count())
+    return _this_cpu()
+
+
+def _this_cpu() -> Machine:
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return Machine(cpu(memory), len(os.sched_getaffinity(0)))
 

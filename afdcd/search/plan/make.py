@@ -8,7 +8,7 @@ from afdcd.search.budget import Cost
 from afdcd.search.config import StudyConfig
 from afdcd.search.load import SearchSpace
 from afdcd.search.membership import parameters_in
-from afdcd.search.plan.corners import dearest, kind_of
+from afdcd.search.plan.corners import Kind, dearest, kind_of
 from afdcd.search.plan.devices import Machine
 from afdcd.search.plan.disk import Disk, disk_of
 from afdcd.search.plan.hours import RunTime, run_time
@@ -29,7 +29,7 @@ class Measured:
     """
 
     seconds: Interval
-    peak: int
+    peak: float
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,14 @@ class Corner:
     method: str
     config: TrialConfig
     memory: Memory
-    peak: int | None
+    peak: float | None
     time: RunTime
     hours: Interval
     origin: str
+
+    @property
+    def kind(self) -> Kind:
+        return kind_of(self.config)
 
     @property
     def need(self) -> Interval:
@@ -135,7 +139,7 @@ def make_plan(
     space: SearchSpace,
     machine: Machine,
     known: Ledgers | None = None,
-    measured: dict[tuple[str, str], Measured] | None = None,
+    measured: dict[Kind, Measured] | None = None,
 ) -> Plan:
     """The plan of a checked space.
 
@@ -199,12 +203,13 @@ def _corner(
     config: TrialConfig,
     machine: Machine,
     known: Ledgers,
-    measured: dict[tuple[str, str], Measured],
+    measured: dict[Kind, Measured],
 ) -> Corner:
     gpu, found = machine.device.is_gpu, measured.get(kind_of(config))
     time = run_time(config, machine.device, found.seconds if found else None)
     hours, origin = time.hours, "measured here" if found else "reckoned"
-    if before := None if machine.named else device_seconds(config, known, gpu=gpu):
+    elsewhere = machine.named or found is not None
+    if before := None if elsewhere else device_seconds(config, known, gpu=gpu):
         seconds, runs = before
         hours = seconds * (config.training.iterations / config.resources.workers / 3600)
         origin = f"{runs} run{'s' if runs > 1 else ''} before"
