@@ -9,14 +9,12 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
-from afdcd.environment import study_database
+from afdcd.environment import study_file
 from afdcd.search.plan.interval import Interval
 from afdcd.training.trial import TrialConfig
 
-PREFIX = "sqlite:///"
 SPREAD = 0.15  # beyond the cheapest and the dearest run that was seen
 _ROWS = """
     SELECT trial_id, key, value_json FROM trial_user_attributes
@@ -28,9 +26,8 @@ Ledgers = dict[str, list[float]]  # kind of run -> device-seconds per iteration 
 
 def ledgers() -> Ledgers:
     """Of every completed run in the study database; empty where that is no file, or none yet."""
-    url, found = study_database(), defaultdict[str, list[float]](list)
-    file = Path(url.removeprefix(PREFIX))
-    if not url.startswith(PREFIX) or not file.is_file():
+    file, found = study_file(), defaultdict[str, list[float]](list)
+    if file is None or not file.is_file():
         return found
     try:
         with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as database:

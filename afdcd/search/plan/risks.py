@@ -62,21 +62,24 @@ def _memory(corner: Corner, plan: Plan) -> Iterator[Risk]:
     need = corner.need * runs * (1 if device.is_gpu else corner.config.resources.workers)
     if not has or need.high < has:
         return
-    key: Key = ("training", "batch")
     what = "a worker of the teacher's training" if corner.method == "teacher" else "a worker"
-    if corner.method == "teacher":
-        key = ("pair", "teacher", "train")
     figure = f"{corner.need.likely / GIB:.1f} GiB ({corner.need.low / GIB:.1f} at least)"
     mend = "lower training.batch or data.crop, or raise resources.workers"
     text = f"{what}, {corner.pair} {corner.method}, needs {figure}, {where}; {mend}"
-    yield Risk(key, text, certain=need.low > has and plan.machine.is_meant)
+    yield Risk(_key(corner, "batch"), text, certain=need.low > has and plan.machine.is_meant)
+
+
+def _key(corner: Corner, name: str) -> Key:
+    """Of a value of the recipe; a teacher that is trained has its own."""
+    train: Key = ("pair", "teacher", "train")
+    return (*train, name) if corner.method == "teacher" else ("training", name)
 
 
 def _validations(corner: Corner) -> Iterator[Risk]:
     time = corner.time
     if time.validating.likely > time.training.likely:
         yield Risk(
-            ("training", "validate_every"),
+            _key(corner, "validate_every"),
             f"validations take longer than training ({time.validating.likely / 3600:.2g} and "
             f"{time.training.likely / 3600:.2g} h a run of {corner.method}); validate less often",
         )

@@ -9,6 +9,7 @@ from afdcd.search.plan.memory import Memory
 from afdcd.text import byte_count, table
 
 PARTS = [part.name for part in fields(Memory) if part.name != "loader"]
+MIB = 2**20
 SHORT = {"parameters": "weights", "optimizer": "momentum", "context": "CUDA"}
 
 
@@ -33,19 +34,21 @@ def _runs(plan: Plan) -> str:
 
 def _memory(plan: Plan) -> str:
     titles = ("pair", "method", *(SHORT.get(p, p) for p in PARTS), "in all", "loader*")
-    rows = [_memory_row(corner) for corner in (*plan.teachers, *plan.corners)]
+    corners = (*plan.teachers, *plan.corners)
+    unit, name = (GIB, "GiB") if max(c.need.likely for c in corners) > GIB else (MIB, "MiB")
+    rows = [_memory_row(corner, unit) for corner in corners]
     kind = "GPU" if plan.machine.device.is_gpu else "worker"
-    title = f"memory of one {kind} in GiB, at the settings that need most"
+    title = f"memory of one {kind} in {name}, at the settings that need most"
     note = "* batches on their way, of the host's memory"
     return f"{title}\n{table(titles, rows, numbers=len(titles) - 2, rules=())}\n{note}"
 
 
-def _memory_row(corner: Corner) -> tuple[str, ...]:
-    sizes = [f"{getattr(corner.memory, part) / GIB:.2f}" for part in PARTS]
-    told = str(corner.need * (1 / GIB))
+def _memory_row(corner: Corner, unit: int) -> tuple[str, ...]:
+    sizes = [f"{getattr(corner.memory, part) / unit:.1f}" for part in PARTS]
+    told = str(corner.need * (1 / unit))
     if corner.peak is not None:
-        told = f"{corner.peak / GIB:.2g} measured"
-    return (corner.pair, corner.method, *sizes, told, f"{corner.memory.loader / GIB:.2f}")
+        told = f"{corner.peak / unit:.3g} measured"
+    return (corner.pair, corner.method, *sizes, told, f"{corner.memory.loader / unit:.1f}")
 
 
 def _hours(plan: Plan) -> str:
