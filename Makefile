@@ -27,7 +27,7 @@ check: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	for space in search_spaces/*.yaml; do $(BIN)/python -m afdcd.tune --check $$space data.root=unprepared || exit 1; done
+	for space in search_spaces/*.yaml; do $(BIN)/python -m afdcd.tune --check $$space data.root=unprepared --cluster 8xH200 || exit 1; done
 
 format: .venv/installed
 	$(BIN)/ruff check --fix .

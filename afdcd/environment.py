@@ -15,6 +15,8 @@ from afdcd.config import UserError
 from afdcd.paths import NO_KEYS, expanded_path
 from afdcd.text import shown
 
+SQLITE, STUDY_FILE = "sqlite:///", "study.db"
+
 
 @dataclass(frozen=True, slots=True)
 class Variable:
@@ -126,7 +128,16 @@ def experiment_name() -> str:
 
 def study_database() -> str:
     """The SQLAlchemy URL of the study database: AFDCD_STUDY_DB, else a SQLite file."""
-    return given("AFDCD_STUDY_DB") or _sqlite("study.db", "AFDCD_STUDY_DB")
+    return given("AFDCD_STUDY_DB") or _sqlite(STUDY_FILE, "AFDCD_STUDY_DB")
+
+
+def study_file() -> Path | None:
+    """The study database where it is a SQLite file of this machine; nothing is made, or imported."""
+    if url := given("AFDCD_STUDY_DB"):
+        path, _, _ = url.removeprefix(SQLITE).partition("?")
+        return Path(path) if url.startswith(SQLITE) else None
+    root = storage_root()
+    return None if "://" in root else Path(root) / STUDY_FILE
 
 
 def ray_address() -> str | None:

@@ -12,6 +12,7 @@ EXAMPLE = """examples:
   afdcd study explain cityscapes
   afdcd study stop cityscapes
   afdcd study extend cityscapes 20
+  afdcd study extend cityscapes --device-hours 50 --wall-clock 12h
   afdcd study enqueue cityscapes '{distiller: {method: none}, training: {seed: 1}}'
   afdcd study clean cityscapes --dry-run
   afdcd study export cityscapes cityscapes.tar
@@ -37,7 +38,9 @@ def main(argv: list[str] | None = None, prog: str = PROG) -> int:
         case "stop":
             return study.execute_stop(arguments.name)
         case "extend":
-            return study.execute_extend(arguments.name, arguments.count)
+            more = {"device_hours": arguments.device_hours, "wall_clock": arguments.wall_clock}
+            given = {limit: value for limit, value in more.items() if value is not None}
+            return study.execute_extend(arguments.name, arguments.count, given)
         case "enqueue":
             return study.execute_enqueue(arguments.name, arguments.setting)
         case "clean":
@@ -66,8 +69,13 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
     of_study("status", "who drives it, how far it is, what runs now")
     of_study("explain", "why the best student is the best one")
     of_study("stop", "end its runs in order; the same `afdcd tune` goes on")
-    extend = of_study("extend", "let it run more trials")
-    extend.add_argument("count", type=int, metavar="N", help="how many more")
+    extend = of_study("extend", "let it run more trials, or spend more")
+    extend.add_argument("count", type=int, nargs="?", metavar="N", help="how many more")
+    more = "what to add to study.budget."
+    extend.add_argument("--device-hours", type=float, metavar="H", help=f"{more}device_hours")
+    extend.add_argument(
+        "--wall-clock", type=_hours, metavar="36h", help=f"{more}wall_clock, or 90m, 2d"
+    )
     enqueue = of_study("enqueue", "run a setting at full length, as under study.enqueue")
     enqueue.add_argument("setting", metavar="SETTING", help="e.g. '{distiller: {method: none}}'")
     clean = of_study("clean", "remove checkpoints that nobody needs, and say what stays")
@@ -77,6 +85,15 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
     restore = actions.add_parser("import", help="put an exported study into this storage")
     restore.add_argument("file", metavar="FILE.tar", type=expanded)
     return parser
+
+
+def _hours(text: str) -> float:
+    from afdcd.search.config import hours_of
+
+    try:
+        return float(hours_of(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 if __name__ == "__main__":

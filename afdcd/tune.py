@@ -26,10 +26,12 @@ def main(argv: list[str] | None = None, prog: str = PROG) -> int:
     space = read_space(arguments.space, arguments.overrides)
     if arguments.check:
         _check(space)
-        print(f"{arguments.space}: valid, {len(space.examples)} corner configurations checked")
-        return 0
+        from afdcd.commands.plan import tell
+
+        print(f"{arguments.space}: valid, {len(space.examples)} corner configurations checked\n")
+        return tell(space, arguments.cluster, measure=arguments.measure)
     with going_on_unread():
-        trials = f"{space.study.trials} trials"
+        trials = f"{space.study.runs} trials"
         print(f"study {space.name!r}: {trials}, kept in {shown(storage_root())}", flush=True)
         _check(space)
         from afdcd.commands.tune import execute
@@ -55,7 +57,20 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
     )
     parser.add_argument("space", metavar="SPACE.yaml", type=expanded, help="search space file")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="replace a value of it")
-    parser.add_argument("--check", action="store_true", help="only check the file")
+    check = parser.add_argument_group("before anything is paid")
+    check.add_argument(
+        "--check", action="store_true", help="only check the file, and say what the study will cost"
+    )
+    check.add_argument(
+        "--cluster",
+        metavar="8xH100",
+        help="with --check: where it would run; default: this machine",
+    )
+    check.add_argument(
+        "--measure",
+        action="store_true",
+        help="with --check: time a few steps on this machine first",
+    )
     return parser
 
 

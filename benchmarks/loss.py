@@ -10,7 +10,6 @@ from typing import Any
 import torch
 
 from afdcd.bench.command import main_of
-from afdcd.bench.memory import peak_bytes
 from afdcd.bench.report import (
     OFFICIAL,
     OURS,
@@ -26,6 +25,7 @@ from afdcd.bench.timing import interleaved
 from afdcd.cli import run
 from afdcd.config import UserError
 from afdcd.losses.patches import check_groups
+from afdcd.training.peak_memory import peak_bytes
 from benchmarks.components import Case, Part, Pass, Tensors, contrast, difference, projector, whole
 from benchmarks.official import numerics
 

@@ -12,12 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from afdcd.bench.memory import peak_bytes
 from afdcd.bench.report import OFFICIAL, OURS
 from afdcd.bench.timing import Call, Timing, interleaved
 from afdcd.config import Source, UserError, validate
 from afdcd.models.zoo import SegmentationNetwork
 from afdcd.training.learner import Learner
+from afdcd.training.peak_memory import peak_bytes
 from afdcd.training.shapes import check_shapes
 from afdcd.training.trial import TrialConfig
 from benchmarks.official import ARITHMETICS, OfficialTrainer, numerics, trainer_like

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 
 from afdcd.bench.command import main_of
-from afdcd.bench.memory import available_bytes
 from afdcd.bench.report import (
     OFFICIAL,
     OURS,
@@ -27,6 +26,7 @@ from afdcd.distillers.configs import AfDCDConfig
 from afdcd.losses.patches import shrunken
 from afdcd.models.zoo import SegmentationNetwork
 from afdcd.text import table
+from afdcd.training.peak_memory import available_bytes
 from afdcd.training.shapes import pair_shapes
 from afdcd.training.trial import TrialConfig
 from benchmarks.pairs import (

@@ -10,6 +10,7 @@ import pytest
 
 from afdcd.__main__ import VERBS
 from afdcd.environment import VARIABLES
+from benchmarks.costs import costs_table
 from tests.running import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -71,6 +72,10 @@ def test_every_command_is_one_that_its_verb_understands() -> None:
         parser = verbs[verb].load().parser()
         parse = parser.parse_intermixed_args if verb in ("tune", "train") else parser.parse_args
         parse(words)
+
+
+def test_what_each_search_space_costs_stands_as_the_plan_says() -> None:
+    assert "\n".join(costs_table()) in README
 
 
 def test_every_link_leads_to_a_file() -> None:

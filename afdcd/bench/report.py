@@ -71,7 +71,7 @@ def conditions(device: "torch.device") -> dict[str, Any]:
     """Where a measurement was taken: what every row of its JSON repeats."""
     import torch
 
-    from afdcd.bench.memory import memory_method
+    from afdcd.training.peak_memory import memory_method
 
     return {
         "device": device.type,

@@ -30,9 +30,9 @@ def execute_stop(name: str) -> int:
     return 0
 
 
-def execute_extend(name: str, count: int) -> int:
-    """Give a study more trials; the exit status."""
-    print(operate.extend(kept_study(name), count))
+def execute_extend(name: str, count: int | None, more: dict[str, float]) -> int:
+    """Give a study more trials, or a larger budget; the exit status."""
+    print(operate.extend(kept_study(name), count, **more))
     return 0
 
 

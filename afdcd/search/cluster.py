@@ -9,7 +9,7 @@ import socket
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,6 +46,7 @@ class Cluster:
         looping: while Tune is at work.
         machines: what each node that is alive has; where not given, all stands on one.
         growth: what an autoscaler may add; empty: it does not say; None: nodes do not come by themselves.
+        measured: is told the device-hours of networks that were measured on it.
     """
 
     cpus: float
@@ -56,13 +57,14 @@ class Cluster:
     looping: threading.Event = field(default_factory=threading.Event)
     machines: tuple[Bundle, ...] = ()
     growth: tuple[Kind, ...] | None = None
+    measured: Callable[[float], None] = lambda hours: None
 
     @classmethod
     def of(
-        cls, machines: tuple[Bundle, ...], growth: tuple[Kind, ...] | None = None, api: str = ""
+        cls, machines: tuple[Bundle, ...], growth: tuple[Kind, ...] | None = None, **more: Any
     ) -> "Cluster":
         cpus, gpus = (sum(m.get(name, 0.0) for m in machines) for name in ("CPU", "GPU"))
-        return cls(cpus, gpus, len(machines), api, machines=machines, growth=growth)
+        return cls(cpus, gpus, len(machines), machines=machines, growth=growth, **more)
 
     def uses_gpu(self, resources: ResourcesConfig) -> bool:
         comes = any(kind.resources.get("GPU") for kind in self.growth or ())
@@ -103,15 +105,20 @@ class Cluster:
 
 
 @contextmanager
-def connect() -> Iterator[Cluster]:
-    """Connect to the cluster in RAY_ADDRESS (a submitted job's own), else start a local one."""
+def connect(measured: Callable[[float], None] = lambda hours: None) -> Iterator[Cluster]:
+    """Connect to the cluster in RAY_ADDRESS (a submitted job's own), else start a local one.
+
+    Args:
+        measured: see `Cluster`.
+    """
     if not sys.stdout.isatty():
         set_defaults({"RAY_COLOR_PREFIX": "0"})  # Ray would colour a worker's death in a file, too
     address = ray_address()
     context = _join(address) if address else _start()
     alive = tuple(node["Resources"] for node in ray.nodes() if node["Alive"])
     comes = growth() if address else None
-    cluster = Cluster.of(alive, comes, api=f"http://{context.dashboard_url}")
+    api = f"http://{context.dashboard_url}"
+    cluster = Cluster.of(alive, comes, api=api, measured=measured)
 
     def stop(number: int, frame: FrameType | None) -> None:
         """In order the first time, at once the second; `ray job stop` sends SIGTERM."""

@@ -101,6 +101,8 @@ def _winners(
 def so_far(study: Study) -> Conclusion:
     unmet = [e for e in study.entries() if e.is_reference and e.outcome in ("infeasible", "lost")]
     notes = [f"reference {json.dumps(e.reference)} did not complete: {e.cause}" for e in unmet]
+    if study.spending.short:
+        notes.append(f"the study ended for its budget: {study.spending.short}")
     return Conclusion(rows=[_row(entry) for entry in study.entries()], notes=notes)
 
 

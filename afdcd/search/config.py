@@ -1,10 +1,50 @@
 """The `study:` section of a search space: how to search."""
 
-from typing import Any
+import re
+from typing import Annotated, Any
 
-from pydantic import Field, NonNegativeInt, PositiveInt, field_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+)
 
 from afdcd.config import FrozenConfig
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
+_HOURS = {"s": 1 / 3600, "m": 1 / 60, "h": 1.0, "d": 24.0}
+
+
+def hours_of(value: Any) -> Any:
+    """`36h`, `90m`, `2d` as hours; what is no text stays as it is.
+
+    Raises:
+        ValueError: a text that is no duration.
+    """
+    if not isinstance(value, str):
+        return value
+    found = _DURATION.fullmatch(value)
+    if found is None:
+        raise ValueError(f"{value!r} is no duration; write 36h, 90m or 2d, or hours as a number")
+    return float(found[1]) * _HOURS[found[2]]
+
+
+class BudgetConfig(FrozenConfig):
+    """What a study may spend. Nothing starts that the rest cannot pay to its end.
+
+    Attributes:
+        runs: full runs' worth, without the proof; the same as `study.trials`.
+        device_hours: of GPUs, or of CPU workers where there are none; all that is spent counts:
+            start-up, failed and repeated work, teachers trained for this study, measuring, the proof.
+        wall_clock: hours that drivers work on the study, the proof among them.
+    """
+
+    runs: PositiveInt | None = None
+    device_hours: PositiveFloat | None = None
+    wall_clock: Annotated[PositiveFloat, BeforeValidator(hours_of)] | None = None
 
 
 class ProofConfig(FrozenConfig):
@@ -37,3 +77,9 @@ class StudyConfig(FrozenConfig):
     enqueue: tuple[dict[str, Any], ...] = ()  # settings to run first and at full length
     proof: ProofConfig = ProofConfig()
     champion_anyway: bool = False  # the alias champion without a proof of being better
+    budget: BudgetConfig = BudgetConfig()
+
+    @property
+    def runs(self) -> int:
+        """How many full runs' worth is searched."""
+        return self.budget.runs or self.trials

@@ -55,7 +55,7 @@ class SearchSpace:
         training, study = self.examples[0].training, self.study
         grace = study.grace or training.validate_every
         compared = rungs(training.iterations, training.validate_every, grace, study.reduction)
-        return Rules(study.trials, tuple(compared), study.reduction)
+        return Rules(study.runs, tuple(compared), study.reduction)
 
     def references(self) -> list[dict[str, Any]]:
         """The searched values, by path, of each setting in `study.enqueue`, and its seed."""
@@ -111,7 +111,9 @@ def read_space(path: str, assignments: list[str]) -> SearchSpace:
     values, source = load_yaml(path)
     override(values, source, assignments)
     section = Source(source.name, source.lines, prefix=("study",))
-    study = validate(StudyConfig, values.pop("study", {}), section)
+    written = values.pop("study", {})
+    study = validate(StudyConfig, written, section)
+    _check_runs(study, written, source)
     name = _checked_name(study.name if study.name is not None else Path(path).stem, source)
     space = parse_ranges(values, source)
     check_fixed(space, source)
@@ -152,6 +154,30 @@ def reference_of(
     found = parameters_of(space, {**block, "training": rest}, source, key)
     own = space.get("training", {}).get("seed", TrainingConfig().seed)
     return found if seed == own else {**found, SEED: seed}
+
+
+def _check_runs(study: StudyConfig, written: dict[str, Any], source: Source) -> None:
+    """`study.budget.runs` is another word for `study.trials`, and pays for all references."""
+    settings = [dict(block) for block in study.enqueue if not _is_further(block)]
+    first = sum(1 for at, block in enumerate(settings) if block not in settings[:at])
+    if study.budget.runs and study.budget.runs < first:
+        raise UserError(
+            f"{source.at(('study', 'budget', 'runs'))}: {study.budget.runs} cannot pay for the {first} "
+            f"settings of study.enqueue, which run first and at full length; raise it to {first} at least, "
+            "or remove some"
+        )
+    if study.budget.runs and "trials" in written and study.budget.runs != study.trials:
+        runs = source.at(("study", "budget", "runs"))
+        raise UserError(
+            f"{source.at(('study', 'trials'))}: {study.trials}, but {runs} says {study.budget.runs}; "
+            "both say how many full runs are searched: remove one of them"
+        )
+
+
+def _is_further(block: dict[str, Any]) -> bool:
+    """Whether a setting in `study.enqueue` asks for another seed, which costs no run."""
+    training = block.get("training")
+    return isinstance(training, dict) and "seed" in training
 
 
 def _check_grace(study: StudyConfig, examples: tuple[TrialConfig, ...], source: Source) -> None:

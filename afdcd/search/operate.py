@@ -6,17 +6,19 @@ from typing import Any
 
 from optuna.trial import TrialState
 
-from afdcd.config import Source, UserError
+from afdcd.config import Source, UserError, validate
 from afdcd.environment import study_database
 from afdcd.search import holder, leases, wishes
 from afdcd.search.book import Book, waiting_reference, without_seed
+from afdcd.search.config import BudgetConfig
 from afdcd.search.kept import Kept
 from afdcd.search.leases import Held
+from afdcd.search.ledger import other_hours, worked_hours
 from afdcd.search.load import reference_of
 from afdcd.search.records import is_maximised, job_of
 from afdcd.search.rows import Entry, ranked, standing
 from afdcd.search.space import SEED, parse_ranges
-from afdcd.search.watched import Watched
+from afdcd.search.watched import Watched, duration
 from afdcd.tasks.score import SELECTED_BY, Score
 from afdcd.training import pulse
 from afdcd.yaml_text import parse_yaml
@@ -46,7 +48,7 @@ def status(kept: Kept) -> list[str]:
         f"study {kept.study.study_name} ({kept.id}): "
         + (f"driven by {driver}" if driver else "no driver; `afdcd tune` goes on with it"),
         f"runs: {runs}" + (f"; {queued} queued" if queued else ""),
-        f"cost: {sum(entry.device_hours for entry in entries):.3f} device-hours",
+        f"cost: {_cost(kept, entries)}",
     ]
     for best in ranked(entries, maximise=is_maximised(kept.study))[:1]:
         score = Score(name=SELECTED_BY, value=best.value or 0.0)
@@ -77,17 +79,33 @@ def stop(kept: Kept) -> str:
     )
 
 
-def extend(kept: Kept, count: int) -> str:
-    """Give a study so many trials more than it was to have.
+def extend(kept: Kept, count: int | None = None, **more: float) -> str:
+    """Give a study so many trials more than it was to have, and a larger budget.
+
+    Args:
+        more: what to add to a limit of its budget, e.g. `device_hours`.
 
     Raises:
-        UserError: no trial more.
+        UserError: nothing more, or a limit that the study does not have.
     """
-    if count < 1:
-        raise UserError(f"{count}: give the number of trials to add, at least 1")
-    total = wishes.trials_of(kept.study, int(_written(kept)["trials"])) + count
-    wishes.extend(kept.study, total)
-    return f"study {kept.study.study_name}: {total} trials in all; {_who_goes_on(kept)}"
+    written, name, told = _written(kept), kept.study.study_name, []
+    limits = wishes.budget_of(kept.study, validate(BudgetConfig, written.get(wishes.BUDGET, {})))
+    totals = {key: (getattr(limits, key) or 0) + added for key, added in more.items()}
+    for key, total in totals.items():
+        if getattr(limits, key) is None:
+            raise UserError(f"study {name}: has no study.budget.{key}, so nothing is to be raised")
+        if more[key] <= 0:
+            raise UserError(f"{more[key]:g}: give what to add to study.budget.{key}, more than 0")
+        told.append(f"study.budget.{key} {total:g}")
+    if count is not None or not more:
+        if not count or count < 1:
+            raise UserError(f"{count or 0}: give the number of trials to add, at least 1")
+        trials = wishes.trials_of(kept.study, int(written["trials"])) + count
+        wishes.extend(kept.study, trials)
+        told.insert(0, f"{trials} trials in all")
+    if totals:
+        wishes.raise_budget(kept.study, **totals)
+    return f"study {name}: {', '.join(told)}; {_who_goes_on(kept)}"
 
 
 def enqueue(kept: Kept, text: str) -> str:
@@ -107,6 +125,12 @@ def enqueue(kept: Kept, text: str) -> str:
     book.add(waiting_reference(reference))
     told = ", ".join(f"{path}={value}" for path, value in reference.items())
     return f"study {name}: queued {told}; {_who_goes_on(kept)}"
+
+
+def _cost(kept: Kept, entries: list[Entry]) -> str:
+    hours = sum(entry.device_hours for entry in entries) + other_hours(kept.study)
+    worked = worked_hours(kept.study)
+    return f"{hours:.3f} device-hours" + (f" in {duration(3600 * worked)}" if worked else "")
 
 
 def _written(kept: Kept) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import optuna
 
 from afdcd.config import validate
+from afdcd.search.ledger import other_hours
 from afdcd.search.rows import Entry, ranked
 from afdcd.tasks.score import SELECTED_BY
 from afdcd.tracking.records import RunRecord, StudyRecord
@@ -33,7 +34,7 @@ def study_record(
     counts: Counter[str] = Counter(entry.outcome or "running" for entry in entries)
     # A count that is left out would stay in MLflow as it was last.
     metrics = {f"runs_{name}": float(counts[name]) for name in COUNTED}
-    metrics["device_hours"] = sum(entry.device_hours for entry in entries)
+    metrics["device_hours"] = sum(e.device_hours for e in entries) + other_hours(study)
     best = next(iter(ranked(entries, maximise=is_maximised(study))), None)
     if best and best.value is not None:
         metrics[SELECTED_BY] = best.value

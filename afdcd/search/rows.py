@@ -123,6 +123,11 @@ class Entry:
         return sum(attempt.device_seconds for attempt in self.attempts) / 3600
 
     @property
+    def hours(self) -> float:
+        """Of the clock, over all attempts."""
+        return sum(max(0.0, one.at - one.started) for one in self.attempts) / 3600
+
+    @property
     def reached(self) -> int:
         """The iteration of the last validation; 0 before the first."""
         return max(self.curve, default=0)

@@ -16,6 +16,7 @@ from afdcd.search.cluster import Cluster, connect
 from afdcd.search.conclude import Conclusion, conclude, so_far
 from afdcd.search.housekeeping import Housekeeper, sweep
 from afdcd.search.kept import DATA, Kept
+from afdcd.search.ledger import add_measuring, note_other
 from afdcd.search.load import SearchSpace, teacher_key
 from afdcd.search.loop import Loop
 from afdcd.search.missing import bring_back
@@ -24,6 +25,7 @@ from afdcd.search.open_study import check_frame, claim, open_study
 from afdcd.search.open_study import connect as connect_study
 from afdcd.search.progress import Progress, say
 from afdcd.search.proof import Prover
+from afdcd.search.purse import purse_of
 from afdcd.search.records import Recorder, run_records, sign_of, study_record
 from afdcd.search.rows import RunKey
 from afdcd.search.session import Session, session
@@ -31,6 +33,7 @@ from afdcd.search.settings import Proposal, Settings
 from afdcd.search.study import Study
 from afdcd.search.teachers import Teacher, Teachers
 from afdcd.search.wishes import any_of, introduce, stop_wanted
+from afdcd.search.work_clock import working
 from afdcd.tasks.score import SELECTED_BY, Score
 from afdcd.tracking.records import StudyRecord
 from afdcd.training import journal, pulse
@@ -51,18 +54,21 @@ def run_study(space: SearchSpace) -> Conclusion:
         database = connect_study(study_database(), space.name, lease=here.lease)
         claim(folder, database)
         check_frame(database, space.frame(here.digest), space.source.name)
-        introduce(database, space.written, space.study.trials)
+        introduce(database, space.written, space.study.runs, space.study.budget)
         if here.tracker.data:
             database.set_user_attr(DATA, here.tracker.data.to_dictionary())
         bring_back(Kept(database, folder), here.tracker, space.study.keep)
         say("starts or joins a Ray cluster")
-        with connect() as cluster:
+        measured = partial(add_measuring, database)
+        with working(database, here.lease.token) as clock, connect(measured) as cluster:
             cluster.capacity(space.examples[0].resources)  # refused before a teacher is paid for
+            purse = purse_of(here, cluster, database)
             teachers = _teachers(here, cluster, database)
             if teachers is None:
                 return Conclusion()
             study = _open(here, database, teachers)
             prover = Prover(study, space.study.proof.seeds)
+            study.spending.allow(*purse, clock.hours)
             while _run(here, cluster, study):
                 if plan := prover.ask():
                     say(f"proves {announced(plan)}")
@@ -99,7 +105,11 @@ def _teachers(
     found: dict[str, Teacher] = {}
     for example in here.space.with_teachers():
         key = teacher_key(example)
-        teacher = makers.prepare(key, example)
+        try:
+            teacher = makers.prepare(key, example)
+        finally:
+            for name, hours in makers.cost.items() if database else ():
+                note_other(database, name, hours)
         if teacher is None:
             return None
         found[key] = teacher

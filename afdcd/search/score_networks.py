@@ -43,15 +43,20 @@ def score_networks(
     """
     if cluster.gpus < 1 and cluster.nodes == 1:
         torch.set_num_threads(max(1, int(cluster.alone(resources).cpus)))
-        return [_measured_here(uri, data, role) for uri in weights]
+        began = time.monotonic()
+        scores = [_measured_here(uri, data, role) for uri in weights]
+        cluster.measured((time.monotonic() - began) / 3600)
+        return scores
     gpu = 1 if cluster.gpus >= 1 else 0
-    task = ray.remote(num_cpus=1, num_gpus=gpu, max_retries=2)(_measure)
+    task = ray.remote(num_cpus=1, num_gpus=gpu, max_retries=2)(_timed)
     signs = storage.join(storage_root(), "measuring", uuid.uuid4().hex)
     places = [storage.join(signs, str(place)) for place in range(len(weights))]
     pairs = zip(weights, places, strict=True)
     running = [task.remote(uri, data, role, partial(_write, at)) for uri, at in pairs]
     try:
-        return results([ref.future() for ref in running], lambda: list(map(_read, places)))
+        found = results([ref.future() for ref in running], lambda: list(map(_read, places)))
+        cluster.measured(sum(seconds for _, seconds in found) / 3600)
+        return [score for score, _ in found]
     except UserError:
         for ref in running:
             ray.cancel(ref, force=True)
@@ -107,6 +112,12 @@ def _measure(
         network.to(device), images, len(dataset.classes), device, absent=dataset.absent
     )
     return score_of(matrix, dataset.classes)
+
+
+def _timed(*given: Any) -> tuple[Score, float]:
+    """With the seconds for which it held its device."""
+    began = time.monotonic()
+    return _measure(*given), time.monotonic() - began
 
 
 def _counted(images: Iterator[T], tell: Callable[[int], None]) -> Iterator[T]:

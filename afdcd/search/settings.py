@@ -48,6 +48,11 @@ class Settings:
     attempts: Callable[[RunKey], Sequence[Attempt]] = lambda run: ()
     checkpoint: Callable[[RunKey], int] = lambda run: sys.maxsize
 
+    def attempts_of(self, entry: Entry) -> tuple[Attempt, ...]:
+        """All attempts at a run; those on record where its own account was lost with its folder."""
+        found = tuple(self.attempts(entry.run))
+        return found if len(found) >= len(entry.attempts) else entry.attempts
+
     def seeded(self, values: dict[str, Any], seed: int | None) -> TrialConfig:
         """Plain values as a configuration, with another seed than theirs if one is given."""
         config = self.config(values)

@@ -213,15 +213,16 @@ class _Corner:
     picked: dict[str, Any] = field(default_factory=dict)
 
     def pick(self, name: str, node: Range | Choice) -> Any:
-        ends = _ends(node)
+        both = ends(node)
         if name not in self.met:
             self.met.add(name)
-            self.queue.extend({**self.forced, name: end} for end in ends)
-        self.picked[name] = self.forced.get(name, ends[self.side])
+            self.queue.extend({**self.forced, name: end} for end in both)
+        self.picked[name] = self.forced.get(name, both[self.side])
         return self.picked[name]
 
 
-def _ends(node: Range | Choice) -> list[Any]:
+def ends(node: Range | Choice) -> list[Any]:
+    """What lies at the ends of a range; all options of a choice."""
     if isinstance(node, Choice):
         return list(node.labels)
     return [int(node.low), int(node.high)] if node.kind == "int" else [node.low, node.high]

@@ -19,6 +19,7 @@ from afdcd.search.options import OptionSets
 from afdcd.search.rows import Entry, RunKey, entry_of
 from afdcd.search.rungs import Rules, goes_on, values_at
 from afdcd.search.settings import Fitting, Proposal, Settings, with_seed
+from afdcd.search.spending import Spending
 from afdcd.search.wishes import trials_of
 from afdcd.training.job import FINISHED, Job, Report, RunResult
 from afdcd.training.trial import TrialConfig
@@ -35,6 +36,7 @@ class Study:
         self.study, self.settings, self.rules = study, settings, rules
         self._options, self._book, self._fitting = options, Book(study), Fitting(settings)
         self._breaker = Breaker()
+        self.spending = Spending(study)
         self._live: dict[str, int] = {}  # name of a run -> its row
         self._trials = self.trials()
 
@@ -54,6 +56,7 @@ class Study:
         """
         if reason := self._breaker.reason:
             raise UserError(f"study {self.name!r} stops: {reason}; the same command goes on")
+        self.spending.short = ""
         while (number := self._forsaken()) is not None:
             if proposal := self._taken_up(number):
                 return self.settings.job(proposal)
@@ -61,12 +64,16 @@ class Study:
         for _ in range(ATTEMPTS):
             if self.counted() >= self._trials and not self._has_asked():
                 return None
+            if self._unpaid(self._waiting()):
+                return None
             if proposal := self._begun(self._next_row()):
                 return self.settings.job(proposal)
         return None  # nothing new is left to try
 
     def stirred(self) -> bool:
-        """Whether more is asked for than when `next` had nothing more."""
+        """Whether more is asked for, or may be spent, than when `next` had nothing more."""
+        if self.spending.short:
+            return not self._unpaid(self._waiting())
         return self._has_asked() or self.trials() > self._trials
 
     def trials(self) -> int:
@@ -181,12 +188,22 @@ class Study:
         return sum(1 for e in self.entries() if e.outcome in FINISHED)
 
     def spent(self) -> float:
-        """Device-hours of the runs that ended: of every attempt, start-up and lost work included."""
-        return sum(entry.device_hours for entry in self.entries() if entry.outcome)
+        """Device-hours of all runs that ended, lost attempts included, and of what came besides."""
+        ended = [entry for entry in rows.standing(self.everything()) if entry.outcome]
+        return self.spending.device_hours(ended)
 
     def config_of(self, entry: Entry) -> TrialConfig | None:
         """The configuration of a run as the present space gives it; None if it cannot."""
         return self._fitting.config_of(entry)
+
+    def _unpaid(self, wanted: Entry | None) -> bool:
+        """Whether the budget does not pay for this row to its end, or for a new one."""
+        live = self._live.values()
+        return self.spending.refuses(self.everything(), live, self.settings, wanted)
+
+    def _waiting(self) -> Entry | None:
+        """The first row that waits to be begun."""
+        return next((e for e in self.everything() if e.state == TrialState.WAITING), None)
 
     def _forsaken(self) -> int | None:
         """A row that was begun, and that no process works on."""
@@ -209,13 +226,19 @@ class Study:
         if kept and self._pauses(entry, at, entry.curve[at]):  # decided, and then the driver died
             self._book.close(number, TrialState.PRUNED, "paused")
             return None
+        if self._unpaid(entry):  # once it is raised, the run is taken up again
+            cause = self.spending.short
+            if at:
+                self._book.close(number, TrialState.PRUNED, "paused", cause=cause)
+            else:
+                self._book.close(number, TrialState.FAIL, "lost", cause=cause)
+            return None
         self._live[entry.run.name] = number
         return Proposal(entry.run, config, entry.identity or "")
 
     def _next_row(self) -> optuna.Trial:
         """The first row that waits, else a new one for the sampler to fill."""
-        first = next((e for e in self.everything() if e.state == TrialState.WAITING), None)
-        if first:
+        if first := self._waiting():
             asked = first.asked or {}
             self._book.pin(first.number, self._options.parameters(self.settings.space, asked))
         return self._book.ask()
@@ -262,9 +285,8 @@ class Study:
         return next((e.first for e in began if e.identity in same), None)
 
     def _note_attempts(self, entry: Entry) -> None:
-        found = self.settings.attempts(entry.run)
-        if len(found) >= len(entry.attempts):  # else its account is lost, and ours is not
-            self._book.note(entry.number, rows.ATTEMPTS, [one.plain() for one in found])
+        plain = [one.plain() for one in self.settings.attempts_of(entry)]
+        self._book.note(entry.number, rows.ATTEMPTS, plain)
 
     def _caught_up(self, entry: Entry) -> Entry:
         """With what the run reported and spent while no driver lived, or before one could note it."""
@@ -294,7 +316,7 @@ class Study:
 
     def _has_asked(self) -> bool:
         """Whether runs that were asked for still wait to be begun."""
-        return any(e.state == TrialState.WAITING for e in self.everything())
+        return self._waiting() is not None
 
 
 def _stands_for(entry: Entry, identity: str) -> bool:

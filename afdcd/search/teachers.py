@@ -26,6 +26,7 @@ from afdcd.tasks.score import Score
 from afdcd.tasks.scores import recorded
 from afdcd.text import shown
 from afdcd.tracking.registry import FINGERPRINT, Version, find, register
+from afdcd.training import pulse
 from afdcd.training.artifacts import STUDENT_FILE, load_from
 from afdcd.training.job import Job
 from afdcd.training.trial import TrialConfig
@@ -66,6 +67,15 @@ class Teachers:
         self._tracker, self._digest = session.tracker, session.digest
         self._session, self._cluster = session, cluster
         self.pins = {key: Pin(**pin) for key, pin in (pins or {}).items()}
+        self.cost: dict[str, float] = {}  # device-hours of those that were trained here, by name
+
+    def is_there(self, key: str, config: TrialConfig) -> bool:
+        """Whether the teacher of this trial need not be trained any more."""
+        teacher = config.pair.teacher
+        if key in self.pins or not (teacher and teacher.train):
+            return True
+        fingerprint = config.teacher_trial().fingerprint(self._digest)
+        return find(self._tracker.client, fingerprint) is not None
 
     def prepare(self, key: str, config: TrialConfig) -> Teacher | None:
         """The teacher of this trial; None if it was interrupted while being trained.
@@ -138,7 +148,11 @@ class Teachers:
             identity=identity,
             token=lease.token,
         )
-        result = run_alone(job, self._tracker, self._cluster, lease)
+        try:
+            result = run_alone(job, self._tracker, self._cluster, lease)
+        finally:
+            attempts = pulse.attempts(folder)
+            self.cost[name] = sum(one.device_seconds for one in attempts) / 3600
         if result is None:
             return None
         if result.outcome != "completed":

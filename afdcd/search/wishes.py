@@ -11,14 +11,20 @@ from typing import Any
 
 import optuna
 
+from afdcd.search.config import BudgetConfig
+
 STOP = "stop"  # attribute: who wants the study stopped
 TRIALS = "trials"  # attribute: how many trials it shall have, if that is more than its file says
-WRITTEN = "written"  # attribute: the space and the number of trials in the file, for the others
+BUDGET = "budget"  # attribute: limits of its budget, where they are above what its file says
+WRITTEN = "written"  # attribute: space, number of trials and budget in the file, for the others
 
 
-def introduce(study: optuna.Study, space: dict[str, Any], trials: int) -> None:
+def introduce(
+    study: optuna.Study, space: dict[str, Any], trials: int, budget: BudgetConfig | None = None
+) -> None:
     """Note what the study's file says, for those who have only the study."""
-    study.set_user_attr(WRITTEN, {"space": space, "trials": trials})
+    limits = (budget or BudgetConfig()).plain()
+    study.set_user_attr(WRITTEN, {"space": space, "trials": trials, BUDGET: limits})
 
 
 def ask_to_stop(study: optuna.Study) -> None:
@@ -33,6 +39,18 @@ def extend(study: optuna.Study, trials: int) -> None:
 def trials_of(study: optuna.Study, written: int) -> int:
     """How many trials a study shall have, whose file says `written`."""
     return max(written, study.user_attrs.get(TRIALS, 0))
+
+
+def raise_budget(study: optuna.Study, **limits: float) -> None:
+    """Let a study spend so much in all, if its file allows less."""
+    study.set_user_attr(BUDGET, {**study.user_attrs.get(BUDGET, {}), **limits})
+
+
+def budget_of(study: optuna.Study, written: BudgetConfig) -> BudgetConfig:
+    """What a study may spend, whose file says `written`; what the file does not limit nobody does."""
+    raised = study.user_attrs.get(BUDGET, {})
+    limits = {key: value for key, value in written.plain().items() if value is not None}
+    return written.updated(**{k: max(v, raised.get(k, 0)) for k, v in limits.items()})
 
 
 def stop_wanted(study: optuna.Study) -> str:

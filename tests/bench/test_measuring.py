@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from afdcd.bench import timing
-from afdcd.bench.memory import peak_bytes
 from afdcd.bench.timing import Timing, interleaved
+from afdcd.training.peak_memory import peak_bytes
 from benchmarks.curve import verdict
 from tests.bench.clock import FakeClock
 

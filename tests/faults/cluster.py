@@ -274,7 +274,7 @@ def _save_checkpoint(folder: Path, run: str, step: Any, optimizer: Any, position
 
 
 @contextlib.contextmanager
-def _connected() -> Iterator[Cluster]:
+def _connected(*_: object) -> Iterator[Cluster]:
     yield Cluster.of(({"CPU": 2.0},))
 
 

@@ -78,6 +78,27 @@ def test_both_ends_and_all_options_are_checked(load, old: str, new: str, line: s
     assert message(load, SPACE.replace(old, new, 1)).startswith(line)
 
 
+def test_a_budget_takes_the_place_of_trials_and_contradicts_them_in_no_file(load) -> None:
+    budget = SPACE.replace("trials: 3", "budget: {runs: 5, wall_clock: 90m}")
+    assert load(budget).rules().trials == 5
+    assert load(budget).study.budget.wall_clock == 1.5
+    both = SPACE.replace("trials: 3", "trials: 3\n  budget: {runs: 5}")
+    text = message(load, both)
+    assert text.startswith("street.yaml:17: study.trials: 3, but ")
+    assert "street.yaml:18: study.budget.runs says 5" in text
+    assert load(both.replace("runs: 5", "runs: 3")).rules().trials == 3
+
+
+def test_runs_that_cannot_pay_for_the_references_are_refused(load) -> None:
+    kd = "    - distiller: {method: afdcd, tau: 0.1, groups: 8}\n"
+    two = SPACE.replace("trials: 3", "budget: {runs: 1}") + kd
+    text = message(load, two)
+    assert text.startswith("street.yaml:17: study.budget.runs: 1 cannot pay for the 2 settings of")
+    assert load(two.replace("runs: 1", "runs: 2"))
+    further = "    - {distiller: {method: none}, training: {seed: 1}}\n"  # costs no run
+    assert load(SPACE.replace("trials: 3", "budget: {runs: 1}") + further)
+
+
 def test_groups_that_do_not_divide_the_teachers_channels_name_the_blocks_line(load) -> None:
     text = message(load, SPACE.replace("[8, 16]", "[8, 7]"))
     assert text.startswith("street.yaml:10: distiller: ")

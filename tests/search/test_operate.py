@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from afdcd.config import UserError
-from afdcd.search import operate, wishes
+from afdcd.search import ledger, operate, wishes
+from afdcd.search.config import BudgetConfig
 from afdcd.search.kept import Kept, kept_study
 from afdcd.search.lease import hold
 from afdcd.search.study import Study
@@ -74,6 +75,34 @@ def test_more_trials_are_run_without_a_new_driver(database: str, tmp_path: Path)
     assert opened(tmp_path, trials=9).trials() == 9
     with pytest.raises(UserError, match="0: give the number of trials to add"):
         operate.extend(kept(), 0)
+
+
+def test_a_budget_is_raised_by_what_is_given(database: str, tmp_path: Path) -> None:
+    study = begun(tmp_path)
+    limits = BudgetConfig(device_hours=2.0, wall_clock=1.0)
+    wishes.introduce(study.study, {}, 6, limits)
+    told = operate.extend(kept(), device_hours=3.0)
+    assert told.startswith("study s: study.budget.device_hours 5; ")
+    assert wishes.budget_of(study.study, limits).device_hours == 5.0
+    told = operate.extend(kept(), 2, device_hours=1.0, wall_clock=0.5)
+    assert told.startswith(
+        "study s: 8 trials in all, study.budget.device_hours 6, study.budget.wall_clock 1.5; "
+    )
+    assert wishes.budget_of(study.study, BudgetConfig(device_hours=9.0)) == BudgetConfig(
+        device_hours=9.0
+    )
+    with pytest.raises(UserError, match=r"-1: give what to add to study.budget.device_hours"):
+        operate.extend(kept(), device_hours=-1.0)
+    wishes.introduce(study.study, {}, 6)
+    with pytest.raises(UserError, match=r"has no study.budget.wall_clock, so nothing is to be"):
+        operate.extend(kept(), wall_clock=1.0)
+
+
+def test_status_tells_all_that_was_spent(database: str, tmp_path: Path) -> None:
+    study = begun(tmp_path)
+    ledger.note_other(study.study, "teacher-a", 1.25)
+    study.study.set_user_attr(ledger.WORKED, {"1": 0.5, "2": 1.0})
+    assert operate.status(kept())[2] == "cost: 1.250 device-hours in 1:30:00"
 
 
 def test_a_setting_is_queued_and_run_at_full_length(database: str, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """`run_study` from its file to its end, on a cluster that does nothing."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +13,18 @@ from afdcd.data.synthetic.config import SyntheticConfig
 from afdcd.data.synthetic.dataset import prepare_synthetic
 from afdcd.environment import study_database
 from afdcd.search import conclude as module
+from afdcd.search import run_study as run_module
 from afdcd.search.conclude import Conclusion
 from afdcd.search.kept import kept_study
+from afdcd.search.ledger import worked_hours
 from afdcd.search.load import SearchSpace, load_space
 from afdcd.search.operate import enqueue
+from afdcd.search.records import study_record
 from afdcd.search.run_study import run_study
 from afdcd.search.winners import Registered
 from afdcd.training import journal
 from afdcd.training.job import Job
+from tests.search import virtual
 from tests.search.drivers import another_driver
 from tests.search.studies import report
 from tests.search.virtual import Tracker, drive, failing, install, to_the_end
@@ -88,6 +94,48 @@ def test_a_study_runs_to_its_end_and_tells_mlflow(
     assert tracker.studies[1].metrics["runs_running"] == 0  # between two runs, and not as it was
     assert last.metrics["runs_running"] == 0
     assert last.metrics["device_hours"] == pytest.approx(3 * 36.0 / 3600)
+
+
+def test_a_study_ends_when_its_budget_is_spent_with_what_there_is(
+    tracker: Tracker, shards: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = 1 / 3600
+
+    def drawing(*given: Any) -> Registered:
+        cluster.measured(measured)
+        return _register(*given)
+
+    @contextlib.contextmanager
+    def connected(told: Any) -> Iterator[Any]:
+        cluster.measured = told
+        yield cluster
+
+    cluster = virtual.cluster()
+    monkeypatch.setattr(run_module, "connect", connected)
+    monkeypatch.setattr(module, "register_best", drawing)
+    limited = ["study.budget.device_hours=0.025", "study.proof.seeds=0"]  # a run takes 36 s
+    conclusion = run_study(space(tmp_path, shards, *limited))
+    assert conclusion.finished
+    assert outcomes(conclusion) == [(0, "completed"), (1, "completed")]
+    assert len(conclusion.winners) == 2
+    (note,) = conclusion.notes
+    assert note.startswith("the study ended for its budget: study.budget.device_hours 0.025: 0.02 ")
+    kept = kept_study("street")
+    assert study_record(kept.study, kept.entries()).metrics["device_hours"] == pytest.approx(
+        2 * 36 / 3600 + measured
+    )
+    assert 0 < worked_hours(kept.study) < 1
+
+
+def test_a_budget_that_cannot_pay_for_its_references_is_told_before_anything_is_paid(
+    tracker: Tracker, shards: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drive(monkeypatch, lambda job: pytest.fail("it was paid for"))
+    with pytest.raises(UserError) as error:
+        run_study(space(tmp_path, shards, "study.budget.device_hours=0.0001"))
+    (line,) = str(error.value).splitlines()
+    assert "study.budget.device_hours: 0.0001 h cannot pay for references " in line
+    assert ", proof " in line
 
 
 def test_all_runs_of_a_study_take_their_choices_from_its_folder(

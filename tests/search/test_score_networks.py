@@ -102,7 +102,10 @@ def test_scoring_on_one_host_computes_as_a_run_that_is_alone_there(
     monkeypatch.setattr(torch, "set_num_threads", asked.append)
     monkeypatch.setattr(score_networks, "_measure", lambda *_: None)
     resources = ResourcesConfig(cpus_per_worker=written)
+    spent: list[float] = []
     score_networks.score_networks(
-        ["student.safetensors"], DATA, "test", Cluster(4, 0, 1), resources
+        ["student.safetensors"], DATA, "test", Cluster(4, 0, 1, measured=spent.append), resources
     )
     assert asked == [threads]
+    assert spent[0] > 0  # what measuring took is told, once
+    assert len(spent) == 1

@@ -104,7 +104,7 @@ def drive(monkeypatch: pytest.MonkeyPatch, behave: Behave) -> None:
 
 
 @contextlib.contextmanager
-def _cluster() -> Iterator[Any]:
+def _cluster(*_: object) -> Iterator[Any]:
     yield cluster()
 
 
@@ -115,6 +115,9 @@ def cluster() -> Any:
         alone=lambda resources: resources,
         api="",
         stopping=None,
+        cpus=2.0,
+        gpus=0.0,
+        machines=(),
     )
 
 

@@ -1,0 +1,73 @@
+"""What is known of a data set before it is opened: how many images validate, and what decoding takes.
+
+Decoding was measured on one core (docs/performance.md, "Data"): 75 ms for a PNG of 1024x2048, 6.8 ms for a
+JPEG of 480x640, augmentation included.
+"""
+
+import math
+
+from afdcd.config import UserError
+from afdcd.data.catalog.datasets import DATASETS, Split
+from afdcd.data.shards.manifest import Manifest, is_prepared, read_manifest
+from afdcd.data.synthetic.config import SyntheticConfig
+from afdcd.data.train.config import DataConfig
+
+PNG_SECONDS, JPEG_SECONDS = 0.075 / (1024 * 2048), 0.0068 / (480 * 640)  # a pixel
+PNG = ("cityscapes", "camvid", "synthetic")  # the others are photographs
+USUAL = (480, 640)  # (height, width) where images differ
+HELD_OUT = {  # the share of train that validates under `dev`, as afdcd/data/catalog/datasets says
+    "camvid": 101 / 367,
+    "cityscapes": 496 / 2975,
+    "synthetic": 1 / 5,
+    "voc": 1 / 10,
+    "ade20k": 1 / 10,
+    "coco_stuff": 1 / 24,
+}
+
+
+def image_pixels(data: DataConfig) -> int:
+    return math.prod(_size(data))
+
+
+def decode_seconds(data: DataConfig) -> float:
+    """Of one core, an image."""
+    return image_pixels(data) * (PNG_SECONDS if data.dataset in PNG else JPEG_SECONDS)
+
+
+def validated_images(data: DataConfig) -> float:
+    """How many images a validation looks at."""
+    split: Split = "train" if data.protocol == "dev" else "val"
+    count = prepared.rows(split) if (prepared := manifest_of(data)) else _published(data, split)
+    return count * (HELD_OUT[_family(data)] if data.protocol == "dev" else 1)
+
+
+def manifest_of(data: DataConfig) -> Manifest | None:
+    """Of a set that is prepared on this machine; one at a URI is not asked for."""
+    if data.root is None or "://" in data.root:
+        return None
+    try:
+        return read_manifest(data.root, data.dataset) if is_prepared(data.root) else None
+    except (UserError, OSError):  # `tune` says what is wrong with it
+        return None
+
+
+def prepared_bytes(data: DataConfig) -> int | None:
+    """On the disk; None where it is not known."""
+    manifest = manifest_of(data)
+    return sum(shard.size for shard in manifest.shards) if manifest else None
+
+
+def _size(data: DataConfig) -> tuple[int, int]:
+    if data.dataset == "synthetic":
+        return SyntheticConfig().height, SyntheticConfig().width
+    return DATASETS[data.dataset].image_size or USUAL
+
+
+def _published(data: DataConfig, split: Split) -> int:
+    if data.dataset == "synthetic":
+        return int(getattr(SyntheticConfig(), split))
+    return DATASETS[data.dataset].counts[split]
+
+
+def _family(data: DataConfig) -> str:
+    return "coco_stuff" if data.dataset.startswith("coco_stuff") else data.dataset

@@ -1,0 +1,70 @@
+"""What runs of the same kind have cost before, from the ledgers in the study database.
+
+Optuna is not imported for it, which takes longer than all of `--check` may. So only a SQLite file is looked
+at; on a server, `afdcd study status NAME` says what a study has cost.
+"""
+
+import json
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+from afdcd.environment import study_file
+from afdcd.search.plan.interval import Interval
+from afdcd.training.trial import TrialConfig
+
+SPREAD = 0.15  # beyond the cheapest and the dearest run that was seen
+_ROWS = """
+    SELECT trial_id, key, value_json FROM trial_user_attributes
+    WHERE key IN ('setting', 'attempts') AND trial_id IN
+        (SELECT trial_id FROM trials WHERE state = 'COMPLETE')
+"""
+Ledgers = dict[str, list[float]]  # kind of run -> device-seconds per iteration of each
+
+
+def ledgers() -> Ledgers:
+    """Of every completed run in the study database; empty where that is no file, or none yet."""
+    file, found = study_file(), defaultdict[str, list[float]](list)
+    if file is None or not file.is_file():
+        return found
+    try:
+        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as database:
+            for setting, attempts in _runs(database):
+                seconds = sum((a["at"] - a["started"]) * a["devices"] for a in attempts)
+                if attempts and (iterations := setting["training"]["iterations"]):
+                    kind = _kind(setting, attempts[-1]["device"])
+                    found[kind].append(seconds / iterations)
+    except (sqlite3.Error, ValueError, KeyError, TypeError):
+        return {}  # `tune` itself says what is wrong with it
+    return found
+
+
+def device_seconds(
+    config: TrialConfig, known: Ledgers, *, gpu: bool
+) -> tuple[Interval, int] | None:
+    """Of an iteration of such a run, all that it costs included, and from how many runs."""
+    seen = known.get(_kind(config.plain(), "cuda" if gpu else "cpu"))
+    if not seen:
+        return None
+    low, high = (1 - SPREAD) * min(seen), (1 + SPREAD) * max(seen)
+    return Interval(low, sum(seen) / len(seen), high), len(seen)
+
+
+def _runs(database: sqlite3.Connection) -> Iterator[tuple[Any, Any]]:
+    rows: dict[int, dict[str, Any]] = defaultdict(dict)
+    for trial, key, value in database.execute(_ROWS):
+        rows[trial][key] = json.loads(value)
+    for row in rows.values():
+        if "setting" in row and "attempts" in row:
+            yield row["setting"], row["attempts"]
+
+
+def _kind(setting: dict[str, Any], device: str) -> str:
+    """What the cost of an iteration depends on first of all; settings of the method are left out."""
+    pair, data, method = setting["pair"], setting["data"], setting["distiller"]["method"]
+    teacher = (pair["teacher"] or {}).get("model") if method != "none" else None
+    parts = (pair["student"], teacher, method, data["dataset"], data["crop"])
+    more = (setting["training"]["batch"], setting["resources"]["workers"], device)
+    return json.dumps([*parts, *more], sort_keys=True)

@@ -1,0 +1,126 @@
+"""What a worker holds at its peak, reckoned from the shapes of networks and maps.
+
+The peak is at the end of a forward pass, when the gradients of the step before are still there. On a GPU
+numbers are bf16 except for weights, their gradients and momentum. A compiled student keeps less, so this is
+rather too much. Checked against an H200: 12.2 GiB measured at 16 images, README.
+"""
+
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from typing import Any
+
+import torch
+
+from afdcd.data.catalog.datasets import DATASETS
+from afdcd.distillers.configs import PairShapes
+from afdcd.distillers.configs.reconstruction import ReconstructionConfig
+from afdcd.losses.cross_entropy import CHUNK_ELEMENTS
+from afdcd.models.footprint import Footprint, footprint
+from afdcd.search.plan.devices import CONTEXT, Device
+from afdcd.search.plan.interval import Interval
+from afdcd.training.trial import TrialConfig
+
+SPREAD = (0.85, 1.25)
+WINOGRAD = 65_536  # positions from which its transforms pay on a GPU (docs/performance.md)
+MAPS = {"plain": 4, "enhanced": 8}  # of the teacher's size, that a projector keeps
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes of one worker.
+
+    Attributes:
+        distillation: the teacher, its maps, and what the method keeps and needs meanwhile.
+        loader: of the host, for batches on their way; in /dev/shm where there are loader processes.
+    """
+
+    parameters: float
+    gradients: float
+    optimizer: float
+    activations: float
+    distillation: float
+    context: float
+    loader: float
+
+    @property
+    def device(self) -> Interval:
+        """What the device must hold."""
+        parts = (getattr(self, part.name) for part in fields(self) if part.name != "loader")
+        return Interval.around(sum(parts), *SPREAD)
+
+
+@dataclass(frozen=True)
+class Networks:
+    """A trial's networks and modules, by their shapes."""
+
+    student: Footprint
+    teacher: Footprint | None
+    adapters: int  # parameters of the distiller
+
+
+@lru_cache(maxsize=1024)
+def networks_of(config: TrialConfig) -> Networks:
+    """Of a trial; a teacher that it does not learn from is none."""
+    classes = len(DATASETS[config.data.dataset].classes)
+    student = footprint(config.pair.student, classes, *config.data.crop)
+    model = config.pair.teacher.model if config.pair.teacher else None
+    if model is None or config.distiller.method == "none":
+        return Networks(student, None, 0)
+    teacher = footprint(model, classes, *config.data.crop)
+    stride = -(-config.data.crop[0] // student.features[1])
+    shapes = PairShapes(student.features[0], teacher.features[0], classes, stride)
+    with torch.device("meta"):
+        distiller: Any = config.distiller.build(shapes)
+    return Networks(student, teacher, sum(p.numel() for p in distiller.parameters()))
+
+
+def memory_of(config: TrialConfig, device: Device) -> Memory:
+    networks, training = networks_of(config), config.training
+    images, each = training.batch // config.resources.workers, number_size(config, device)
+    height, width = config.data.crop
+    learnt = networks.student.parameters + networks.adapters
+    student = networks.student
+    wide = min(CHUNK_ELEMENTS, images * _classes(config) * height * width)
+    half = each if each < 4 else 0  # autocast makes copies of images and weights
+    shown = images * height * width * (3 * (4 + half) + 8)  # images and labels
+    casts = learnt * half
+    kept = images * (student.floats * each + student.other)
+    workers = config.data.loader_workers
+    return Memory(
+        parameters=learnt * 4,
+        gradients=learnt * 4,
+        optimizer=learnt * 4 if training.momentum else 0,
+        activations=kept + shown + casts + 3 * 4 * wide,
+        distillation=_distillation(config, networks, images, each, device),
+        context=CONTEXT if device.is_gpu else 0,
+        loader=(2 * workers + 1) * images * height * width * 4,
+    )
+
+
+def number_size(config: TrialConfig, device: Device) -> int:
+    """Bytes of a number in a map."""
+    precision = config.training.precision
+    return 2 if precision == "bf16" or (precision == "auto" and device.is_gpu) else 4
+
+
+def _distillation(
+    config: TrialConfig, networks: Networks, images: int, each: int, device: Device
+) -> float:
+    teacher, method = networks.teacher, config.distiller
+    if teacher is None:
+        return 0.0
+    channels, height, width = teacher.features
+    one_map = images * channels * height * width
+    logits = images * _classes(config) * height * width * 4
+    need: float = teacher.parameters * each + one_map * each + 6 * logits
+    if isinstance(method, ReconstructionConfig) and networks.adapters:
+        scratch = 2 + (4 if device.is_gpu and images * height * width >= WINOGRAD else 0)
+        need += (MAPS[method.projector] + scratch) * one_map * each
+        pool = max(1, getattr(method, "pool", 1))
+        if getattr(method, "contrast_weight", 0):
+            need += 3 * one_map * 4 / pool**2  # both pooled maps and the gradient
+    return need
+
+
+def _classes(config: TrialConfig) -> int:
+    return len(DATASETS[config.data.dataset].classes)

@@ -1,0 +1,78 @@
+"""What is reckoned of memory and steps, beside steps that really run."""
+
+import pytest
+import torch
+
+from afdcd.search.load import load_space
+from afdcd.search.plan.devices import GPUS, Machine, cpu
+from afdcd.search.plan.hours import run_time
+from afdcd.search.plan.make import make_plan
+from afdcd.search.plan.measure import measure
+from afdcd.search.plan.memory import memory_of
+from afdcd.spaces import space_path
+from afdcd.training.trial import TrialConfig
+from tests.examples import trial
+
+HOST = cpu(64 * 2**30)
+MIB = 2**20
+
+
+@pytest.mark.timeout(180)
+def test_a_real_step_holds_what_was_reckoned() -> None:
+    """Within what the interval says; torch counts every tensor that is alive."""
+    space = load_space(str(space_path("quickstart")), ["data.crop=[96, 96]"])
+    plan = make_plan(space, Machine(HOST, 2))
+    threads = torch.get_num_threads()
+    try:
+        found = measure(space, plan)
+    finally:
+        torch.set_num_threads(threads)
+    assert found.keys() == {corner.kind for corner in (*plan.teachers, *plan.corners)}
+    for corner in (*plan.teachers, *plan.corners):
+        need = corner.memory.device
+        assert need.low < found[corner.kind].peak < need.high, corner.kind
+        assert 0 < found[corner.kind].seconds.low <= found[corner.kind].seconds.high
+
+
+def paper(method: str = "afdcd", batch: int = 16) -> TrialConfig:
+    """The pair of the README's measurements on an H200."""
+    return trial(
+        data__dataset="cityscapes",
+        data__crop=[512, 1024],
+        pair__student={"head": "deeplabv3", "encoder": "resnet18"},
+        pair__teacher={
+            "model": {"head": "deeplabv3", "encoder": "resnet101"},
+            "weights": "t.safetensors",
+        },
+        distiller={"method": method},
+        training__batch=batch,
+    )
+
+
+@pytest.mark.parametrize(("batch", "measured"), [(16, 12.2 * 1024), (2, 2707)])
+def test_the_papers_step_needs_what_an_h200_showed(batch: int, measured: float) -> None:
+    memory = memory_of(paper(batch=batch), GPUS["h200"])
+    context = memory.context / MIB  # CUDA's own share is not in what torch counts
+    assert memory.device.low / MIB - context < measured < memory.device.high / MIB - context
+
+
+@pytest.mark.parametrize(("method", "measured"), [("afdcd", 0.127), ("none", 0.0458)])
+def test_the_papers_step_takes_what_an_h200_took(method: str, measured: float) -> None:
+    computing = run_time(paper(method), GPUS["h200"]).computing
+    assert computing.low < measured < computing.high
+    assert computing.likely == pytest.approx(measured, rel=0.25)
+
+
+def test_a_step_waits_for_its_loader() -> None:
+    alone = paper().updated(data=paper().data.updated(loader_workers=4))
+    time = run_time(alone, GPUS["h200"])
+    assert time.loading == pytest.approx(16 * 0.075 / 4, rel=0.01)  # the PNGs of Cityscapes
+    assert time.iteration.likely == time.loading > time.computing.likely
+    many = run_time(paper().updated(data=paper().data.updated(loader_workers=32)), GPUS["h200"])
+    assert many.iteration.likely == many.computing.likely
+
+
+def test_half_precision_and_a_cpu_need_twice_the_maps() -> None:
+    gpu, host = memory_of(paper("none"), GPUS["h200"]), memory_of(paper("none"), HOST)
+    assert host.activations / gpu.activations == pytest.approx(2, rel=0.15)
+    assert (host.context, host.optimizer) == (0, gpu.optimizer)
