@@ -3,6 +3,8 @@
 import json
 from dataclasses import dataclass, field
 
+from optuna.trial import TrialState
+
 from afdcd import storage
 from afdcd.config import UserError
 from afdcd.search.cluster import Cluster
@@ -84,6 +86,11 @@ def _winners(
 def so_far(study: Study) -> Conclusion:
     unmet = [e for e in study.entries() if e.is_reference and e.outcome in ("infeasible", "lost")]
     notes = [f"reference {json.dumps(e.reference)} did not complete: {e.cause}" for e in unmet]
+    unpaid = [e for e in study.everything() if e.state == TrialState.WAITING and e.is_reference]
+    notes += [
+        f"reference {json.dumps(e.reference)} was not run: the trials are spent; raise study.trials"
+        for e in unpaid
+    ]
     return Conclusion(rows=[_row(entry) for entry in study.entries()], notes=notes)
 
 

@@ -1,10 +1,12 @@
 """The `study:` section of a search space: how to search."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, field_validator
 
 from afdcd.config import FrozenConfig
+
+SamplerName = Literal["gp", "tpe", "random", "grid"]
 
 
 class ProofConfig(FrozenConfig):
@@ -24,9 +26,10 @@ class StudyConfig(FrozenConfig):
     """The `study:` section of a search space file."""
 
     name: str | None = None  # default: the file's name
-    trials: PositiveInt = 50
+    trials: PositiveInt = 50  # full runs' worth: a run that ends early costs what it has reached
+    sampler: SamplerName = "gp"  # who proposes: docs/search.md
     seed: NonNegativeInt = 0
-    # Iterations before a trial may be stopped; default: one validation.
+    # Iterations before a trial may be paused; default: no trial is.
     grace: PositiveInt | None = None
     # Of the trials at a rung, one in `reduction` goes on.
     reduction: int = Field(default=3, ge=2)
