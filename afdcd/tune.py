@@ -7,6 +7,7 @@ from afdcd.cli import run
 from afdcd.environment import storage_root
 from afdcd.output import going_on_unread
 from afdcd.paths import expanded
+from afdcd.search.check_study import check_study
 from afdcd.search.load import SearchSpace, read_space
 from afdcd.text import shown
 
@@ -24,6 +25,7 @@ PROG = "python -m afdcd.tune"
 def main(argv: list[str] | None = None, prog: str = PROG) -> int:
     arguments = parser(prog).parse_intermixed_args(argv)
     space = read_space(arguments.space, arguments.overrides)
+    check_study(space)
     if arguments.check:
         _check(space)
         from afdcd.commands.plan import tell

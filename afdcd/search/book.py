@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from afdcd.search import rows
 from afdcd.search.rows import Entry, entry_of
-from afdcd.search.space import SEED
+from afdcd.search.space import SEED, without_seed
 from afdcd.training.job import Outcome
 
 PINNED = "fixed_params"  # Optuna's own word, an attribute of a row
@@ -22,15 +22,10 @@ def waiting(values: dict[str, Any], attributes: dict[str, Any]) -> FrozenTrial:
     return create_trial(state=TrialState.WAITING, user_attrs=attributes)
 
 
-def waiting_reference(reference: dict[str, Any]) -> FrozenTrial:
+def waiting_reference(reference: dict[str, Any], **attributes: Any) -> FrozenTrial:
     """A row that waits for a setting that a person asked for, with its seed if that is given."""
     seed = {rows.SEED: reference[SEED]} if SEED in reference else {}
-    return waiting(without_seed(reference), {rows.REFERENCE: reference, **seed})
-
-
-def without_seed(reference: dict[str, Any]) -> dict[str, Any]:
-    """The setting that a reference asks for, whatever its seed."""
-    return {path: value for path, value in reference.items() if path != SEED}
+    return waiting(without_seed(reference), {rows.REFERENCE: reference, **seed, **attributes})
 
 
 class Book:

@@ -4,6 +4,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from optuna.trial import TrialState
+
 from afdcd import storage
 from afdcd.config import UserError
 from afdcd.search.candidates import Candidate, Ran
@@ -103,6 +105,11 @@ def so_far(study: Study) -> Conclusion:
     notes = [f"reference {json.dumps(e.reference)} did not complete: {e.cause}" for e in unmet]
     if study.spending.short:
         notes.append(f"the study ended for its budget: {study.spending.short}")
+    unpaid = [e for e in study.everything() if e.state == TrialState.WAITING and e.is_reference]
+    notes += [
+        f"reference {json.dumps(e.reference)} was not run: the trials are spent; raise study.trials"
+        for e in unpaid
+    ]
     return Conclusion(rows=[_row(entry) for entry in study.entries()], notes=notes)
 
 

@@ -1,7 +1,7 @@
 """The `study:` section of a search space: how to search."""
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BeforeValidator,
@@ -14,6 +14,7 @@ from pydantic import (
 
 from afdcd.config import FrozenConfig
 
+SamplerName = Literal["gp", "tpe", "random", "grid"]
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 _HOURS = {"s": 1 / 3600, "m": 1 / 60, "h": 1.0, "d": 24.0}
 
@@ -64,9 +65,10 @@ class StudyConfig(FrozenConfig):
     """The `study:` section of a search space file."""
 
     name: str | None = None  # default: the file's name
-    trials: PositiveInt = 50
+    trials: PositiveInt = 50  # full runs' worth: a run that ends early costs what it has reached
+    sampler: SamplerName = "gp"  # who proposes: docs/search.md
     seed: NonNegativeInt = 0
-    # Iterations before a trial may be stopped; default: one validation.
+    # Iterations before a trial may be paused; default: no trial is.
     grace: PositiveInt | None = None
     # Of the trials at a rung, one in `reduction` goes on.
     reduction: int = Field(default=3, ge=2)

@@ -53,9 +53,9 @@ class SearchSpace:
 
     def rules(self) -> Rules:
         training, study = self.examples[0].training, self.study
-        grace = study.grace or training.validate_every
-        compared = rungs(training.iterations, training.validate_every, grace, study.reduction)
-        return Rules(study.runs, tuple(compared), study.reduction)
+        iterations, every = training.iterations, training.validate_every
+        compared = rungs(iterations, every, study.grace, study.reduction) if study.grace else []
+        return Rules(study.runs, tuple(compared), study.reduction, sampler=study.sampler)
 
     def references(self) -> list[dict[str, Any]]:
         """The searched values, by path, of each setting in `study.enqueue`, and its seed."""

@@ -10,14 +10,14 @@ from optuna.trial import TrialState
 
 from afdcd import storage
 from afdcd.config import UserError
-from afdcd.search.book import waiting_reference, without_seed
+from afdcd.search.book import waiting_reference
 from afdcd.search.lease import Lease
 from afdcd.search.options import OptionSets
 from afdcd.search.patient_storage import PatientStorage
 from afdcd.search.rows import Entry
 from afdcd.search.rungs import Rules
 from afdcd.search.settings import Settings
-from afdcd.search.space import SEED
+from afdcd.search.space import SEED, without_seed
 from afdcd.search.study import Study
 from afdcd.seeds import derive
 from afdcd.text import first_line, shown
@@ -136,16 +136,8 @@ def open_study(
     options = OptionSets(optuna_study.user_attrs.get("option_sets"))
     options.learn(settings.space)
     optuna_study.set_user_attr("option_sets", options.plain())
-    count = len(optuna_study.get_trials(deepcopy=False))
-    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # `group=True`
-    optuna_study.sampler = optuna.samplers.TPESampler(
-        # A resumed study must not draw its first random trials again, hence the count.
-        seed=derive(seed, "sampler", count) % 2**32,
-        multivariate=True,
-        group=True,
-        constant_liar=True,
-    )
-    study = Study(optuna_study, settings, rules, options)
+    optuna_study.sampler = _optuna_sampler(optuna_study, rules, seed)
+    study = Study(optuna_study, settings, rules, options, seed)
     if (lost := study.outside()) and not study.entries():
         raise UserError(
             f"{where}: none of the {lost} runs that study {study.name!r} has lies in this search "
@@ -156,6 +148,21 @@ def open_study(
             _ask_for(study, without_seed(reference))
         _ask_for(study, reference)
     return study
+
+
+def _optuna_sampler(study: optuna.Study, rules: Rules, seed: int) -> optuna.samplers.BaseSampler:
+    """TPE if the study is to be sampled by it; else the study says itself what is run."""
+    if rules.sampler != "tpe":
+        return optuna.samplers.RandomSampler()
+    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # `group=True`
+    count = len(study.get_trials(deepcopy=False))
+    return optuna.samplers.TPESampler(
+        # A resumed study must not draw its first random trials again, hence the count.
+        seed=derive(seed, "sampler", count) % 2**32,
+        multivariate=True,
+        group=True,
+        constant_liar=True,
+    )
 
 
 def _ask_for(study: Study, reference: dict[str, Any]) -> None:

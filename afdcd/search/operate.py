@@ -8,8 +8,8 @@ from optuna.trial import TrialState
 
 from afdcd.config import Source, UserError, validate
 from afdcd.environment import study_database
-from afdcd.search import holder, leases, wishes
-from afdcd.search.book import Book, waiting_reference, without_seed
+from afdcd.search import holder, leases, rows, wishes
+from afdcd.search.book import Book, waiting_reference
 from afdcd.search.config import BudgetConfig
 from afdcd.search.kept import Kept
 from afdcd.search.leases import Held
@@ -17,7 +17,7 @@ from afdcd.search.ledger import other_hours, worked_hours
 from afdcd.search.load import reference_of
 from afdcd.search.records import is_maximised, job_of
 from afdcd.search.rows import Entry, ranked, standing
-from afdcd.search.space import SEED, parse_ranges
+from afdcd.search.space import SEED, parse_ranges, without_seed
 from afdcd.search.watched import Watched, duration
 from afdcd.tasks.score import SELECTED_BY, Score
 from afdcd.training import pulse
@@ -119,10 +119,11 @@ def enqueue(kept: Kept, text: str) -> str:
     space = parse_ranges(_written(kept)["space"], Source(f"study {name}"))
     reference = reference_of(space, setting, source, ())
     book, values = Book(kept.study), without_seed(reference)
+    extra = {rows.EXTRA: True}
     known = any(e.asked == values or e.searched == values for e in book.everything())
     if SEED in reference and not known:
-        book.add(waiting_reference(values))  # the trial that it is a run of
-    book.add(waiting_reference(reference))
+        book.add(waiting_reference(values, **extra))  # the trial that it is a run of
+    book.add(waiting_reference(reference, **extra))
     told = ", ".join(f"{path}={value}" for path, value in reference.items())
     return f"study {name}: queued {told}; {_who_goes_on(kept)}"
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from afdcd.search.patience import briefly
 from afdcd.search.watched import Watched, duration
 from afdcd.tasks.score import SELECTED_BY, Score, label_of
 from afdcd.text import percent, table
@@ -35,7 +36,8 @@ class Progress:
 
     Args:
         best: the best full-length score so far, and whose it is.
-        wanted: how many runs the study will have in all; None for a teacher or a single run.
+        wanted: says how many runs the study will have in all, which grows where runs end early;
+            None for a teacher or a single run.
         done: how many of them had finished before.
         before: device-hours of the runs that had ended before.
         clock: seconds, monotonic.
@@ -45,14 +47,15 @@ class Progress:
     def __init__(
         self,
         best: tuple[Score, str] | None = None,
-        wanted: int | None = None,
+        wanted: Callable[[], int] | None = None,
         *,
         done: int = 0,
         before: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
         threads: bool = True,
     ) -> None:
-        self._best, self._wanted, self._done = best, wanted, done
+        self._best, self._count, self._done = best, wanted, done
+        self._wanted = wanted() if wanted else None
         self._before, self._clock, self._by_itself = before, clock, threads
         self._running: dict[str, Watched] = {}
         self._finished: set[str] = set()
@@ -100,6 +103,8 @@ class Progress:
     def ended(self, job: Job, result: RunResult) -> None:
         with self._lock:
             run = self._running.pop(job.name, None)
+            if self._count:
+                self._wanted = briefly(self._count, self._wanted)
             if result.outcome in FINISHED:
                 self._finished.add(job.name)
             if run and result.outcome == "completed":

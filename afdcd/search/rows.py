@@ -6,6 +6,7 @@ or lost one, RUNNING one that goes on with the next driver.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
@@ -29,7 +30,9 @@ CONTINUES = "continues"  # the paused row whose run this row takes up; that row 
 ATTEMPTS = "attempts"  # the ledger: every attempt at the run, with what it held and for how long
 TWIN = "twin"  # the number of an earlier row with the same setting and seed
 ASKED = "asked"  # the values by path that such a row was queued with
+EXTRA = "extra"  # of a row that was asked for while the study lived: it runs beyond the trials
 SEED = "seed"  # asked for instead of the study's own
+POLICY = "policy"  # why this setting is run, and what was expected of it then
 REPEATS = "repeats"  # the trial whose setting this row runs with another seed
 GIVEN = (
     "given"  # its setting was given whole: what a proof compares with, perhaps outside the space
@@ -81,6 +84,7 @@ class Entry:
     Attributes:
         first: the number of the row that began the run.
         asked: values by path that somebody asked for; None for one that was sampled.
+        extra: whether it runs even if the trials are spent.
         seed: that was asked for; None: the study's own.
         repeats: the trial that it is a further run of; None if it began one.
         given: whether its setting was given whole and not searched.
@@ -91,6 +95,7 @@ class Entry:
     number: int
     first: int
     asked: dict[str, Any] | None
+    extra: bool
     seed: int | None
     repeats: int | None
     given: bool
@@ -133,6 +138,11 @@ class Entry:
         return max(self.curve, default=0)
 
     @property
+    def share(self) -> float:
+        """The part of its length that the run has reached."""
+        return self.reached / self.setting["training"]["iterations"] if self.setting else 0.0
+
+    @property
     def is_reference(self) -> bool:
         return self.reference is not None
 
@@ -141,10 +151,15 @@ class Entry:
         """What a person asked for, further runs and proofs are wanted at full length."""
         return self.reference is None and self.is_searched
 
-    @property
+    @cached_property
     def searched(self) -> dict[str, Any]:
         """The searched values by path in the space."""
         return {path_of(name): value for name, value in self.params.items()}
+
+    @cached_property
+    def key(self) -> frozenset[tuple[str, Any]]:
+        """Equal for two rows exactly if they have the same searched values."""
+        return frozenset(self.searched.items())
 
 
 def entry_of(row: FrozenTrial) -> Entry:
@@ -153,6 +168,7 @@ def entry_of(row: FrozenTrial) -> Entry:
         number=row.number,
         first=attributes.get(FIRST, row.number),
         asked=attributes.get(ASKED),
+        extra=attributes.get(EXTRA, False),
         seed=attributes.get(SEED),
         repeats=attributes.get(REPEATS),
         given=attributes.get(GIVEN, False),

@@ -188,7 +188,7 @@ def _run(here: Session, cluster: Cluster, study: Study) -> bool:
 
     concurrency = cluster.capacity(space.examples[0].resources, space.study.max_concurrent)
     progress = Progress(
-        _best(study), wanted=study.wanted(), done=study.finished(), before=study.spent()
+        _best(study), wanted=study.wanted, done=study.finished(), before=study.spent()
     )
     here.tracker.open_study(describe(None))
     told = here.tracker.told_of(study.id)

@@ -10,6 +10,8 @@ with the rungs of a run's own validations.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from afdcd.search.config import SamplerName
+
 Curve = Mapping[int, float]  # iteration of a validation -> its value
 
 
@@ -18,14 +20,16 @@ class Rules:
     """How a study spends its runs.
 
     Attributes:
-        trials: how many settings are tried in all; lost runs cost nothing.
-        rungs: iterations at which one run in `reduction` goes on.
+        trials: how many runs at full length are paid for; lost runs cost nothing.
+        rungs: iterations at which one run in `reduction` goes on; none: no run is paused.
+        sampler: who proposes settings.
     """
 
     trials: int
     rungs: tuple[int, ...] = ()
     reduction: int = 3
     higher_is_better: bool = True
+    sampler: SamplerName = "gp"
 
 
 def rungs(iterations: int, validate_every: int, grace: int, reduction: int) -> list[int]:

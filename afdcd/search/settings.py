@@ -72,11 +72,11 @@ class Fitting:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._known: dict[str, TrialConfig | None] = {}  # by identity
+        self._known: dict[str, _Found | None] = {}  # by identity
 
-    def learn(self, identity: str, config: TrialConfig) -> None:
+    def learn(self, identity: str, parameters: dict[str, Any], config: TrialConfig) -> None:
         """What a row runs that was sampled from the present space."""
-        self._known[identity] = config
+        self._known[identity] = _Found(parameters, config)
 
     def holds(self, entry: Entry) -> bool:
         """Whether a row lies in the present space; one that was never fixed does while it runs."""
@@ -86,31 +86,48 @@ class Fitting:
 
     def config_of(self, entry: Entry) -> TrialConfig | None:
         """The configuration of a row as the present space gives it; None if it cannot."""
+        found = self._of(entry)
+        return found.config if found else None
+
+    def parameters_of(self, entry: Entry) -> dict[str, Any] | None:
+        """The values by path with which the present space gives a row; None if it cannot."""
+        if entry.setting is None:  # it does not go together, and was never run
+            return entry.searched
+        found = self._of(entry)
+        return found.parameters if found else None
+
+    def _of(self, entry: Entry) -> "_Found | None":
         assert entry.identity is not None
         if entry.identity not in self._known:
-            find = self._given if entry.given else self._found
+            find = self._given if entry.given else self._search
             self._known[entry.identity] = find(entry.setting, entry.identity)
         return self._known[entry.identity]
 
-    def _given(self, setting: Any, identity: str) -> TrialConfig | None:
+    def _given(self, setting: Any, identity: str) -> "_Found | None":
         """Of a setting that is no part of the space."""
         try:
             config = self._settings.config(setting)
         except UserError:
             return None
-        return config if self._settings.identity(config) == identity else None
+        return _Found({}, config) if self._settings.identity(config) == identity else None
 
-    def _found(self, setting: Any, identity: str) -> TrialConfig | None:
+    def _search(self, setting: Any, identity: str) -> "_Found | None":
         seed = setting["training"]["seed"]
         for found in parameters_in(self._settings.space, setting):
             values = resolve(self._settings.space, partial(_looked_up, found))
             try:
                 config = self._settings.seeded(values, seed)
                 if self._settings.identity(config) == identity:
-                    return config
+                    return _Found(found, config)
             except UserError:
                 continue
         return None
+
+
+@dataclass(frozen=True)
+class _Found:
+    parameters: dict[str, Any]
+    config: TrialConfig
 
 
 def with_seed(config: TrialConfig, seed: int) -> TrialConfig:

@@ -68,6 +68,11 @@ class Choice:
 Pick = Callable[[str, Range | Choice], Any]
 
 
+def without_seed(reference: dict[str, Any]) -> dict[str, Any]:
+    """The setting that a reference asks for, whatever its seed."""
+    return {path: value for path, value in reference.items() if path != SEED}
+
+
 def parse_ranges(values: Any, source: Source, key: Key = ()) -> Any:
     """Replace every `{kind: ...}` mapping by a Range or Choice; all else stays as it is.
 

@@ -16,10 +16,13 @@ from afdcd.search import rows
 from afdcd.search.book import Book, waiting
 from afdcd.search.losses import Breaker, Loss, ends
 from afdcd.search.options import OptionSets
+from afdcd.search.policy.samplers import sampler_of
+from afdcd.search.proposer import Proposer
 from afdcd.search.rows import Entry, RunKey, entry_of
 from afdcd.search.rungs import Rules, goes_on, values_at
 from afdcd.search.settings import Fitting, Proposal, Settings, with_seed
 from afdcd.search.spending import Spending
+from afdcd.search.spent import affordable
 from afdcd.search.wishes import trials_of
 from afdcd.training.job import FINISHED, Job, Report, RunResult
 from afdcd.training.trial import TrialConfig
@@ -31,10 +34,20 @@ class Study:
     """Ask, report and tell, one run at a time."""
 
     def __init__(
-        self, study: optuna.Study, settings: Settings, rules: Rules, options: OptionSets
+        self,
+        study: optuna.Study,
+        settings: Settings,
+        rules: Rules,
+        options: OptionSets,
+        seed: int = 0,
     ) -> None:
         self.study, self.settings, self.rules = study, settings, rules
         self._options, self._book, self._fitting = options, Book(study), Fitting(settings)
+        parameters, maximise = self._fitting.parameters_of, rules.higher_is_better
+        self._sampler = sampler_of(
+            rules.sampler, settings.space, seed, parameters, maximise=maximise
+        )
+        self._proposer = Proposer(self, self._book, options, self._sampler, self._unpaid)
         self._breaker = Breaker()
         self.spending = Spending(study)
         self._live: dict[str, int] = {}  # name of a run -> its row
@@ -52,7 +65,7 @@ class Study:
         """The next run: first those that were begun, then what is asked for, then what is sampled.
 
         Raises:
-            UserError: run after run was lost; what is kept goes on when the cause is mended.
+            UserError: run after run was lost, or none can be trained; what has ended is kept.
         """
         if reason := self._breaker.reason:
             raise UserError(f"study {self.name!r} stops: {reason}; the same command goes on")
@@ -62,19 +75,18 @@ class Study:
                 return self.settings.job(proposal)
         self._trials = self.trials()
         for _ in range(ATTEMPTS):
-            if self.counted() >= self._trials and not self._has_asked():
-                return None
-            if self._unpaid(self._waiting()):
-                return None
-            if proposal := self._begun(self._next_row()):
+            row = self._proposer.next_row()
+            if row is None:
+                return None  # the trials are spent, or nothing new is left to try
+            if proposal := self._begun(row):
                 return self.settings.job(proposal)
-        return None  # nothing new is left to try
+        return None
 
     def stirred(self) -> bool:
         """Whether more is asked for, or may be spent, than when `next` had nothing more."""
         if self.spending.short:
-            return not self._unpaid(self._waiting())
-        return self._has_asked() or self.trials() > self._trials
+            return not self._unpaid(self._proposer.waiting())
+        return self._proposer.may_ask() or self.trials() > self._trials
 
     def trials(self) -> int:
         """How many trials the study shall have: as its file says, or as somebody asked since."""
@@ -162,20 +174,20 @@ class Study:
         return [e for e in rows.standing(self.everything()) if self._fitting.holds(e)]
 
     def counted(self) -> int:
-        """How many trials are spent; a lost one costs none, nor does a further seed or a proof."""
+        """How many trials there are, lost ones excepted; further seeds and proofs are none."""
         return sum(1 for e in self.entries() if e.outcome != "lost" and e.is_searched)
 
     def wanted(self) -> int:
-        """How many runs the study will have in all: its trials, and the further seeds asked for."""
+        """How many runs the study will have in all, if all that start now reach their end."""
         waiting = [e for e in self.everything() if e.state == TrialState.WAITING]
         further = [e for e in self.entries() if not e.is_searched]
         asked = sum(1 for e in waiting if e.seed is None)
-        trials = max(self.trials(), self.counted() + asked)
+        trials = self.counted() + max(asked, affordable(self.trials(), self.entries()))
         return trials + len(further) + len(waiting) - asked
 
     def best(self, count: int = 1) -> list[Entry]:
-        """The `count` best trials by the full-length run that each began with, best first."""
-        return rows.ranked(self.entries(), maximise=self.rules.higher_is_better)[:count]
+        """The `count` best trials that came to their end, best first, as the sampler judges them."""
+        return self._sampler.ranked(self.entries())[:count]
 
     def outside(self) -> int:
         """How many runs that ended lie outside the present space, and so do not count."""
@@ -201,10 +213,6 @@ class Study:
         live = self._live.values()
         return self.spending.refuses(self.everything(), live, self.settings, wanted)
 
-    def _waiting(self) -> Entry | None:
-        """The first row that waits to be begun."""
-        return next((e for e in self.everything() if e.state == TrialState.WAITING), None)
-
     def _forsaken(self) -> int | None:
         """A row that was begun, and that no process works on."""
         live = self._live.values()
@@ -214,7 +222,7 @@ class Study:
     def _taken_up(self, number: int) -> Proposal | None:
         entry = self._book.entry(number)
         if entry.setting is None or entry.identity is None:  # its driver died while it was begun
-            return self._begun(self._book.begun(number))
+            return self._begun(self._proposer.again(number))
         config = self.config_of(entry)
         if config is None:
             cause = "not in the present search space"
@@ -235,13 +243,6 @@ class Study:
             return None
         self._live[entry.run.name] = number
         return Proposal(entry.run, config, entry.identity or "")
-
-    def _next_row(self) -> optuna.Trial:
-        """The first row that waits, else a new one for the sampler to fill."""
-        if first := self._waiting():
-            asked = first.asked or {}
-            self._book.pin(first.number, self._options.parameters(self.settings.space, asked))
-        return self._book.ask()
 
     def _begun(self, trial: optuna.Trial) -> Proposal | None:
         """Fix what a new row runs; None if it cannot be run, or is a copy of another."""
@@ -272,7 +273,7 @@ class Study:
                 self._book.note(trial.number, rows.REPEATS, repeated)
         self._book.note(trial.number, rows.IDENTITY, identity)
         self._book.note(trial.number, rows.SETTING, config.plain())
-        self._fitting.learn(identity, config)
+        self._fitting.learn(identity, asked.searched, config)
         run = self._book.entry(trial.number).run
         self._live[run.name] = trial.number
         return Proposal(run, config, identity)
@@ -313,10 +314,6 @@ class Study:
         self._book.note(entry.number, rows.LOSSES, [asdict(one) for one in losses])
         if ends(losses):
             self._book.close(entry.number, TrialState.FAIL, "lost", cause=result.cause)
-
-    def _has_asked(self) -> bool:
-        """Whether runs that were asked for still wait to be begun."""
-        return self._waiting() is not None
 
 
 def _stands_for(entry: Entry, identity: str) -> bool:

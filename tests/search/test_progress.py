@@ -215,7 +215,7 @@ def test_many_runs_are_counted(watch: Any, capsys: pytest.CaptureFixture[str]) -
 def test_study_says_how_long_it_will_take_by_its_completed_runs(
     watch: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    watching = watch(wanted=10, done=2)
+    watching = watch(wanted=lambda: 10, done=2)
     watching.progress.started(at("x"))
     watching.progress.started(at("y"))
     watching.quiet(15)
@@ -235,7 +235,7 @@ def test_each_end_in_a_study_says_how_far_it_is(
     watch: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A busy study has no quiet quarter of a minute."""
-    watching = watch(wanted=3)
+    watching = watch(wanted=lambda: 3)
     watching.run("a", 60.0)
     watching.run("b", 60.0, "paused")
     assert lines(capsys)[1::2] == [
@@ -245,7 +245,7 @@ def test_each_end_in_a_study_says_how_far_it_is(
 
 
 def test_a_run_that_was_paused_and_taken_up_again_is_one(watch: Any) -> None:
-    watching = watch(wanted=3)
+    watching = watch(wanted=lambda: 3)
     for outcome in ("lost", "killed", "paused", "completed"):
         watching.run("a", 1.0, outcome)
     assert watching.progress.finished == 1

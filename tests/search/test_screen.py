@@ -31,7 +31,7 @@ now = 0.0
 accept_every_character()
 unread = going_on_unread()  # as a study does
 unread.__enter__()
-progress = Progress((score(0.3), "trial 9"), wanted=4, threads=False,
+progress = Progress((score(0.3), "trial 9"), wanted=lambda: 4, threads=False,
     clock=lambda: now)
 say("before")
 progress.started(a)

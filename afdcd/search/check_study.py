@@ -1,0 +1,33 @@
+"""Whether the `study:` section of a search space file can be done with what the file searches."""
+
+import json
+
+from afdcd.config import UserError
+from afdcd.search.load import SearchSpace
+from afdcd.search.space import Choice, nodes, without_seed
+
+
+def check_study(space: SearchSpace) -> None:
+    """Refuse what no search could do.
+
+    Raises:
+        UserError: too few trials for the references, a space of one setting, a grid without end.
+    """
+    study, trials = space.study, space.source.at(("study", "trials"))
+    references = {json.dumps(without_seed(r), sort_keys=True) for r in space.references()}
+    if len(references) > study.trials:
+        raise UserError(
+            f"{trials}: {study.trials} cannot pay for the {len(references)} settings in study.enqueue, "
+            "which run at full length; raise it, or remove some of them"
+        )
+    searched = [node for _, node in nodes(space.space)]
+    single = all(isinstance(node, Choice) and len(node.labels) == 1 for node in searched)
+    if study.trials > 1 and single:
+        raise UserError(
+            f"{trials}: there is nothing to search, for the space holds one setting; write a range or "
+            "a choice, or study.trials: 1"
+        )
+    if study.sampler == "grid":
+        from afdcd.search.policy.grid import check_grid  # numpy, for which nobody else need wait
+
+        check_grid(space.space, space.source)

@@ -1,0 +1,192 @@
+"""Who proposes what is run next: `study.sampler`.
+
+A proposal is a function of the study's rows, its seed and the number of the row that it will be, so
+that a new driver goes on as the old one would have.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from afdcd.search.config import SamplerName
+from afdcd.search.policy.feasible import log_feasible
+from afdcd.search.policy.grid import Grid
+from afdcd.search.policy.model import FEW, Model
+from afdcd.search.policy.points import Array, Points
+from afdcd.search.policy.proposal import FADES, Published, candidates, log_improvement
+from afdcd.search.policy.tried import Parameters, Reader, Tried
+from afdcd.search.rows import Entry, ranked
+from afdcd.seeds import derive
+
+Taken = set[frozenset[tuple[str, Any]]]  # settings that ran or run, as `Entry.key` has them
+
+FIRST_WIDTH = 0.2  # of a range, around what is published, while there is no model
+DRAWS = 50  # times that a setting is drawn anywhere before the space is gone through in order
+SOUND = 0.25  # part of its length after which a run counts as one that trains
+LISTED = 1000  # points of a space that are all looked at
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A setting to run, by path, and why; with what the model expects of it, if there is one."""
+
+    values: dict[str, Any]
+    why: str
+    expected: float | None = None
+    deviation: float | None = None
+
+    def note(self) -> dict[str, Any]:
+        """For the row, so that a person can see why it was run."""
+        said = {k: v for k, v in asdict(self).items() if k != "values" and v is not None}
+        return {k: round(v, 6) if isinstance(v, float) else v for k, v in said.items()}
+
+
+class Sampler(Protocol):
+    """What a study asks for settings."""
+
+    def propose(self, number: int, entries: Sequence[Entry], taken: Taken) -> Wish | None:
+        """The setting of row `number`; None if all that the space holds is taken."""
+
+    def completed(self, number: int, asked: dict[str, Any]) -> dict[str, Any]:
+        """Values for row `number`, of which a person gave some."""
+
+    def ranked(self, entries: Sequence[Entry]) -> list[Entry]:
+        """The trials that came to their end, best first."""
+
+
+class Optuna:
+    """Leaves it to the sampler of the Optuna study: TPE."""
+
+    def __init__(self, *, maximise: bool) -> None:
+        self._maximise = maximise
+
+    def propose(self, number: int, entries: Sequence[Entry], taken: Taken) -> Wish | None:
+        return Wish({}, "tpe")
+
+    def completed(self, number: int, asked: dict[str, Any]) -> dict[str, Any]:
+        return asked
+
+    def ranked(self, entries: Sequence[Entry]) -> list[Entry]:
+        return ranked(entries, maximise=self._maximise)
+
+
+class Random:
+    """Draws anywhere in the space."""
+
+    why = "random"
+
+    def __init__(self, points: Points, seed: int, *, maximise: bool) -> None:
+        self.points, self._seed, self._maximise = points, seed, maximise
+        self.grid = Grid(points)
+
+    def propose(self, number: int, entries: Sequence[Entry], taken: Taken) -> Wish | None:
+        drawn = self.points.draw(self.rng(number), DRAWS, self._anywhere)
+        return self.fresh(drawn, taken, self.why) or self.rest(taken)
+
+    def completed(self, number: int, asked: dict[str, Any]) -> dict[str, Any]:
+        fixed = self._anywhere.copy()
+        for at, column in enumerate(self.points.columns):
+            if column.node.holds(asked.get(column.path)):
+                fixed[at] = column.number(asked[column.path])
+        drawn = self.points.draw(self.rng(number), 1, fixed)[0]
+        return {**self.points.values(drawn), **asked}
+
+    def ranked(self, entries: Sequence[Entry]) -> list[Entry]:
+        return ranked(entries, maximise=self._maximise)
+
+    def rng(self, number: int) -> np.random.Generator:
+        return np.random.default_rng(derive(self._seed, "proposal", number))
+
+    def fresh(self, rows: Iterable[Array], taken: Taken, why: str) -> Wish | None:
+        """The first of some settings that neither ran nor runs."""
+        settings = (self.points.values(row) for row in rows)
+        return next((Wish(v, why) for v in settings if frozenset(v.items()) not in taken), None)
+
+    def rest(self, taken: Taken) -> Wish | None:
+        """What is left of a finite space, in an order of the study's own."""
+        order = np.random.default_rng(self._seed).permutation(self.grid.size or 0)
+        return self.fresh(map(self.grid.row, order), taken, self.why)
+
+    @property
+    def _anywhere(self) -> Array:
+        return np.full(len(self.points.columns), np.nan)
+
+
+class InGrid(Random):
+    """Goes through all points of a finite space."""
+
+    why = "grid"
+
+    def propose(self, number: int, entries: Sequence[Entry], taken: Taken) -> Wish | None:
+        return self.rest(taken)
+
+
+class ByModel(Random):
+    """Runs what promises most by a Gaussian process; near what is published while there is none."""
+
+    def __init__(
+        self, points: Points, seed: int, parameters: Parameters, *, maximise: bool
+    ) -> None:
+        super().__init__(points, seed, maximise=maximise)
+        self.model, self._reader = Model(points), Reader(points, parameters, maximise=maximise)
+        self._sign = 1 if maximise else -1
+
+    def propose(self, number: int, entries: Sequence[Entry], taken: Taken) -> Wish | None:
+        tried, rng = self._reader.read(entries), self.rng(number)
+        found = self._first if len(tried.scored) < FEW else self._best
+        return found(tried, rng, taken) or self.rest(taken)
+
+    def ranked(self, entries: Sequence[Entry]) -> list[Entry]:
+        return self.model.ranked(self._reader.read(entries))
+
+    def _first(self, tried: Tried, rng: np.random.Generator, taken: Taken) -> Wish | None:
+        """Near the published settings of any branch; anywhere in it if there are none."""
+        published, branches = Published(self.points, tried), self.points.branches
+        for at in rng.permutation(len(branches)):
+            given = published.of(branches[at])
+            if len(given):
+                middle = given[rng.integers(0, len(given), DRAWS)]
+                width = np.full(DRAWS, FIRST_WIDTH)
+                rows = self.points.near(rng, middle, width, branches[at])
+            else:
+                rows = self.points.draw(rng, DRAWS, branches[at])
+            if wish := self.fresh(rows, taken, "near published" if len(given) else "random"):
+                return wish
+        return None
+
+    def _best(self, tried: Tried, rng: np.random.Generator, taken: Taken) -> Wish | None:
+        believed = self.model.posterior(tried)
+        seen, _ = believed.at(tried.encoded[tried.scored])
+        good = tried.rows[tried.scored[np.argsort(-seen, kind="stable")]]
+        published = Published(self.points, tried)
+        small = self.grid.size is not None and self.grid.size <= LISTED
+        rows = self.grid.rows if small else candidates(self.points, rng, good, published)
+        encoded = self.points.encode(rows)
+        mean, deviation = believed.at(encoded)
+        worth = log_improvement(mean, deviation, seen.max())
+        worth += FADES / (FADES + len(tried.entries)) * published.prior(rows)
+        worth += self._log_feasible(tried, encoded)
+        for at in np.argsort(-worth, kind="stable"):
+            if wish := self.fresh(rows[at : at + 1], taken, "model"):
+                expected = self._sign * mean[at] * tried.unit
+                return replace(wish, expected=expected, deviation=deviation[at] * tried.unit)
+        return None
+
+    def _log_feasible(self, tried: Tried, encoded: Array) -> Array:
+        failed = np.array([e.outcome == "infeasible" for e in tried.entries])
+        judged = failed | np.array([e.share >= SOUND for e in tried.entries])
+        return log_feasible(tried.encoded[judged], failed[judged], encoded)
+
+
+def sampler_of(
+    name: SamplerName, space: Any, seed: int, parameters: Parameters, *, maximise: bool
+) -> Sampler:
+    """The sampler that `study.sampler` names."""
+    points = Points(space)
+    if name == "gp":
+        return ByModel(points, seed, parameters, maximise=maximise)
+    if name == "tpe":
+        return Optuna(maximise=maximise)
+    return (Random if name == "random" else InGrid)(points, seed, maximise=maximise)

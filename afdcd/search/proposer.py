@@ -1,0 +1,104 @@
+"""Which row a study begins next, and what it shall run."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import optuna
+from optuna.trial import TrialState
+
+from afdcd.config import UserError
+from afdcd.search import rows
+from afdcd.search.book import Book
+from afdcd.search.options import OptionSets
+from afdcd.search.policy.samplers import Sampler, Wish
+from afdcd.search.rows import Entry
+from afdcd.search.spent import affordable
+
+if TYPE_CHECKING:
+    from afdcd.search.study import Study
+
+HOPELESS = 10  # runs that cannot be trained, with none that can, before a study stops
+
+
+class Proposer:
+    """Makes rows out of what people asked for, then out of what the sampler proposes.
+
+    What a row shall run is noted before it is begun, and is a function of the other rows: where a
+    driver dies in between, the next one comes to the same.
+    """
+
+    def __init__(
+        self,
+        study: "Study",
+        book: Book,
+        options: OptionSets,
+        sampler: Sampler,
+        unpaid: Callable[[Entry | None], bool],
+    ) -> None:
+        self._study, self._book = study, book
+        self._options, self._sampler, self._unpaid = options, sampler, unpaid
+
+    def next_row(self) -> optuna.Trial | None:
+        """A row that runs; None if trials or budget are spent, or all settings are taken.
+
+        Raises:
+            UserError: no run so far could be trained.
+        """
+        if self.may_ask():
+            return None if self._unpaid(self.waiting()) else self._pinned(self._book.ask(), None)
+        if self.waiting() or not self._affords_another() or self._unpaid(None):
+            return None
+        wish = self._proposed(len(self._study.everything()))
+        return self._pinned(self._book.ask(), wish) if wish else None
+
+    def again(self, number: int) -> optuna.Trial:
+        """A row that was begun by a driver that died before it was known what it runs."""
+        return self._pinned(self._book.begun(number), self._proposed(number))
+
+    def may_ask(self) -> bool:
+        """Whether a run that was asked for waits and may be begun: the study's trials pay for it,
+        or it costs none."""
+        first = self.waiting()
+        return first is not None and (first.extra or first.seed is not None or self._paid())
+
+    def waiting(self) -> Entry | None:
+        everything = self._study.everything()
+        return next((e for e in everything if e.state == TrialState.WAITING), None)
+
+    def _paid(self) -> bool:
+        return affordable(self._study.trials(), self._study.entries()) > 0
+
+    def _affords_another(self) -> bool:
+        """Whether the rest of the trials pays for a run to its end, and runs can be trained at all."""
+        known = self._study.entries()
+        failed = [e for e in known if e.outcome == "infeasible"]
+        if len(failed) >= HOPELESS and not any(e.outcome == "completed" for e in known):
+            raise UserError(
+                f"study {self._study.name!r} stops: none of its {len(failed)} runs could be trained, "
+                f"the last one because: {failed[-1].cause}; leave what fails out of the search space"
+            )
+        return self._paid() and len(failed) < max(HOPELESS, 2 * self._study.trials())
+
+    def _proposed(self, number: int) -> Wish | None:
+        """What the sampler makes of all other rows."""
+        known = [e for e in self._study.entries() if e.number != number]
+        ran = [e for e in self._study.everything() if e.outcome not in ("lost", "killed")]
+        taken = {e.key for e in ran if e.number != number}
+        return self._sampler.propose(number, known, taken)
+
+    def _pinned(self, row: optuna.Trial, wish: Wish | None) -> optuna.Trial:
+        """A row that runs, with what it shall run: what somebody asked for, else what is wished."""
+        entry = self._book.entry(row.number)
+        if entry.given:
+            return row
+        if entry.asked is not None:
+            why = "reference" if entry.is_reference else "asked"
+            wish = Wish(self._sampler.completed(row.number, entry.asked), why)
+        if wish is None:
+            return row
+        self._book.note(row.number, rows.POLICY, wish.note())
+        if not wish.values:
+            return row
+        parameters = self._options.parameters(self._study.settings.space, wish.values)
+        self._book.pin(row.number, parameters)
+        return self._book.begun(row.number)
