@@ -137,7 +137,7 @@ class Prover:
             self._study.study.set_user_attr(PROOF, plan.plain())
         for identity, config in missing.items():
             self._asked.add(identity)
-            self._study.give(config)
+            self._study.prove(config)
         return plan if missing else None
 
     def proof(self) -> Proof | None:

@@ -34,6 +34,7 @@ EXTRA = "extra"  # of a row that was asked for while the study lived: it runs be
 SEED = "seed"  # asked for instead of the study's own
 POLICY = "policy"  # why this setting is run, and what was expected of it then
 REPEATS = "repeats"  # the trial whose setting this row runs with another seed
+PROVES = "proves"  # a run of a proof, by which nothing is selected
 GIVEN = (
     "given"  # its setting was given whole: what a proof compares with, perhaps outside the space
 )
@@ -87,6 +88,7 @@ class Entry:
         extra: whether it runs even if the trials are spent.
         seed: that was asked for; None: the study's own.
         repeats: the trial that it is a further run of; None if it began one.
+        proves: whether it is a run of a proof.
         given: whether its setting was given whole and not searched.
         setting: None where a driver died before it was known.
         curve: iteration -> value of every validation.
@@ -98,6 +100,7 @@ class Entry:
     extra: bool
     seed: int | None
     repeats: int | None
+    proves: bool
     given: bool
     state: TrialState
     setting: dict[str, Any] | None
@@ -171,6 +174,7 @@ def entry_of(row: FrozenTrial) -> Entry:
         extra=attributes.get(EXTRA, False),
         seed=attributes.get(SEED),
         repeats=attributes.get(REPEATS),
+        proves=attributes.get(PROVES, False),
         given=attributes.get(GIVEN, False),
         state=row.state,
         setting=attributes.get(SETTING),

@@ -144,18 +144,17 @@ class Study:
 
     def repeat(self, trial: int, seed: int) -> None:
         """Ask for a further run of a trial, with another seed and at full length; it costs no trial."""
-        entry = next(e for e in self.entries() if e.run == RunKey(trial))
-        self.ask_for(waiting(entry.searched, {rows.SEED: seed, rows.REPEATS: trial}))
+        self.ask_for(waiting(self._searched(trial), {rows.SEED: seed, rows.REPEATS: trial}))
 
-    def give(self, config: TrialConfig) -> None:
-        """Ask for a run at full length that costs no trial, of a setting in the space or outside of it."""
-        seed = config.training.seed
-        trial = self._trial_of(config)
+    def prove(self, config: TrialConfig) -> None:
+        """Ask for a run of a proof, of a setting in the space or outside of it; it costs no trial."""
+        seed, trial = config.training.seed, self._trial_of(config)
+        proves = {rows.SEED: seed, rows.PROVES: True}
         if trial is None:
-            given = {rows.GIVEN: True, rows.SETTING: config.plain(), rows.SEED: seed}
-            self.ask_for(waiting({}, given))
+            given = {rows.GIVEN: True, rows.SETTING: config.plain()}
+            self.ask_for(waiting({}, {**proves, **given}))
         else:
-            self.repeat(trial, seed)
+            self.ask_for(waiting(self._searched(trial), {**proves, rows.REPEATS: trial}))
 
     def ask_for(self, row: FrozenTrial) -> None:
         """Queue a run: a row that waits."""
@@ -277,6 +276,10 @@ class Study:
         run = self._book.entry(trial.number).run
         self._live[run.name] = trial.number
         return Proposal(run, config, identity)
+
+    def _searched(self, trial: int) -> dict[str, Any]:
+        """The searched values of a trial."""
+        return next(e.searched for e in self.entries() if e.run == RunKey(trial))
 
     def _trial_of(self, config: TrialConfig) -> int | None:
         """The trial that runs this setting, whatever its seed; None if there is none."""

@@ -58,7 +58,7 @@ def test_it_speaks_of_the_trial_that_was_proven(tmp_path: Path) -> None:
     study = searched(tmp_path)
     Prover(study, 3).ask()
     run_all(study)
-    study = opened(tmp_path, references=REFERENCES, trials=4, rungs=())
+    study = opened(tmp_path, references=REFERENCES, trials=4, rungs=(), sampler="tpe")
     run_to_the_end(study, 0.99)
     lines = explain(kept_study("s"))
     assert lines[1].startswith("chosen: trial 2, ")

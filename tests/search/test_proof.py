@@ -17,7 +17,7 @@ LENGTH = 40
 
 def searched(folder: Path, trials: int = 3) -> Study:
     """A study whose search is over: a plain student, a published setting, and one that was found."""
-    study = opened(folder, references=REFERENCES, trials=trials, rungs=())
+    study = opened(folder, references=REFERENCES, trials=trials, rungs=(), sampler="tpe")
     for value in (0.3, 0.5, WINNER)[study.finished() :]:
         run_to_the_end(study, value)
     assert study.next() is None
@@ -110,7 +110,9 @@ def test_a_new_driver_asks_for_what_is_missing_and_for_nothing_twice(tmp_path: P
     first = study.next()
     assert first is not None
     study.end(first, completed(0.5))
-    study = opened(tmp_path, references=REFERENCES, trials=3, rungs=())  # the first driver died
+    study = opened(
+        tmp_path, references=REFERENCES, trials=3, rungs=(), sampler="tpe"
+    )  # the first driver died
     assert len(run_all(study)) == 8
     prover = Prover(study, 3)
     assert prover.ask() is None
@@ -123,16 +125,16 @@ def test_a_driver_that_died_while_it_asked_is_made_up_for(tmp_path: Path) -> Non
     study = searched(tmp_path)
     asked: list[object] = []
 
-    def give(config: object) -> None:
+    def prove(config: object) -> None:
         if asked:
             raise KeyboardInterrupt
         asked.append(config)
-        Study.give(study, config)  # type: ignore[arg-type]
+        Study.prove(study, config)  # type: ignore[arg-type]
 
-    study.give = give  # type: ignore[method-assign]
+    study.prove = prove  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
         Prover(study, 3).ask()
-    study = opened(tmp_path, references=REFERENCES, trials=3, rungs=())
+    study = opened(tmp_path, references=REFERENCES, trials=3, rungs=(), sampler="tpe")
     assert len(run_all(study)) == 1
     assert Prover(study, 3).ask() is not None
     assert len(run_all(study)) == 8
@@ -151,7 +153,7 @@ def test_a_lost_run_is_asked_for_by_the_next_driver_only(tmp_path: Path) -> None
     found = prover.proof()
     assert found and found.unmet == ["proof, champion seed 1: gone"]
     assert found.scores(CHAMPION).keys() == {2, 3}
-    study = opened(tmp_path, references=REFERENCES, trials=3, rungs=())
+    study = opened(tmp_path, references=REFERENCES, trials=3, rungs=(), sampler="tpe")
     assert Prover(study, 3).ask() is not None
     assert [job.config.training.seed for job in run_all(study)] == [1]
 
@@ -169,7 +171,7 @@ def test_another_best_trial_is_proven_with_seeds_that_nothing_had(tmp_path: Path
     study = searched(tmp_path)
     Prover(study, 3).ask()
     run_all(study)
-    study = opened(tmp_path, references=REFERENCES, trials=4, rungs=())
+    study = opened(tmp_path, references=REFERENCES, trials=4, rungs=(), sampler="tpe")
     run_to_the_end(study, 0.99)
     plan = Prover(study, 3).ask()
     assert plan is not None and plan.seeds == (4, 5, 6)
@@ -177,7 +179,7 @@ def test_another_best_trial_is_proven_with_seeds_that_nothing_had(tmp_path: Path
 
 
 def test_nothing_is_asked_for_without_seeds_or_without_a_best(tmp_path: Path) -> None:
-    study = opened(tmp_path, references=REFERENCES, trials=3, rungs=())
+    study = opened(tmp_path, references=REFERENCES, trials=3, rungs=(), sampler="tpe")
     assert Prover(study, 3).ask() is None and Prover(study, 3).proof() is None
     study = searched(tmp_path)
     assert Prover(study, 0).ask() is None and Prover(study, 0).proof() is None
@@ -187,7 +189,7 @@ def test_nothing_is_asked_for_without_seeds_or_without_a_best(tmp_path: Path) ->
 def test_a_plain_student_that_is_the_best_is_held_against_the_published_only(
     tmp_path: Path,
 ) -> None:
-    study = opened(tmp_path, references=REFERENCES, trials=2, rungs=())
+    study = opened(tmp_path, references=REFERENCES, trials=2, rungs=(), sampler="tpe")
     for value in (0.5, 0.3):
         run_to_the_end(study, value)
     plan = Prover(study, 3).ask()

@@ -101,7 +101,7 @@ def test_a_study_ends_when_its_budget_is_spent_with_what_there_is(
 ) -> None:
     measured = 1 / 3600
 
-    def drawing(*given: Any) -> Registered:
+    def drawing(*given: Any, **_: Any) -> Registered:
         cluster.measured(measured)
         return _register(*given)
 
@@ -132,7 +132,8 @@ def test_a_budget_that_cannot_pay_for_its_references_is_told_before_anything_is_
 ) -> None:
     drive(monkeypatch, lambda job: pytest.fail("it was paid for"))
     with pytest.raises(UserError) as error:
-        run_study(space(tmp_path, shards, "study.budget.device_hours=0.0001"))
+        limits = ("study.budget.device_hours=0.0001", "study.proof.seeds=5")
+        run_study(space(tmp_path, shards, *limits))
     (line,) = str(error.value).splitlines()
     assert "study.budget.device_hours: 0.0001 h cannot pay for references " in line
     assert ", proof " in line

@@ -19,7 +19,7 @@ FLOOR = 3.0  # scores lie so many times as far below the middle as the best lies
 
 @dataclass(frozen=True)
 class Tried:
-    """Every run that stands for a trial or repeats one, an item each.
+    """Every run that stands for a trial or repeats one, an item each; but those of a proof.
 
     Attributes:
         rows: as `Points` gives them; `encoded` as the model takes them.
@@ -61,9 +61,9 @@ class Reader:
         self._rows: dict[int, Array | None] = {}
 
     def read(self, entries: Sequence[Entry]) -> Tried:
-        known = [(e, row) for e in entries if (row := self._row(e)) is not None]
-        kept = [e for e, _ in known if e.outcome not in ("lost", "killed")]
-        rows = [row for e, row in known if e.outcome not in ("lost", "killed")]
+        counted = [e for e in entries if e.outcome not in ("lost", "killed") and not e.proves]
+        known = [(e, row) for e in counted if (row := self._row(e)) is not None]
+        kept, rows = [e for e, _ in known], [row for _, row in known]
         table = np.array(rows).reshape(len(kept), len(self.points.columns))
         encoded = self.points.encode(table)
         finals = np.array([self._final(e) for e in kept], float)
