@@ -52,6 +52,8 @@ class Ray:
             for _ in range(8)
         ]
         self.taken: list[str] = []
+        self.detached: set[str] = set()
+        self.jobs = [{"JobID": JOB, "IsDead": False}, {"JobID": OTHER, "IsDead": True}]
         self.silent: tuple[str, ...] = ()
         self.cuts = False  # as with a higher RAY_MAX_LIMIT_FROM_DATA_SOURCE: a warning, no error
         context = SimpleNamespace(get_job_id=lambda: JOB)
@@ -59,6 +61,12 @@ class Ray:
         monkeypatch.setattr(reclaim.time, "monotonic", lambda: self.now)
         monkeypatch.setattr(reclaim, "total_resources_per_node", lambda: self.nodes)
         monkeypatch.setattr(reclaim, "list_actors", self.list_actors)
+        monkeypatch.setattr(reclaim, "jobs", lambda: self.jobs)
+        monkeypatch.setattr(
+            reclaim,
+            "get_placement_group",
+            lambda found, address: SimpleNamespace(is_detached=found in self.detached),
+        )
         monkeypatch.setattr(
             reclaim, "remove_placement_group", lambda found: self.taken.append(found.id.hex())
         )
@@ -123,3 +131,17 @@ def test_groups_of_others_and_of_tune_are_let_be() -> None:
     nodes = {"head": held(tune, "node:__internal_head__"), "a": held(mine), "b": held(theirs)}
     assert workers_groups(nodes, JOB) == [mine]
     assert workers_groups({"a": held(mine), "b": held(mine)}, JOB) == [mine]  # two workers
+
+
+def test_the_groups_of_a_dead_driver_are_taken_back(fake: Ray) -> None:
+    """Killed while its node was away: Ray forgot them, and placed them when the node was back."""
+    fake.nodes = {"a": held(group(1, OTHER)), "b": held(group(2, OTHER))}
+    fake.live(2, "ALIVE", OTHER)  # a detached actor may use its group
+    assert set(fake.pass_time(Reclaimer(""))) == {group(1, OTHER)}
+
+
+def test_those_of_a_living_driver_and_those_left_on_purpose_are_not(fake: Ray) -> None:
+    fake.nodes = {"a": held(group(1, OTHER)), "b": held(group(2, "03000000"))}
+    fake.jobs.append({"JobID": "03000000", "IsDead": False})
+    fake.detached = {group(1, OTHER)}
+    assert fake.pass_time(Reclaimer(""), 600) == []
