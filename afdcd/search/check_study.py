@@ -27,6 +27,11 @@ def check_study(space: SearchSpace) -> None:
             f"{trials}: there is nothing to search, for the space holds one setting; write a range or "
             "a choice, or study.trials: 1"
         )
+    if study.warm_start and study.sampler != "gp":
+        raise UserError(
+            f"{space.source.at(('study', 'warm_start'))}: only study.sampler: gp learns from other "
+            f"studies; {study.sampler} does not"
+        )
     if study.sampler == "grid":
         from afdcd.search.policy.grid import check_grid  # numpy, for which nobody else need wait
 

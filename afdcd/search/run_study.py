@@ -32,6 +32,7 @@ from afdcd.search.session import Session, session
 from afdcd.search.settings import Proposal, Settings
 from afdcd.search.study import Study
 from afdcd.search.teachers import Teacher, Teachers
+from afdcd.search.warm_start import take_over
 from afdcd.search.wishes import any_of, introduce, stop_wanted
 from afdcd.search.work_clock import working
 from afdcd.tasks.score import SELECTED_BY, Score
@@ -125,6 +126,8 @@ def _open(here: Session, database: optuna.Study, teachers: dict[str, Teacher]) -
     space = here.space
     settings = _settings(here, teachers)
     references = space.references()
+    for line in take_over(database, space):
+        say(line)
     study = open_study(
         database, settings, space.rules(), references, space.study.seed, space.source.name
     )

@@ -17,6 +17,7 @@ from afdcd.search.book import Book, waiting
 from afdcd.search.losses import Breaker, Loss, ends
 from afdcd.search.options import OptionSets
 from afdcd.search.policy.samplers import sampler_of
+from afdcd.search.policy.warm import observations
 from afdcd.search.proposer import Proposer
 from afdcd.search.rows import Entry, RunKey, entry_of
 from afdcd.search.rungs import Rules, goes_on, values_at
@@ -45,7 +46,12 @@ class Study:
         self._options, self._book, self._fitting = options, Book(study), Fitting(settings)
         parameters, maximise = self._fitting.parameters_of, rules.higher_is_better
         self._sampler = sampler_of(
-            rules.sampler, settings.space, seed, parameters, maximise=maximise
+            rules.sampler,
+            settings.space,
+            seed,
+            parameters,
+            maximise=maximise,
+            warm=observations(study),
         )
         self._proposer = Proposer(self, self._book, options, self._sampler, self._unpaid)
         self._breaker = Breaker()

@@ -27,7 +27,8 @@ class Published:
 
     def __init__(self, points: Points, tried: Tried) -> None:
         self.points = points
-        self.rows = tried.rows[[e.is_reference and e.repeats is None for e in tried.entries]]
+        given = np.array([e.is_reference and e.repeats is None for e in tried.entries], bool)
+        self.rows = tried.rows[np.flatnonzero(given)]
 
     def of(self, branch: Array) -> Array:
         """Those of a branch, else those of its method with other networks."""

@@ -17,6 +17,7 @@ from afdcd.search.policy.model import FEW, Model
 from afdcd.search.policy.points import Array, Points
 from afdcd.search.policy.proposal import FADES, Published, candidates, log_improvement
 from afdcd.search.policy.tried import Parameters, Reader, Tried
+from afdcd.search.policy.warm import Observation, warmed
 from afdcd.search.rows import Entry, ranked
 from afdcd.seeds import derive
 
@@ -127,14 +128,22 @@ class ByModel(Random):
     """Runs what promises most by a Gaussian process; near what is published while there is none."""
 
     def __init__(
-        self, points: Points, seed: int, parameters: Parameters, *, maximise: bool
+        self,
+        points: Points,
+        seed: int,
+        parameters: Parameters,
+        *,
+        maximise: bool,
+        warm: Sequence[Observation] = (),
     ) -> None:
         super().__init__(points, seed, maximise=maximise)
+        self._warm = warm
         self.model, self._reader = Model(points), Reader(points, parameters, maximise=maximise)
         self._sign = 1 if maximise else -1
 
     def propose(self, number: int, entries: Sequence[Entry], taken: Taken) -> Wish | None:
-        tried, rng = self._reader.read(entries), self.rng(number)
+        tried = warmed(self._reader.read(entries), self.points, self._warm)
+        rng = self.rng(number)
         found = self._first if len(tried.scored) < FEW else self._best
         return found(tried, rng, taken) or self.rest(taken)
 
@@ -175,18 +184,24 @@ class ByModel(Random):
         return None
 
     def _log_feasible(self, tried: Tried, encoded: Array) -> Array:
-        failed = np.array([e.outcome == "infeasible" for e in tried.entries])
-        judged = failed | np.array([e.share >= SOUND for e in tried.entries])
+        failed = np.array([e.outcome == "infeasible" for e in tried.entries], bool)
+        judged = np.flatnonzero(failed | np.array([e.share >= SOUND for e in tried.entries], bool))
         return log_feasible(tried.encoded[judged], failed[judged], encoded)
 
 
 def sampler_of(
-    name: SamplerName, space: Any, seed: int, parameters: Parameters, *, maximise: bool
+    name: SamplerName,
+    space: Any,
+    seed: int,
+    parameters: Parameters,
+    *,
+    maximise: bool,
+    warm: Sequence[Observation] = (),
 ) -> Sampler:
-    """The sampler that `study.sampler` names."""
+    """The sampler that `study.sampler` names; `warm` is what other studies found."""
     points = Points(space)
     if name == "gp":
-        return ByModel(points, seed, parameters, maximise=maximise)
+        return ByModel(points, seed, parameters, maximise=maximise, warm=warm)
     if name == "tpe":
         return Optuna(maximise=maximise)
     return (Random if name == "random" else InGrid)(points, seed, maximise=maximise)
