@@ -6,13 +6,14 @@ What needs the official formulations beside it is in `benchmarks/` of the reposi
 import argparse
 import sys
 
-from afdcd.bench import prepare, service
+from afdcd.bench import prepare, search, service
 from afdcd.bench.command import add_arguments, describe, print_report
 from afdcd.cli import run
 
-COMMANDS = {"prepare": prepare, "service": service}
+COMMANDS = {"prepare": prepare, "search": search, "service": service}
 EXAMPLE = """examples:
   python -m afdcd.bench prepare --large 16 --small 400
+  python -m afdcd.bench search --seeds 4 --budget 20
   python -m afdcd.bench service --against ../other-checkout
 
 Beside the official formulations, from the repository's root:

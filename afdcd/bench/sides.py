@@ -22,6 +22,8 @@ from afdcd.tasks.score import Score
 from afdcd.training.job import Failure, Job, Report, result_of
 from afdcd.training.trial import TrialConfig
 
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+
 GRACE, REDUCTION = VALIDATIONS // 10, 3  # of successive halving
 POINTS = 100.0  # a world's points in one unit of a score
 
@@ -36,9 +38,9 @@ class StudySide:
         compared = rungs(VALIDATIONS, 1, GRACE, REDUCTION) if halving else []
         rules = Rules(budget, tuple(compared), REDUCTION, sampler=sampler)
         references = [self._points.values(row) for row in problem.references]
-        database = optuna.create_study(direction="maximize")
-        settings = _settings(problem.space)
-        self.study = open_study(database, settings, rules, references, seed, "bench")
+        self.database = optuna.create_study(direction="maximize")
+        settings = settings_of(problem.space)
+        self.study = open_study(self.database, settings, rules, references, seed, "bench")
         self._jobs: dict[str, Job] = {}
 
     def next(self) -> tuple[str, Array] | None:
@@ -84,17 +86,17 @@ class Before:
         pruner = optuna.pruners.SuccessiveHalvingPruner(
             min_resource=GRACE, reduction_factor=REDUCTION
         )
-        self.study = optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner)
+        self.database = optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner)
         for row in problem.references:
             values = problem.points.values(row)
-            self.study.enqueue_trial(values, user_attrs={"reference": True}, skip_if_exists=True)
+            self.database.enqueue_trial(values, user_attrs={"reference": True}, skip_if_exists=True)
         self._live: dict[str, optuna.Trial] = {}
 
     def next(self) -> tuple[str, Array] | None:
         for _ in range(50):
             if self._spent + len(self._live) + 1 > self._budget + 1e-9:
                 return None
-            trial = self.study.ask()
+            trial = self.database.ask()
             resolve(self._problem.space, partial(_suggested, trial))
             twin = self._twin(trial)
             if twin is None:
@@ -105,7 +107,7 @@ class Before:
                 return name, row
             trial.set_user_attr("twin", twin.number)
             done = twin.state == TrialState.COMPLETE
-            self.study.tell(
+            self.database.tell(
                 trial, twin.value if done else None, None if done else TrialState.PRUNED
             )
         return None
@@ -122,11 +124,11 @@ class Before:
         trial = self._live.pop(name)
         self._spent += validation / VALIDATIONS
         if math.isnan(value):
-            self.study.tell(trial, state=TrialState.FAIL)
+            self.database.tell(trial, state=TrialState.FAIL)
         elif validation == VALIDATIONS:
-            self.study.tell(trial, value / POINTS)
+            self.database.tell(trial, value / POINTS)
         else:
-            self.study.tell(trial, state=TrialState.PRUNED)
+            self.database.tell(trial, state=TrialState.PRUNED)
 
     def choice(self) -> Array | None:
         done = [t for t in self._ran() if t.state == TrialState.COMPLETE]
@@ -134,7 +136,7 @@ class Before:
         return self._problem.points.row(best.params) if best else None
 
     def _ran(self) -> list[optuna.trial.FrozenTrial]:
-        known = self.study.get_trials(deepcopy=False)
+        known = self.database.get_trials(deepcopy=False)
         return [t for t in known if t.state != TrialState.WAITING and "twin" not in t.user_attrs]
 
     def _twin(self, trial: optuna.Trial) -> optuna.trial.FrozenTrial | None:
@@ -151,7 +153,7 @@ def _suggested(trial: optuna.Trial, name: str, node: Any) -> Any:
     return node.suggest(trial, name)
 
 
-def _settings(space: dict[str, Any]) -> Settings:
+def settings_of(space: dict[str, Any]) -> Settings:
     return Settings(
         space, lambda v: validate(TrialConfig, v), lambda c: c.fingerprint("digest"), _job
     )

@@ -53,7 +53,7 @@ class Outcome:
 
     Attributes:
         failed: whether each run diverged or crashed, in the order of their starts.
-        asking: seconds of the clock of each decision.
+        asking: seconds of the clock of each decision that began a run.
     """
 
     choice: Array | None
@@ -93,5 +93,6 @@ def simulate(problem: Problem, side: Side, workers: int, seed: int) -> Outcome:
 def _asked(ask: Callable[[], tuple[str, Array] | None], found: Outcome) -> tuple[str, Array] | None:
     before = time.perf_counter()
     started = ask()
-    found.asking.append(time.perf_counter() - before)
+    if started:
+        found.asking.append(time.perf_counter() - before)
     return started

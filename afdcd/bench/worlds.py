@@ -282,16 +282,15 @@ class Edge:
         return []
 
     def run(self, row: Array, seed: int = 0) -> Array:
-        name = zlib.crc32(row.tobytes())
-        rng = np.random.default_rng([self.seed, name, seed])
-        weight, rate = row[[c.path != "training.lr" for c in self.points.columns]], row[-1]
-        rate = row[[c.path for c in self.points.columns].index("training.lr")]
-        value = 70 - 8 * (rate - self.best) ** 2 - 2 * float(weight[0] - 0.5) ** 2
+        rng = np.random.default_rng([self.seed, zlib.crc32(row.tobytes()), seed])
+        paths = [column.path for column in self.points.columns]
+        rate, weight = row[paths.index("training.lr")], row[paths.index("distiller.weight")]
+        value = 70 - 8 * (rate - self.best) ** 2 - 2 * (weight - 0.5) ** 2
         shown = value - _drop("power", 1.0) + SEED_NOISE * rng.normal()
         shown = shown + 0.15 * rng.normal(size=VALIDATIONS)
         if rate > self.limit:
             shown[rng.integers(0, VALIDATIONS // 2) :] = np.nan
-        return shown
+        return np.asarray(shown)
 
 
 def _drop(curve: str, factor: float) -> Array:

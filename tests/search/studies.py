@@ -20,7 +20,7 @@ from afdcd.training.job import Failure, Job, Report, RunResult, result_of
 from afdcd.training.trial import TrialConfig
 from tests.examples import trial_values
 
-LR = {"uniform": [0.0, 1.0]}
+LR = {"uniform": [0.01, 1.0]}
 METHODS = {"choice": [{"method": "none"}, {"method": "kd"}]}
 LENGTH = 40
 REFERENCES = (

@@ -7,7 +7,7 @@ import pytest
 from afdcd.config import UserError
 from tests.search.studies import METHODS, completed, opened, pause, run_to_the_end, space_of
 
-WIDER = {"uniform": [0.0, 2.0]}
+WIDER = {"uniform": [0.01, 2.0]}
 MORE = {"choice": [{"method": "none"}, {"method": "kd"}, {"method": "fd"}]}
 
 

@@ -128,7 +128,7 @@ def test_a_second_seed_is_queued_with_the_trial_it_belongs_to(
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
-        ("{training: {lr: 7}}", r"SETTING:1: training.lr: 7 is outside uniform \[0.0, 1.0\]"),
+        ("{training: {lr: 7}}", r"SETTING:1: training.lr: 7 is outside uniform \[0.01, 1.0\]"),
         ("{distiller: {method: x}}", "SETTING:1: distiller: .* is not one of"),
         ("3", "SETTING: "),
         ("{training: ", "SETTING:"),

@@ -28,7 +28,8 @@ def promises(
     shares = np.array(sorted({share for curve in curves for share in curve} | {1.0}))
     shown = np.array([[curve.get(share, np.nan) for share in shares] for curve in curves])
     chained = shown + _to_come(shown, methods)
-    chained[:, 1:-1] = (chained[:, 1:-1] + chained[:, :-2]) / 2  # single validations are noisy
+    before, now = chained[:, :-2], chained[:, 1:-1]
+    chained[:, 1:-1] = (now + np.where(np.isnan(before), now, before)) / 2  # one alone is noisy
     slope, error = np.sqrt(shares), (1.2 * (1 - shares)) ** 2 + 0.02
     done = np.isfinite(finals) & np.isfinite(chained).all(1)
     if done.sum() > 2:

@@ -12,7 +12,10 @@ from afdcd.search.policy.points import Array, Points
 from afdcd.search.policy.tried import Tried
 from afdcd.search.space import Range
 
-CANDIDATES, LEAST = 400, 24  # drawn anywhere, and as many near the good: in all, and in each branch
+CANDIDATES, LEAST = (
+    1000,
+    60,
+)  # drawn anywhere, and as many near the good: in all, and in each branch
 BRANCHES = 40  # most pairs of method and networks that are looked at for one proposal
 BEST = 3  # settings of a method around which candidates are drawn, beside the published ones
 WIDTHS = (0.05, 0.1, 0.2)  # of the draws around them

@@ -89,6 +89,8 @@ class Reader:
             shown = np.flatnonzero(done)[-400:].tolist() + early
             curves = [self._curve(entries[i], unit) for i in shown]
             value, variance = promises(curves, scores[shown], methods[shown])
+            if done.any():  # nothing is believed to end far from all that has ended
+                value = np.clip(value, scores[done].min() - FLOOR, scores[done].max() + FLOOR)
             scores[early], noise[early] = value[-len(early) :], variance[-len(early) :]
         return scores, noise, unit
 
