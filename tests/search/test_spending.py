@@ -132,10 +132,12 @@ def test_the_clock_of_all_drivers_ends_it(tmp_path: Path) -> None:
     clock.note()
     now[0] += 3600 * 0.5  # not noted: this driver was killed
     study = study_with(tmp_path, wall_clock=4.0)
-    study.spending.worked = WorkClock(study.study, driver=2, clock=lambda: now[0]).hours
+    clock = WorkClock(study.study, driver=2, clock=lambda: now[0])
+    study.spending.worked = clock.hours
     assert study.spending.worked() == 1.0
     assert _one_hour(study, now).name != job.name
-    assert study.spending.worked() == 2.0
+    clock.note()
+    assert study.spending.worked() == ledger.worked_hours(study.study) == 2.0
     _one_hour(study, now)
     _one_hour(study, now)
     assert study.next() is None
