@@ -91,7 +91,7 @@ def _hours(text: str) -> float:
     from afdcd.search.config import hours_of
 
     try:
-        return float(hours_of(text))
+        return float(hours_of(text if text[-1:].isalpha() else f"{text}h"))
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

@@ -11,7 +11,8 @@ from afdcd.cli import run
 from afdcd.search.load import load_space
 from afdcd.search.plan.devices import GIB, Machine, machine_of
 from afdcd.search.plan.interval import Interval, total
-from afdcd.search.plan.make import Plan, make_plan
+from afdcd.search.plan.make import make_plan
+from afdcd.search.plan.plan import Plan
 from afdcd.spaces import space_names, space_path
 from afdcd.text import byte_count
 

@@ -85,6 +85,13 @@ class Book:
             self.note(number, rows.OUTCOME, outcome)
         self._study.tell(number, value, state=state)
 
+    def give_up(self, entry: Entry, cause: str) -> None:
+        """End a run that is not at fault: paused where it has come somewhere, else lost."""
+        if entry.reached:
+            self.close(entry.number, TrialState.PRUNED, "paused", cause=cause)
+        else:
+            self.close(entry.number, TrialState.FAIL, "lost", cause=cause)
+
     def id_of(self, number: int) -> int:
         """The database's own number of a row."""
         if number not in self._ids:

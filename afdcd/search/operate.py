@@ -1,5 +1,6 @@
 """What a person asks of a study, or wants to know of it, from another terminal than its driver's."""
 
+import math
 import time
 from collections import Counter
 from typing import Any
@@ -89,12 +90,12 @@ def extend(kept: Kept, count: int | None = None, **more: float) -> str:
         UserError: nothing more, or a limit that the study does not have.
     """
     written, name, told = _written(kept), kept.study.study_name, []
-    limits = wishes.budget_of(kept.study, validate(BudgetConfig, written.get(wishes.BUDGET, {})))
+    limits = _limits(kept)
     totals = {key: (getattr(limits, key) or 0) + added for key, added in more.items()}
     for key, total in totals.items():
         if getattr(limits, key) is None:
             raise UserError(f"study {name}: has no study.budget.{key}, so nothing is to be raised")
-        if more[key] <= 0:
+        if not 0 < more[key] < math.inf:
             raise UserError(f"{more[key]:g}: give what to add to study.budget.{key}, more than 0")
         told.append(f"study.budget.{key} {total:g}")
     if count is not None or not more:
@@ -129,9 +130,20 @@ def enqueue(kept: Kept, text: str) -> str:
 
 
 def _cost(kept: Kept, entries: list[Entry]) -> str:
+    """What was spent, and of how much."""
     hours = sum(entry.device_hours for entry in entries) + other_hours(kept.study)
-    worked = worked_hours(kept.study)
-    return f"{hours:.3f} device-hours" + (f" in {duration(3600 * worked)}" if worked else "")
+    worked, limits = worked_hours(kept.study), _limits(kept)
+    of = f" of {limits.device_hours:g}" if limits.device_hours else ""
+    clock = f", {duration(3600 * worked)} of the clock" if worked else ""
+    if limits.wall_clock:
+        clock += f" of {duration(3600 * limits.wall_clock)}"
+    return f"{hours:.3f}{of} device-hours{clock}"
+
+
+def _limits(kept: Kept) -> BudgetConfig:
+    """What it may spend: as its file says, or as somebody allowed since."""
+    written = kept.study.user_attrs.get(wishes.WRITTEN, {}).get(wishes.BUDGET, {})
+    return wishes.budget_of(kept.study, validate(BudgetConfig, written))
 
 
 def _written(kept: Kept) -> dict[str, Any]:

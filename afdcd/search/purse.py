@@ -9,7 +9,8 @@ from afdcd.search.load import teacher_key
 from afdcd.search.plan.afford import shortfalls
 from afdcd.search.plan.devices import Machine, cpu, gpu_named
 from afdcd.search.plan.known import ledgers
-from afdcd.search.plan.make import Plan, make_plan
+from afdcd.search.plan.make import make_plan
+from afdcd.search.plan.plan import Plan
 from afdcd.search.session import Session
 from afdcd.search.teachers import Teachers
 from afdcd.search.wishes import budget_of

@@ -54,9 +54,8 @@ class Spending:
         run = full_cost(known) or self.expected
         owed = sum(left_of(entry) for entry in going) * run.device_hours
         budget = replace(self.budget, limits=budget_of(self._study, self.budget.limits))
-        if (
-            wanted and wanted.seed is not None
-        ):  # as the proof's runs, for which a share is laid aside
+        # A run with a seed of its own is the proof's, for which the share is laid aside.
+        if wanted and wanted.seed is not None:
             budget = replace(budget, proof_runs=0)
         account = Spent(self.device_hours(spent), self.worked(), owed)
         self.short = budget.refuses(account, run, left_of(wanted) if wanted else 1.0)

@@ -240,11 +240,7 @@ class Study:
             self._book.close(number, TrialState.PRUNED, "paused")
             return None
         if self._unpaid(entry):  # once it is raised, the run is taken up again
-            cause = self.spending.short
-            if at:
-                self._book.close(number, TrialState.PRUNED, "paused", cause=cause)
-            else:
-                self._book.close(number, TrialState.FAIL, "lost", cause=cause)
+            self._book.give_up(entry, self.spending.short)
             return None
         self._live[entry.run.name] = number
         return Proposal(entry.run, config, entry.identity or "")

@@ -1,5 +1,6 @@
 """What a person asks of a study from another terminal, and what its driver makes of it."""
 
+import math
 import threading
 import time
 from pathlib import Path
@@ -91,8 +92,9 @@ def test_a_budget_is_raised_by_what_is_given(database: str, tmp_path: Path) -> N
     assert wishes.budget_of(study.study, BudgetConfig(device_hours=9.0)) == BudgetConfig(
         device_hours=9.0
     )
-    with pytest.raises(UserError, match=r"-1: give what to add to study.budget.device_hours"):
-        operate.extend(kept(), device_hours=-1.0)
+    for wrong in (-1.0, 0.0, math.nan, math.inf):
+        with pytest.raises(UserError, match=r": give what to add to study.budget.device_hours"):
+            operate.extend(kept(), device_hours=wrong)
     wishes.introduce(study.study, {}, 6)
     with pytest.raises(UserError, match=r"has no study.budget.wall_clock, so nothing is to be"):
         operate.extend(kept(), wall_clock=1.0)
@@ -102,7 +104,10 @@ def test_status_tells_all_that_was_spent(database: str, tmp_path: Path) -> None:
     study = begun(tmp_path)
     ledger.note_other(study.study, "teacher-a", 1.25)
     study.study.set_user_attr(ledger.WORKED, {"1": 0.5, "2": 1.0})
-    assert operate.status(kept())[2] == "cost: 1.250 device-hours in 1:30:00"
+    assert operate.status(kept())[2] == "cost: 1.250 device-hours, 1:30:00 of the clock"
+    wishes.introduce(study.study, {}, 6, BudgetConfig(device_hours=5.0, wall_clock=10.0))
+    told = operate.status(kept())[2]
+    assert told == "cost: 1.250 of 5 device-hours, 1:30:00 of the clock of 10:00:00"
 
 
 def test_a_setting_is_queued_and_run_at_full_length(database: str, tmp_path: Path) -> None:

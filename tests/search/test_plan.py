@@ -14,8 +14,9 @@ from afdcd.search.plan.corners import dearest, kind_of
 from afdcd.search.plan.devices import GIB, GPUS, Machine, fitting, gpu_named, machine_of
 from afdcd.search.plan.interval import Interval
 from afdcd.search.plan.known import ledgers
-from afdcd.search.plan.make import Measured, make_plan, proof_arms
+from afdcd.search.plan.make import make_plan, proof_arms
 from afdcd.search.plan.memory import memory_of
+from afdcd.search.plan.plan import Measured
 from afdcd.training.resources import ResourcesConfig
 
 SPACE = """data: {dataset: camvid, root: shards, crop: {choice: [[64, 64], [96, 96]]}}

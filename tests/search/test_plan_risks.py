@@ -32,9 +32,9 @@ Disk = namedtuple("Disk", "total used free")
 def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("AFDCD_STORAGE", str(tmp_path))
 
-    def load(*overrides: str) -> SearchSpace:
+    def load(*overrides: str, text: str = SPACE) -> SearchSpace:
         file = tmp_path / "s.yaml"
-        file.write_text(SPACE)
+        file.write_text(text)
         return read_space(str(file), list(overrides))
 
     return load
@@ -63,7 +63,7 @@ def test_memory_that_cannot_suffice_is_refused_and_a_tight_one_told(load) -> Non
         "s.yaml:11: training.batch: a worker, pspnet-resnet10t > pspnet-lcnet_050 afdcd" in errors
     )
     assert "s.yaml:6: pair.teacher.train.batch: a worker of the teacher's training" in errors
-    assert "GiB at least), one H100 has 1; lower training.batch or data.crop, or raise" in errors
+    assert " at least), one H100 has 0.6; lower training.batch or data.crop, or raise" in errors
     need = make_plan(load(), machine_of("H100")).corners[1].need
     errors, warnings = told(load(), with_memory(need.likely / GIB))
     assert "training.batch" not in errors
@@ -97,7 +97,15 @@ def test_validations_that_take_longer_than_training_are_told(load) -> None:
     assert "s.yaml:11: training.validate_every: validations take longer than" in told(often)[1]
 
 
-def test_terms_that_are_always_zero_are_told(load) -> None:
+def test_a_teacher_that_only_its_weights_know_is_left_out_and_that_is_said(load) -> None:
+    _, warnings = told(load("pair.teacher={weights: t.safetensors}"))
+    assert "s.yaml:2: pair.teacher: which network it is only its weights say" in warnings
+    assert "which network" not in told(load())[1]
+
+
+def test_terms_that_are_always_zero_are_told_at_the_option_they_stand_in(load) -> None:
+    _, warnings = told(load(text=SPACE.replace("groups: 8", "groups: 1")))
+    assert "s.yaml:10: distiller.groups: one group has no other groups to be told" in warnings
     one = load("distiller={method: afdcd, groups: 1, patch: 2, pool: 0}")
     assert "distiller.groups: one group has no other groups to be told from" in told(one)[1]
     others = "distiller={method: afdcd, groups: 1, patch: 2, pool: 0, negatives: all_others}"

@@ -16,11 +16,12 @@ from afdcd.search import conclude as module
 from afdcd.search import run_study as run_module
 from afdcd.search.conclude import Conclusion
 from afdcd.search.kept import kept_study
-from afdcd.search.ledger import worked_hours
+from afdcd.search.ledger import other_hours, worked_hours
 from afdcd.search.load import SearchSpace, load_space
 from afdcd.search.operate import enqueue
 from afdcd.search.records import study_record
 from afdcd.search.run_study import run_study
+from afdcd.search.teachers import Teachers
 from afdcd.search.winners import Registered
 from afdcd.training import journal
 from afdcd.training.job import Job
@@ -125,6 +126,19 @@ def test_a_study_ends_when_its_budget_is_spent_with_what_there_is(
         2 * 36 / 3600 + measured
     )
     assert 0 < worked_hours(kept.study) < 1
+
+
+def test_a_teacher_that_is_trained_for_a_study_is_in_its_ledger(
+    tracker: Tracker, shards: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def prepare(self: Teachers, key: str, config: Any) -> None:
+        self.cost["teacher-a"] = 0.5  # interrupted, and paid for nevertheless
+
+    monkeypatch.setattr(Teachers, "prepare", prepare)
+    train = "train: {iterations: 8, validate_every: 2, batch: 4}"
+    teacher = f"pair.teacher={{model: {{head: pspnet, encoder: 'timm:lcnet_050'}}, {train}}}"
+    assert not run_study(space(tmp_path, shards, teacher, "distiller.method=kd")).finished
+    assert other_hours(kept_study("street").study) == 0.5
 
 
 def test_a_budget_that_cannot_pay_for_its_references_is_told_before_anything_is_paid(

@@ -1,5 +1,6 @@
 """What a study spends, and where its budget ends it: the real study, fed by hand, with a clock by hand."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState
 
-from afdcd.search import ledger, wishes
+from afdcd.search import ledger, wishes, work_clock
 from afdcd.search.budget import Budget, Cost
 from afdcd.search.config import BudgetConfig
 from afdcd.search.study import Study
@@ -66,10 +67,10 @@ def test_the_proof_keeps_its_share_and_gets_it(tmp_path: Path) -> None:
 
 
 def test_the_first_runs_are_reckoned_and_then_their_mean_counts(tmp_path: Path) -> None:
-    study = study_with(tmp_path, device_hours=9.0, expected=Cost(2.0, 2.0), cost=3.0, proof_runs=1)
-    run_to_the_end(study, 0.5)  # 2 and 2 for the proof are within 9
+    study = study_with(tmp_path, device_hours=11.0, expected=Cost(2.0, 2.0), cost=3.0, proof_runs=1)
+    run_to_the_end(study, 0.5)  # 2, and 2 for the proof
     run_to_the_end(study, 0.5)  # 3 spent, 3 and 3
-    assert study.next() is None
+    assert study.next() is None  # 6, 3 and 3; it would pay for 2 and 2
 
 
 def test_live_runs_are_owed_what_they_still_need(tmp_path: Path) -> None:
@@ -131,10 +132,12 @@ def test_the_clock_of_all_drivers_ends_it(tmp_path: Path) -> None:
     clock.note()
     now[0] += 3600 * 0.5  # not noted: this driver was killed
     study = study_with(tmp_path, wall_clock=4.0)
-    study.spending.worked = WorkClock(study.study, driver=2, clock=lambda: now[0]).hours
+    clock = WorkClock(study.study, driver=2, clock=lambda: now[0])
+    study.spending.worked = clock.hours
     assert study.spending.worked() == 1.0
     assert _one_hour(study, now).name != job.name
-    assert study.spending.worked() == 2.0
+    clock.note()
+    assert study.spending.worked() == ledger.worked_hours(study.study) == 2.0
     _one_hour(study, now)
     _one_hour(study, now)
     assert study.next() is None
@@ -161,6 +164,19 @@ def test_a_driver_that_takes_its_own_lease_up_again_counts_on(tmp_path: Path) ->
     assert ledger.worked_hours(study) == pytest.approx(3.0)
 
 
+def test_the_time_of_a_driver_is_noted_as_it_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work_clock, "EVERY", 0.01)
+    study = opened(tmp_path).study
+    with work_clock.working(study, driver=7):
+        for _ in range(1000):  # a driver that is killed here leaves what was noted
+            if "7" in study.user_attrs.get(ledger.WORKED, {}):
+                break
+            time.sleep(0.01)
+        assert "7" in study.user_attrs[ledger.WORKED]
+
+
 def test_without_a_limit_no_account_is_read(tmp_path: Path) -> None:
     study = study_with(tmp_path)
 
@@ -168,4 +184,4 @@ def test_without_a_limit_no_account_is_read(tmp_path: Path) -> None:
         raise AssertionError("a slow store would delay every proposal")
 
     study.settings = replace(study.settings, attempts=unread)
-    assert study.next() is not None
+    assert [study.next() is None for _ in range(3)] == [False] * 3

@@ -23,6 +23,7 @@ from afdcd.tasks.score import Score
 from afdcd.training.artifacts import STUDENT_FILE
 from afdcd.training.job import Job, RunResult
 from tests.examples import trial
+from tests.pulses import attempt
 from tests.search.studies import report
 
 MODEL = ModelConfig(head="pspnet", encoder="timm:lcnet_050", aux=False)
@@ -247,6 +248,24 @@ def test_teacher_is_trained_once_and_found_by_every_later_study(registry: Regist
     assert len(registry.trained) == 1
     trained(registry, "other data").prepare("key", trial())
     assert len(registry.trained) == 2
+
+
+def test_what_training_a_teacher_took_is_known_whatever_came_of_it(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(teachers.pulse, "attempts", lambda folder: (attempt(1800.0, 0.0),) * 2)
+    registry.finished = False
+    first = trained(registry)
+    assert not first.is_there("key", trial())
+    first.prepare("key", trial())
+    assert list(first.cost.values()) == [1.0]
+    registry.finished = True
+    trained(registry).prepare("key", trial())
+    later = trained(registry)
+    assert later.is_there("key", trial())
+    later.prepare("key", trial())
+    assert later.cost == {}  # another study paid for it
+    assert later.is_there("key", trial(pair__teacher={"weights": "t.safetensors"}))
 
 
 def test_teacher_trains_on_the_whole_host_as_a_plain_run(registry: Registry) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from afdcd.search.load import SearchSpace
 from afdcd.search.plan.interval import Interval, total
-from afdcd.search.plan.make import Plan
+from afdcd.search.plan.plan import Plan
 
 MUST = ("teachers", "references", "proof")
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from afdcd.search.load import SearchSpace
+from afdcd.search.config import StudyConfig
 from afdcd.search.plan.data import prepared_bytes
 from afdcd.search.plan.memory import networks_of
 from afdcd.training.trial import TrialConfig
@@ -40,16 +40,22 @@ class Disk:
 
 
 def disk_of(
-    space: SearchSpace,
+    study: StudyConfig,
     corners: Sequence[TrialConfig],
     teachers: Sequence[TrialConfig],
+    runs: int,
     at_once: int,
 ) -> Disk:
-    study, training = space.study, space.examples[0].training
-    runs = study.runs + 3 * study.proof.seeds
+    """Of a study.
+
+    Args:
+        corners: the settings that need most.
+        runs: of search and proof.
+    """
+    training = corners[0].training
     students = max(networks_of(c).student.parameters for c in corners) * NUMBER
     checkpoint = max(map(_checkpoint, corners))
-    paused = study.runs if space.study.grace else 0
+    paused = study.runs if study.grace else 0
     training_teacher = 2 * max(map(_checkpoint, teachers), default=0.0)
     taught = sum(networks_of(t).student.parameters for t in teachers) * NUMBER * COPIES
     validations = training.iterations // training.validate_every
@@ -57,7 +63,7 @@ def disk_of(
         checkpoints=max(training_teacher, (2 * max(1, at_once) + paused) * checkpoint),
         weights=(runs + study.keep) * students + taught,
         journals=runs * (PICTURE + DATABASE + validations * REPORT),
-        data=prepared_bytes(space.examples[0].data),
+        data=prepared_bytes(corners[0].data),
     )
 
 

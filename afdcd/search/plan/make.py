@@ -1,138 +1,19 @@
-"""The plan of a study: how many runs of which kind, what each needs, and what all of it takes."""
+"""How the plan of a study is made from its search space, a machine, and what is known of such runs."""
 
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from afdcd.search.budget import Cost
-from afdcd.search.config import StudyConfig
 from afdcd.search.load import SearchSpace
 from afdcd.search.membership import parameters_in
 from afdcd.search.plan.corners import Kind, dearest, kind_of
 from afdcd.search.plan.devices import Machine
-from afdcd.search.plan.disk import Disk, disk_of
-from afdcd.search.plan.hours import RunTime, run_time
-from afdcd.search.plan.interval import ZERO, Interval, mixture, total
+from afdcd.search.plan.disk import disk_of
+from afdcd.search.plan.hours import run_time
 from afdcd.search.plan.known import Ledgers, device_seconds
-from afdcd.search.plan.memory import Memory, memory_of
+from afdcd.search.plan.memory import memory_of
+from afdcd.search.plan.plan import Corner, Measured, Plan
 from afdcd.search.space import SEED, Choice, Range, nodes
 from afdcd.training.trial import TrialConfig
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What a few steps of a corner took on this machine.
-
-    Attributes:
-        seconds: of an iteration, loading left out.
-        peak: bytes that the device held.
-    """
-
-    seconds: Interval
-    peak: float
-
-
-@dataclass(frozen=True)
-class Corner:
-    """The most expensive runs of one pair and method, or a teacher's training.
-
-    Attributes:
-        peak: bytes that were measured.
-        hours: of the clock.
-        origin: what the hours are reckoned from.
-    """
-
-    pair: str
-    method: str
-    config: TrialConfig
-    memory: Memory
-    peak: float | None
-    time: RunTime
-    hours: Interval
-    origin: str
-
-    @property
-    def kind(self) -> Kind:
-        return kind_of(self.config)
-
-    @property
-    def need(self) -> Interval:
-        """Bytes of the device."""
-        return self.memory.device if self.peak is None else Interval.around(self.peak, 1.0, 1.1)
-
-    @property
-    def device_hours(self) -> Interval:
-        return self.hours * self.config.resources.workers
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a study will do and cost.
-
-    Attributes:
-        loaded: teachers that are given as weights.
-        teachers: those to be trained.
-        references: corners of the runs that come first, one each.
-        runs: of the search, references included.
-        arms: settings that the proof runs with each of its seeds.
-    """
-
-    name: str
-    study: StudyConfig
-    machine: Machine
-    loaded: tuple[str, ...]
-    teachers: tuple[Corner, ...]
-    corners: tuple[Corner, ...]
-    references: tuple[Corner, ...]
-    runs: int
-    arms: int
-    at_once: int
-    disk: Disk
-
-    @property
-    def proof_runs(self) -> int:
-        return self.arms * self.study.proof.seeds
-
-    @property
-    def one_run(self) -> Interval:
-        """Device-hours of a run, whichever the search takes."""
-        return mixture(corner.device_hours for corner in self.corners)
-
-    @property
-    def device_hours(self) -> dict[str, Interval]:
-        """By what they are for."""
-        sampled = max(0, self.runs - len(self.references))
-        return {
-            "teachers": total(corner.device_hours for corner in self.teachers),
-            "references": total(corner.device_hours for corner in self.references),
-            "search": self.one_run * sampled if sampled else ZERO,
-            "proof": self.one_run * self.proof_runs,
-        }
-
-    @property
-    def clock_hours(self) -> dict[str, Interval]:
-        """The same of the clock: teachers one after the other, then as many runs at once as there is room."""
-        run = mixture(corner.hours for corner in self.corners)
-        first, proof = self._turns(len(self.references)), self._turns(self.proof_runs)
-        return {
-            "teachers": total(corner.hours for corner in self.teachers),
-            "references": run * first,
-            "search": run * (self._turns(self.runs) - first),
-            "proof": run * proof,
-        }
-
-    @property
-    def run_cost(self) -> Cost:
-        """What a run is likely to take."""
-        hours = mixture(corner.hours for corner in self.corners).likely
-        return Cost(self.one_run.likely, hours)
-
-    def training_only(self, teachers: Collection[str]) -> "Plan":
-        """The same with only these teachers to be trained; the others are registered already."""
-        return replace(self, teachers=tuple(t for t in self.teachers if t.pair in teachers))
-
-    def _turns(self, runs: int) -> int:
-        return -(-runs // max(1, self.at_once))
 
 
 def make_plan(
@@ -160,8 +41,9 @@ def make_plan(
     ]
     teachers = tuple(replace(corner(config), method="teacher") for config in trained)
     study, resources = space.study, space.examples[0].resources
-    references = _references(space, corners)
+    references, arms = _references(space, corners), proof_arms(space)
     at_once = machine.at_once(resources, study.max_concurrent)
+    runs = max(study.runs, len(references))
     return Plan(
         name=space.name,
         study=study,
@@ -170,10 +52,16 @@ def make_plan(
         teachers=teachers,
         corners=corners,
         references=references,
-        runs=max(study.runs, len(references)),
-        arms=proof_arms(space),
+        runs=runs,
+        arms=arms,
         at_once=at_once,
-        disk=disk_of(space, [c.config for c in corners], [t.config for t in teachers], at_once),
+        disk=disk_of(
+            study,
+            [corner.config for corner in corners],
+            [teacher.config for teacher in teachers],
+            runs + arms * study.proof.seeds,
+            at_once,
+        ),
     )
 
 

@@ -15,7 +15,7 @@ from afdcd.search.load import SearchSpace
 from afdcd.search.plan.corners import Kind
 from afdcd.search.plan.devices import CONTEXT
 from afdcd.search.plan.interval import Interval
-from afdcd.search.plan.make import Corner, Measured, Plan
+from afdcd.search.plan.plan import Corner, Measured, Plan
 from afdcd.training.learner import Learner
 from afdcd.training.peak_memory import LiveStorage
 from afdcd.training.trial import TrialConfig

@@ -12,14 +12,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from afdcd.config import Key
+from afdcd.config import Key, Source
 from afdcd.distillers.configs import AfDCDConfig, KDConfig
 from afdcd.distillers.configs.reconstruction import ReconstructionConfig
 from afdcd.environment import storage_root
 from afdcd.search.load import SearchSpace
 from afdcd.search.plan.devices import GIB
 from afdcd.search.plan.disk import free_bytes
-from afdcd.search.plan.make import Corner, Plan
+from afdcd.search.plan.plan import Corner, Plan
 from afdcd.text import byte_count
 from afdcd.training.trial import TrialConfig
 
@@ -31,7 +31,7 @@ HELD_UP = 1.3  # times as long as the device computes, from which loading is tol
 class Risk:
     """What is foreseen; certain: a run would end by it."""
 
-    key: Key
+    where: str  # file, line and key
     text: str
     certain: bool = False
 
@@ -40,25 +40,26 @@ def risks(space: SearchSpace, plan: Plan) -> tuple[list[str], list[str]]:
     """Lines about what would certainly end a run, and about what may."""
     found: dict[Risk, None] = {}
     for corner in (*plan.teachers, *plan.corners):
-        found |= dict.fromkeys(_memory(corner, plan))
-        found |= dict.fromkeys(_validations(corner))
-    for example in space.examples:
-        found |= dict.fromkeys(_silent_terms(example))
+        found |= dict.fromkeys(_memory(corner, plan, space.source))
+        found |= dict.fromkeys(_validations(corner, space.source))
+    for example, source in zip(space.examples, space.sources, strict=True):
+        found |= dict.fromkeys(_silent_terms(example, source))
+        found |= dict.fromkeys(_unknown_teacher(example, source))
     for look in (_loading, _places, _shared_memory, _disk):
-        found |= dict.fromkeys(look(plan))
+        found |= dict.fromkeys(look(plan, space.source))
     lines: tuple[list[str], list[str]] = ([], [])
     for risk in found:
-        lines[0 if risk.certain else 1].append(f"{space.source.at(risk.key)}: {risk.text}")
+        lines[0 if risk.certain else 1].append(f"{risk.where}: {risk.text}")
     return lines
 
 
-def _memory(corner: Corner, plan: Plan) -> Iterator[Risk]:
+def _memory(corner: Corner, plan: Plan, source: Source) -> Iterator[Risk]:
     device = plan.machine.device
-    has, where = device.memory, f"one {device.name} has {device.memory / GIB:.0f}"
+    has, where = device.memory, f"one {device.name} has {device.memory / GIB:.3g}"
     runs = 1
     if not device.is_gpu:  # the host's memory, which all runs share
         runs = max(1, plan.at_once)
-        where = f"this machine has {has / GIB:.0f} for {runs} at once"
+        where = f"this machine has {has / GIB:.3g} for {runs} at once"
     need = corner.need * runs * (1 if device.is_gpu else corner.config.resources.workers)
     if not has or need.high < has:
         return
@@ -66,7 +67,8 @@ def _memory(corner: Corner, plan: Plan) -> Iterator[Risk]:
     figure = f"{corner.need.likely / GIB:.1f} GiB ({corner.need.low / GIB:.1f} at least)"
     mend = "lower training.batch or data.crop, or raise resources.workers"
     text = f"{what}, {corner.pair} {corner.method}, needs {figure}, {where}; {mend}"
-    yield Risk(_key(corner, "batch"), text, certain=need.low > has and plan.machine.is_meant)
+    certain = need.low > has and plan.machine.is_meant
+    yield Risk(source.at(_key(corner, "batch")), text, certain)
 
 
 def _key(corner: Corner, name: str) -> Key:
@@ -75,38 +77,39 @@ def _key(corner: Corner, name: str) -> Key:
     return (*train, name) if corner.method == "teacher" else ("training", name)
 
 
-def _validations(corner: Corner) -> Iterator[Risk]:
+def _validations(corner: Corner, source: Source) -> Iterator[Risk]:
     time = corner.time
     if time.validating.likely > time.training.likely:
         yield Risk(
-            _key(corner, "validate_every"),
+            source.at(_key(corner, "validate_every")),
             f"validations take longer than training ({time.validating.likely / 3600:.2g} and "
             f"{time.training.likely / 3600:.2g} h a run of {corner.method}); validate less often",
         )
 
 
-def _loading(plan: Plan) -> Iterator[Risk]:
+def _loading(plan: Plan, source: Source) -> Iterator[Risk]:
     """Told once, of the runs that need the images fastest."""
     corner = max(plan.corners, key=lambda one: one.time.loading / one.time.computing.likely)
     time, data, batch = corner.time, corner.config.data, corner.config.training.batch
     if data.loader_workers and time.loading > HELD_UP * time.computing.likely:
         enough = math.ceil(data.loader_workers * time.loading / time.computing.likely)
         yield Risk(
-            ("data", "loader_workers"),
+            source.at(("data", "loader_workers")),
             f"{data.loader_workers} loader processes feed {batch / time.loading:.0f} images/s, the device "
             f"could take {batch / time.computing.likely:.0f} ({corner.pair} {corner.method}), so it waits; "
             f"{enough} would do, with resources.cpus_per_worker as high",
         )
 
 
-def _silent_terms(config: TrialConfig) -> Iterator[Risk]:
+def _silent_terms(config: TrialConfig, source: Source) -> Iterator[Risk]:
     """Terms that are always 0, so that what is called distillation is none."""
     method = config.distiller
     if isinstance(method, AfDCDConfig) and method.contrast_weight:
         alone = method.effective_groups == 1 and method.effective_negatives == "other_groups"
         text = "one group has no other groups to be told from, so the contrast is always 0; "
         if alone:
-            yield Risk(("distiller", "groups"), text + "raise groups, or negatives: all_others")
+            where = source.at(("distiller", "groups"))
+            yield Risk(where, text + "raise groups, or negatives: all_others")
     weights: tuple[float, ...] = ()
     if isinstance(method, KDConfig):
         weights = (method.weight,)
@@ -114,10 +117,20 @@ def _silent_terms(config: TrialConfig) -> Iterator[Risk]:
         weights = (method.kd_weight, method.fd_weight, getattr(method, "contrast_weight", 0.0))
     if weights and not any(weights):
         text = f"{method.method} with all weights 0 is no distillation; raise one, or method: none"
-        yield Risk(("distiller",), text)
+        yield Risk(source.at(("distiller",)), text)
 
 
-def _places(plan: Plan) -> Iterator[Risk]:
+def _unknown_teacher(config: TrialConfig, source: Source) -> Iterator[Risk]:
+    teacher = config.pair.teacher
+    if teacher and teacher.model is None and config.distiller.method != "none":
+        text = (
+            "which network it is only its weights say, so memory and hours leave it out; add "
+            "model: {head: ..., encoder: ...}"
+        )
+        yield Risk(source.at(("pair", "teacher")), text)
+
+
+def _places(plan: Plan, source: Source) -> Iterator[Risk]:
     if not plan.at_once:
         resources = plan.corners[0].config.resources
         needs = f"{resources.workers} workers"
@@ -126,10 +139,10 @@ def _places(plan: Plan) -> Iterator[Risk]:
         text = (
             f"a run needs {needs}, {plan.machine} holds none; lower it, or name a larger --cluster"
         )
-        yield Risk(("resources", "workers"), text, certain=plan.machine.is_meant)
+        yield Risk(source.at(("resources", "workers")), text, plan.machine.is_meant)
 
 
-def _shared_memory(plan: Plan) -> Iterator[Risk]:
+def _shared_memory(plan: Plan, source: Source) -> Iterator[Risk]:
     """Batches of loader processes lie in /dev/shm; a process that finds it full ends with a bus error."""
     corner = max(plan.corners, key=lambda one: one.memory.loader)
     resources, workers = corner.config.resources, corner.config.data.loader_workers
@@ -138,17 +151,17 @@ def _shared_memory(plan: Plan) -> Iterator[Risk]:
         return
     if need > (free := shutil.disk_usage(SHARED_MEMORY).free):
         yield Risk(
-            ("data", "loader_workers"),
+            source.at(("data", "loader_workers")),
             f"batches on their way take {byte_count(need)} of /dev/shm, {byte_count(free)} are free; "
             "lower data.loader_workers, or give the container more, e.g. --shm-size=8g",
         )
 
 
-def _disk(plan: Plan) -> Iterator[Risk]:
+def _disk(plan: Plan, source: Source) -> Iterator[Risk]:
     free = None if plan.machine.named else free_bytes(storage_root())
     if free is not None and plan.disk.whole > free:
         text = (
             f"{storage_root()} has {byte_count(free)}, the study needs {byte_count(plan.disk.whole)}; "
             "free some, set AFDCD_STORAGE to another place, or lower study.trials"
         )
-        yield Risk(("study",), text)
+        yield Risk(source.at(("study",)), text)

@@ -4,8 +4,8 @@ from dataclasses import fields
 
 from afdcd.search.plan.devices import GIB
 from afdcd.search.plan.interval import total
-from afdcd.search.plan.make import Corner, Plan
 from afdcd.search.plan.memory import Memory
+from afdcd.search.plan.plan import Corner, Plan
 from afdcd.text import byte_count, table
 
 PARTS = [part.name for part in fields(Memory) if part.name != "loader"]
