@@ -29,7 +29,7 @@ def test_it_prints_the_plan_and_makes_nothing(
     assert (status, err) == (0, "")
     for line in (
         "study quickstart on 2 x CPU, 2 runs at once",
-        "proof       15    full runs: 3 settings x 5 seeds",
+        "proof       9     full runs: 3 settings x 3 seeds",
         "memory of one worker in MiB, at the settings that need most",
         "hours of one run",
         "CPU-hours, in all",
