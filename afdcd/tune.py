@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from afdcd.cli import run
+from afdcd.config import UserError
 from afdcd.environment import storage_root
 from afdcd.output import going_on_unread
 from afdcd.paths import expanded
@@ -26,6 +27,10 @@ def main(argv: list[str] | None = None, prog: str = PROG) -> int:
     arguments = parser(prog).parse_intermixed_args(argv)
     space = read_space(arguments.space, arguments.overrides)
     check_study(space)
+    if (arguments.cluster or arguments.measure) and not arguments.check:
+        raise UserError(
+            "--cluster and --measure are about a plan: add --check, which starts nothing"
+        )
     if arguments.check:
         _check(space)
         from afdcd.commands.plan import tell

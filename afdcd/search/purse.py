@@ -19,7 +19,7 @@ ACCELERATOR = "accelerator_type:"  # how Ray names the kind of a node's GPUs, am
 
 
 def purse_of(here: Session, cluster: Cluster, database: optuna.Study) -> tuple[Budget, Cost]:
-    """The budget of a study, and what one of its runs is reckoned to cost.
+    """The budget of a study, and what one of its runs is reckoned to cost at least.
 
     Raises:
         UserError: a study that has not begun, whose budget cannot pay for teachers, references and proof.
@@ -31,7 +31,7 @@ def purse_of(here: Session, cluster: Cluster, database: optuna.Study) -> tuple[B
     if not database.get_trials(deepcopy=False):
         _check(here, cluster, database, plan)
     written, at_once = here.space.study.budget, max(1, plan.at_once)
-    return Budget(written, plan.proof_runs, at_once), plan.run_cost
+    return Budget(written, plan.proof_runs, at_once), plan.least_run
 
 
 def _check(here: Session, cluster: Cluster, database: optuna.Study, plan: Plan) -> None:

@@ -45,7 +45,7 @@ class WorkClock:
 @contextmanager
 def working(study: optuna.Study, driver: int) -> Iterator[WorkClock]:
     """Counts while the block runs."""
-    clock, over = WorkClock(study, driver), threading.Event()
+    clock, over = WorkClock(study, driver, time.monotonic), threading.Event()
 
     def keep_noting() -> None:
         while not over.wait(EVERY):

@@ -59,6 +59,14 @@ def test_a_budget_stands_in_the_plan_and_is_held_to_it(capsys: pytest.CaptureFix
     assert "study.budget.wall_clock: 0.00833333 h cannot pay for references " in err
 
 
+@pytest.mark.parametrize("words", [["--measure"], ["--cluster", "8xH100"]])
+def test_what_is_about_a_plan_starts_no_study(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tune.main, [QUICKSTART, *words]) == 2
+    assert "--cluster and --measure are about a plan: add --check" in capsys.readouterr().err
+
+
 def test_measuring_is_for_this_machine_alone(capsys: pytest.CaptureFixture[str]) -> None:
     status, _, err = checked(capsys, QUICKSTART, "--measure", "--cluster", "8xH100")
     assert (status, err.count("\n")) == (2, 1)

@@ -10,8 +10,8 @@ from typing import Any
 
 State = dict[str, Any]  # one line of what is found, by where it is
 PARENT = "mlflow.parentRunId"
-# Of a row: what an attempt was, not what became of the run.
-PASSING = ("losses",)
+# Of a row: what an attempt was, not what became of the run. Of a study: how long its drivers worked.
+PASSING = ("losses", "worked_hours")
 # Of the study's page: how its numbers grew is not repeated, only what they came to.
 FILES = ("pulse.json", "writable")
 
@@ -57,7 +57,8 @@ def _rows(database: sqlite3.Connection) -> Iterator[tuple[str, Any]]:
         for name, value in _of(database, "trial_params", "param_name, param_value", id_):
             yield f"{row} param {name}", value
     for key, value in database.execute("SELECT key, value_json FROM study_user_attributes"):
-        yield f"study {key}", value
+        if key not in PASSING:
+            yield f"study {key}", value
     for name, holder in database.execute("SELECT name, holder FROM afdcd_leases"):
         yield f"lease {name}", holder
 

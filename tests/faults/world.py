@@ -19,6 +19,7 @@ from afdcd.search import (
     patience,
     session,
     winners,
+    work_clock,
 )
 from afdcd.search import run_study as module
 from afdcd.search.load import SearchSpace
@@ -108,9 +109,9 @@ class World:
             patch.setattr(place, "load_network", partial(self._networks.load, real=real))
 
     def _install_time(self, patch: pytest.MonkeyPatch) -> None:
-        for place in (lease, leases, loop, worker, runs, points, tidy, tracker):
+        for place in (lease, leases, loop, worker, runs, points, tidy, tracker, work_clock):
             patch.setattr(place, "time", self.clock)
-        for place in (lease, tracker):
+        for place in (lease, tracker, work_clock):
             patch.setattr(place, "threading", self.clock)
         clock = self.clock.monotonic
         patch.setattr(lease, "Seen", partial(lease.Seen, clock=clock))

@@ -265,7 +265,7 @@ def test_what_training_a_teacher_took_is_known_whatever_came_of_it(
     assert later.is_there("key", trial())
     later.prepare("key", trial())
     assert later.cost == {}  # another study paid for it
-    assert later.is_there("key", trial(pair__teacher={"weights": "t.safetensors"}))
+    assert later.is_there("other", trial(pair__teacher={"weights": "t.safetensors"}))
 
 
 def test_teacher_trains_on_the_whole_host_as_a_plain_run(registry: Registry) -> None:

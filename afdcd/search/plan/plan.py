@@ -117,10 +117,9 @@ class Plan:
         }
 
     @property
-    def run_cost(self) -> Cost:
-        """What a run is likely to take."""
-        hours = mixture(corner.hours for corner in self.corners).likely
-        return Cost(self.one_run.likely, hours)
+    def least_run(self) -> Cost:
+        """What a run takes at least: what is believed until one has shown what it really takes."""
+        return Cost(self.one_run.low, mixture(corner.hours for corner in self.corners).low)
 
     def training_only(self, teachers: Collection[str]) -> "Plan":
         """The same with only these teachers to be trained; the others are registered already."""
