@@ -7,8 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.data.raw.layouts import LAYOUTS
 
 ROOT = Path(__file__).parents[1]
@@ -34,17 +32,6 @@ def _prepare_without(module: str, *argv: str) -> subprocess.CompletedProcess[str
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
-def test_sbd_labels_need_scipy(tmp_path: Path) -> None:
-    raw, out = tmp_path / "raw", tmp_path / "out"
-    LAYOUTS["voc sbd"](raw)
-    done = _prepare_without("scipy", "voc", "--source", str(raw), "--out", str(out))
-    assert done.stderr == (
-        f"error: {raw}: reading SBD's .mat labels needs scipy, which is not installed here: "
-        "pip install 'afdcd[sbd]'\n"
-    )
-    assert (done.returncode, out.exists()) == (2, False)
-
-
 def test_histogram_needs_matplotlib(tmp_path: Path) -> None:
     done = _prepare_without("matplotlib", "show", "shards", "--out", str(tmp_path / "pictures"))
     assert done.stderr == (
@@ -54,11 +41,10 @@ def test_histogram_needs_matplotlib(tmp_path: Path) -> None:
     assert (done.returncode, (tmp_path / "pictures").exists()) == (2, False)
 
 
-@pytest.mark.parametrize("module", ["scipy", "matplotlib"])
-def test_who_needs_neither_is_not_asked_for_it(module: str, tmp_path: Path) -> None:
+def test_who_does_not_need_it_is_not_asked_for_it(tmp_path: Path) -> None:
     raw, out = tmp_path / "raw", tmp_path / "out"
     LAYOUTS["voc gray aug"](raw)
     done = _prepare_without(
-        module, "voc", "--source", str(raw), "--out", str(out), "--workers", "1"
+        "matplotlib", "voc", "--source", str(raw), "--out", str(out), "--workers", "1"
     )
     assert (done.returncode, (out / "manifest.json").exists()) == (0, True), done.stderr

@@ -47,7 +47,7 @@ def _plain(requirement: str) -> str:
 
 def test_the_package_imports_nothing_that_is_not_declared() -> None:
     extras = PROJECT["optional-dependencies"]
-    declared = [*PROJECT["dependencies"], *extras["plot"], *extras["sbd"]]
+    declared = [*PROJECT["dependencies"], *extras["plot"]]
     known = {_plain(requirement) for requirement in declared}
     others = _imported(ROOT / "afdcd") - {"afdcd"}
     assert [name for name in others if not _distributions(name) & known] == []

@@ -20,7 +20,7 @@ from afdcd.bench.search_tables import (
     GP,
     HALVING,
     HISTORIES,
-    RANDOM,
+    POLICIES,
     Found,
     policies_table,
     targets,
@@ -35,7 +35,6 @@ from afdcd.search.config import SamplerName
 if TYPE_CHECKING:
     import torch
 
-POLICIES = (GP, RANDOM, HALVING, BEFORE)
 PLACES = ((1, 4), (4, 16), (1, 16), (4, 4))  # pairs and workers, one after the other over seeds
 FURTHER = 20  # runs after a history, each of which is decided
 
@@ -91,7 +90,7 @@ def study(kind: str, policy: str, budget: int, seed: int) -> Found:
 
     pairs, workers = PLACES[seed % len(PLACES)]
     world = World(kind, seed, pairs)
-    found = simulate(world, _side(world, policy, budget, seed), workers, seed)
+    found = simulate(world, side_of(world, policy, budget, seed), workers, seed)
     truth = world.plain - 2 if found.choice is None else world.value(found.choice)
     regret = world.best - truth
     return Found(
@@ -116,7 +115,7 @@ def diverging(seed: int) -> int:
     from afdcd.bench.worlds import Edge
 
     problem = Edge(best=(0.2, 0.45, 0.62)[seed % 3], seed=seed)
-    found = simulate(problem, _side(problem, GP, EDGE_RUNS, seed), 4, seed)
+    found = simulate(problem, side_of(problem, GP, EDGE_RUNS, seed), 4, seed)
     return sum(list(found.failed.values())[-EDGE_LAST:])
 
 
@@ -127,12 +126,13 @@ def decision(policy: str, trials: int) -> float:
     from afdcd.bench.worlds import World
 
     world = World("easy", 0, 4)
-    side = _side(world, policy, FURTHER if policy == BEFORE else FURTHER + trials, 0)
+    side = side_of(world, policy, FURTHER if policy == BEFORE else FURTHER + trials, 0)
     fill(side.database, world, trials)
     return float(np.median(simulate(world, side, 4, 0).asking))
 
 
-def _side(problem: Any, policy: str, budget: int, seed: int) -> Any:
+def side_of(problem: Any, policy: str, budget: int, seed: int) -> Any:
+    """A policy with a budget, ready to search a problem."""
     from afdcd.bench.sides import Before, StudySide
 
     if policy == BEFORE:

@@ -9,6 +9,7 @@ import numpy as np
 from afdcd.text import table
 
 GP, RANDOM, HALVING, BEFORE = "gp", "random", "random + halving", "1ff7205"
+POLICIES = (GP, RANDOM, HALVING, BEFORE)
 HISTORIES = (50, 1000, 5000)  # trials after which a decision is timed
 EDGE_RUNS, EDGE_LAST, EDGE_SEEDS = 50, 30, 10  # of the problem in which a third diverges
 BELOW = 0.3  # points below the best published setting that count as a loss
@@ -105,7 +106,8 @@ def targets(
             ]
             worse = [w for w in _worlds(group) if _worse(groups, budget, w)]
             told = ", ".join(worse) or "none"
-            stated.append(Target(f"worlds worse than {RANDOM}", "none", not worse, told))
+            what = f"worlds worse than {RANDOM}, {budget} runs"
+            stated.append(Target(what, "none", not worse, told))
     if {(GP, 20), (HALVING, 40)} <= groups.keys():
         bound = _mean(groups[HALVING, 40], "regret")
         what = f"regret with 20 runs, below {HALVING} with 40"

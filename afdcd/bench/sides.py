@@ -131,16 +131,17 @@ class Before:
             self.database.tell(trial, state=TrialState.PRUNED)
 
     def choice(self) -> Array | None:
-        done = [t for t in self._ran() if t.state == TrialState.COMPLETE]
+        done = [t for t in self.ran() if t.state == TrialState.COMPLETE]
         best = max(done, key=lambda t: t.value or 0.0, default=None)
         return self._problem.points.row(best.params) if best else None
 
-    def _ran(self) -> list[optuna.trial.FrozenTrial]:
+    def ran(self) -> list[optuna.trial.FrozenTrial]:
+        """Trials that were started, copies excepted."""
         known = self.database.get_trials(deepcopy=False)
         return [t for t in known if t.state != TrialState.WAITING and "twin" not in t.user_attrs]
 
     def _twin(self, trial: optuna.Trial) -> optuna.trial.FrozenTrial | None:
-        for other in self._ran():
+        for other in self.ran():
             same = other.number != trial.number and other.params == trial.params
             if same and other.state != TrialState.FAIL:
                 return other

@@ -15,14 +15,14 @@ def check_study(space: SearchSpace) -> None:
     """
     study, trials = space.study, space.source.at(("study", "trials"))
     references = {json.dumps(without_seed(r), sort_keys=True) for r in space.references()}
-    if len(references) > study.trials:
+    if len(references) > study.runs:
         raise UserError(
-            f"{trials}: {study.trials} cannot pay for the {len(references)} settings in study.enqueue, "
+            f"{trials}: {study.runs} cannot pay for the {len(references)} settings in study.enqueue, "
             "which run at full length; raise it, or remove some of them"
         )
     searched = [node for _, node in nodes(space.space)]
     single = all(isinstance(node, Choice) and len(node.labels) == 1 for node in searched)
-    if study.trials > 1 and single:
+    if study.runs > 1 and single:
         raise UserError(
             f"{trials}: there is nothing to search, for the space holds one setting; write a range or "
             "a choice, or study.trials: 1"

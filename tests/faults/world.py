@@ -38,6 +38,7 @@ pair: {student: {head: pspnet, encoder: "timm:lcnet_050"}}
 training: {iterations: 4, validate_every: 2, batch: 4, lr: {choice: [0.01, 0.02, 0.04]}}
 study:
   trials: 3
+  sampler: tpe  # in whose place `Worst` stands
   grace: 2
   reduction: 3
   keep: 2

@@ -36,7 +36,6 @@ pair: {student: {head: pspnet, encoder: "timm:lcnet_050"}}
 training: {iterations: 8, validate_every: 2, batch: 4, lr: {choice: [0.01, 0.02, 0.04]}}
 study:
   trials: 3
-  grace: 8  # nothing is paused
   proof: {seeds: 0}
   enqueue: [{training: {lr: 0.02}}]
 """

@@ -42,7 +42,7 @@ class OrMat:
 
 
 def _segmentation(data: bytes) -> Image.Image:
-    from scipy.io import loadmat  # an extra: nobody else needs it
+    from scipy.io import loadmat  # slow to import, and nobody else needs it
     from scipy.io.matlab import MatReadError
 
     faults = (MatReadError, OSError, LookupError, TypeError, ValueError, zlib.error)

@@ -16,7 +16,6 @@ from afdcd.data.raw.encodings import OrMat
 from afdcd.data.raw.folders import first_readable, keys_in, refusal
 from afdcd.data.raw.pairs import Layout, Pair, counted
 from afdcd.data.raw.voc_tree import DEVKITS, LISTS, SBDS, Tree
-from afdcd.extras import need
 
 _AUGMENTED = ("train_aug", "trainaug")
 
@@ -30,8 +29,7 @@ def find_voc(source: Path, dataset: Dataset) -> Layout:
     """The augmented train split where there is anything to make it from, and VOC's val.
 
     Raises:
-        UserError: no devkit, no list to tell train from val, a key that is in both, or no scipy
-            for SBD's .mat labels.
+        UserError: no devkit, no list to tell train from val, or a key that is in both.
     """
     devkit = next((d for d in DEVKITS if (source / d / "JPEGImages").is_dir()), None)
     if devkit is None:
@@ -120,7 +118,6 @@ def _encoding(source: Path, dataset: Dataset, pairs: Iterable[Pair]) -> Encoding
         pngs = Colours("VOC class colours", colours)
     if not any(label.endswith(".mat") for label in labels):
         return pngs
-    need("scipy", "sbd", f"{source}: reading SBD's .mat labels")
     return OrMat(pngs, Numbers("SBD .mat", identity(len(dataset.classes))))
 
 

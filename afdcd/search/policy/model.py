@@ -22,14 +22,14 @@ class Model:
 
     def posterior(self, tried: Tried) -> Posterior:
         """What is believed; runs that have shown nothing yet are believed to come out as expected."""
-        seen = tried.scored[_kept(tried.scores[tried.scored])]
+        seen = fitted_to(tried)
         theta = self._theta(tried)
         encoded, scores, noise = tried.encoded[seen], tried.scores[seen], tried.noise[seen]
         found = posterior(self.kernel, theta, encoded, scores, noise)
         if not len(tried.waiting):
             return found
         waiting = tried.encoded[tried.waiting]
-        expected, _ = found.at(waiting)
+        expected = found.mean(waiting)
         return posterior(
             self.kernel,
             theta,
@@ -50,7 +50,7 @@ class Model:
             return []
         entries, encoded = [tried.entries[at] for at in full], tried.encoded[full]
         believed = self.posterior(tried)
-        mean, _ = believed.at(encoded)
+        mean = believed.mean(encoded)
         order = np.argsort(-mean, kind="stable")
         if given := [at for at in order if entries[at].is_reference]:
             best = given[0]
@@ -81,6 +81,11 @@ def fitted_at(count: int) -> int:
     while (following := max(at + 1, int(at * GROWTH))) <= count:
         at = following
     return min(at, count)
+
+
+def fitted_to(tried: Tried) -> Array:
+    """The runs whose scores the process is fitted to."""
+    return tried.scored[_kept(tried.scores[tried.scored])]
 
 
 def _kept(scores: Array) -> Array:

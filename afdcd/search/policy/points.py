@@ -170,7 +170,9 @@ class Points:
         if self.method is not None:
             encoded[:, 0] = rows[:, self.method]
         for at in self.pairs:
-            encoded[:, 1] = encoded[:, 1] * 100 + np.nan_to_num(rows[:, at], nan=99.0)
+            options = self.columns[at].steps or 0
+            absent = np.nan_to_num(rows[:, at], nan=options)
+            encoded[:, 1] = encoded[:, 1] * (options + 1) + absent
         to = 2
         for at in self.inner:
             column, here = self.columns[at], ~np.isnan(rows[:, at])

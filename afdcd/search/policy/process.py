@@ -102,24 +102,27 @@ class Posterior:
     factor: Array  # lower Cholesky factor of the covariance of what was seen
     weights: Array
 
+    def mean(self, rows: Array) -> Array:
+        """Means of the true scores."""
+        return self.middle + self.kernel(rows, self.seen, self.theta) @ self.weights
+
     def at(self, rows: Array) -> tuple[Array, Array]:
         """Means and deviations of the true scores."""
-        mean, half = self._halfway(rows)
-        variance = self.kernel.own(self.theta) - (half**2).sum(0)
-        return mean, np.sqrt(np.maximum(variance, 1e-6))
+        across = self.kernel(self.seen, rows, self.theta)
+        return self.middle + self.weights @ across, np.sqrt(self._variance(self._half(across)))
 
     def apart(self, rows: Array, other: int) -> Array:
         """Deviations of the differences between the true scores of all rows and of one of them."""
-        _, half = self._halfway(rows)
+        half = self._half(self.kernel(self.seen, rows, self.theta))
         shared = self.kernel(rows, rows[other : other + 1], self.theta)[:, 0]
-        own = self.kernel.own(self.theta)
-        variance, covariance = own - (half**2).sum(0), shared - half.T @ half[:, other]
+        variance, covariance = self._variance(half), shared - half.T @ half[:, other]
         return np.sqrt(np.maximum(variance + variance[other] - 2 * covariance, 0.0))
 
-    def _halfway(self, rows: Array) -> tuple[Array, Array]:
-        across = self.kernel(self.seen, rows, self.theta)
-        mean = self.middle + self.weights @ across
-        return mean, solve_triangular(self.factor, across, lower=True)
+    def _half(self, across: Array) -> Array:
+        return solve_triangular(self.factor, across, lower=True)
+
+    def _variance(self, half: Array) -> Array:
+        return np.maximum(self.kernel.own(self.theta) - (half**2).sum(0), 1e-6)
 
 
 def posterior(kernel: Kernel, theta: Array, seen: Array, scores: Array, noise: Array) -> Posterior:

@@ -12,8 +12,8 @@ import numpy as np
 
 from afdcd.search.config import SamplerName
 from afdcd.search.policy.feasible import log_feasible
-from afdcd.search.policy.grid import Grid
-from afdcd.search.policy.model import FEW, Model
+from afdcd.search.policy.grid import MOST, Grid
+from afdcd.search.policy.model import FEW, Model, fitted_to
 from afdcd.search.policy.points import Array, Points
 from afdcd.search.policy.proposal import FADES, Published, candidates, log_improvement
 from afdcd.search.policy.tried import Parameters, Reader, Tried
@@ -107,7 +107,8 @@ class Random:
 
     def rest(self, taken: Taken) -> Wish | None:
         """What is left of a finite space, in an order of the study's own."""
-        order = np.random.default_rng(self._seed).permutation(self.grid.size or 0)
+        size = self.grid.size or 0
+        order = np.random.default_rng(self._seed).permutation(size if size <= MOST else 0)
         return self.fresh(map(self.grid.row, order), taken, self.why)
 
     @property
@@ -166,15 +167,15 @@ class ByModel(Random):
         return None
 
     def _best(self, tried: Tried, rng: np.random.Generator, taken: Taken) -> Wish | None:
-        believed = self.model.posterior(tried)
-        seen, _ = believed.at(tried.encoded[tried.scored])
-        good = tried.rows[tried.scored[np.argsort(-seen, kind="stable")]]
+        believed, seen = self.model.posterior(tried), fitted_to(tried)
+        likely = believed.mean(tried.encoded[seen])
+        good = tried.rows[seen[np.argsort(-likely, kind="stable")]]
         published = Published(self.points, tried)
         small = self.grid.size is not None and self.grid.size <= LISTED
         rows = self.grid.rows if small else candidates(self.points, rng, good, published)
         encoded = self.points.encode(rows)
         mean, deviation = believed.at(encoded)
-        worth = log_improvement(mean, deviation, seen.max())
+        worth = log_improvement(mean, deviation, likely.max())
         worth += FADES / (FADES + len(tried.entries)) * published.prior(rows)
         worth += self._log_feasible(tried, encoded)
         for at in np.argsort(-worth, kind="stable"):

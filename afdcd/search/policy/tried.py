@@ -58,7 +58,7 @@ class Reader:
 
     def __init__(self, points: Points, parameters: Parameters, *, maximise: bool) -> None:
         self.points, self._parameters, self._sign = points, parameters, 1 if maximise else -1
-        self._rows: dict[int, Array | None] = {}
+        self._rows: dict[int, Array] = {}
 
     def read(self, entries: Sequence[Entry]) -> Tried:
         counted = [e for e in entries if e.outcome not in ("lost", "killed") and not e.proves]
@@ -73,9 +73,10 @@ class Reader:
     def _row(self, entry: Entry) -> Array | None:
         if entry.number not in self._rows:
             values = self._parameters(entry)
-            if values is None:
+            row = None if values is None else self.points.row(values)
+            if row is None:
                 return None
-            self._rows[entry.number] = self.points.row(values)
+            self._rows[entry.number] = row
         return self._rows[entry.number]
 
     def _scores(

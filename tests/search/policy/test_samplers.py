@@ -160,6 +160,7 @@ def _taken_up(study: Study, live: list[Job]) -> Study:
     return study
 
 
+@pytest.mark.timeout(240)  # it opens the study again after each of some fifty events
 def test_a_driver_killed_after_any_event_goes_on_with_the_same_proposals(tmp_path: Path) -> None:
     def undisturbed(study: Study) -> Study:
         return study
@@ -170,11 +171,11 @@ def test_a_driver_killed_after_any_event_goes_on_with_the_same_proposals(tmp_pat
     for name in "ab":
         (tmp_path / name).mkdir()
     whole = scripted(undisturbed, opened(tmp_path / "a", SPACE, BOTH, **RULES))
-    assert len(whole) > 10
+    assert len(whole) > 8
     assert scripted(killed, opened(tmp_path / "b", SPACE, BOTH, **RULES)) == whole
 
 
-RULES: dict[str, Any] = {"trials": 12, "rungs": tuple(rungs(LENGTH, 10, 10, 3)), "reduction": 3}
+RULES: dict[str, Any] = {"trials": 9, "rungs": tuple(rungs(LENGTH, 10, 10, 3)), "reduction": 3}
 
 
 def test_a_driver_that_dies_before_its_row_is_filled_leaves_it_to_the_next(tmp_path: Path) -> None:
