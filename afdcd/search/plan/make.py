@@ -29,7 +29,6 @@ def make_plan(
         known: what such runs have cost before.
         measured: by pair and method.
     """
-
     reckoned = partial(_corner, machine=machine, known=known or {}, measured=measured or {})
     corners = tuple(map(reckoned, dearest(space, partial(_need, machine=machine))))
     trained = [reckoned(config) for config in _trained(space, machine)]
