@@ -5,7 +5,7 @@ import torch
 
 from afdcd.search.load import load_space
 from afdcd.search.plan.devices import GPUS, Machine, cpu
-from afdcd.search.plan.hours import run_time
+from afdcd.search.plan.hours import CALLS, run_time
 from afdcd.search.plan.make import make_plan
 from afdcd.search.plan.measure import measure
 from afdcd.search.plan.memory import memory_of
@@ -61,6 +61,12 @@ def test_the_papers_step_takes_what_an_h200_took(method: str, measured: float) -
     computing = run_time(paper(method), GPUS["h200"]).computing
     assert computing.low < measured < computing.high
     assert computing.likely == pytest.approx(measured, rel=0.25)
+
+
+def test_an_image_is_cheaper_where_the_projector_has_winograds_algorithm() -> None:
+    large, small = (run_time(paper(batch=n), GPUS["h200"]).computing.likely for n in (16, 2))
+    calls = CALLS["GPU"]
+    assert (large - calls) / 16 < 0.9 * (small - calls) / 2
 
 
 def test_a_step_waits_for_its_loader() -> None:

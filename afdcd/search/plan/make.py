@@ -1,6 +1,7 @@
 """How the plan of a study is made from its search space, a machine, and what is known of such runs."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from afdcd.search.load import SearchSpace
@@ -28,40 +29,26 @@ def make_plan(
         known: what such runs have cost before.
         measured: by pair and method.
     """
-
-    def corner(config: TrialConfig) -> Corner:
-        return _corner(config, machine, known or {}, measured or {})
-
-    corners = tuple(corner(config) for config in dearest(space, lambda c: _need(c, machine)))
-    examples = space.with_teachers()
-    trained = [
-        _alone(e.teacher_trial(), machine)
-        for e in examples
-        if e.pair.teacher and e.pair.teacher.train
-    ]
-    teachers = tuple(replace(corner(config), method="teacher") for config in trained)
-    study, resources = space.study, space.examples[0].resources
-    references, arms = _references(space, corners), proof_arms(space)
-    at_once = machine.at_once(resources, study.max_concurrent)
+    reckoned = partial(_corner, machine=machine, known=known or {}, measured=measured or {})
+    corners = tuple(map(reckoned, dearest(space, partial(_need, machine=machine))))
+    trained = [reckoned(config) for config in _trained(space, machine)]
+    given = [e.pair.teacher.weights for e in space.with_teachers() if e.pair.teacher]
+    study, references, arms = space.study, _references(space, corners), proof_arms(space)
+    at_once = machine.at_once(space.examples[0].resources, study.max_concurrent)
     runs = max(study.runs, len(references))
+    dear, taught = ([one.config for one in some] for some in (corners, trained))
     return Plan(
         name=space.name,
         study=study,
         machine=machine,
-        loaded=tuple(_given(example) for example in examples if _given(example)),
-        teachers=teachers,
+        loaded=tuple(filter(None, given)),
+        teachers=tuple(replace(corner, method="teacher") for corner in trained),
         corners=corners,
         references=references,
         runs=runs,
         arms=arms,
         at_once=at_once,
-        disk=disk_of(
-            study,
-            [corner.config for corner in corners],
-            [teacher.config for teacher in teachers],
-            runs + arms * study.proof.seeds,
-            at_once,
-        ),
+        disk=disk_of(study, dear, taught, runs + arms * study.proof.seeds, at_once),
     )
 
 
@@ -73,13 +60,17 @@ def proof_arms(space: SearchSpace) -> int:
     return 3 if published else 2
 
 
-def _alone(config: TrialConfig, machine: Machine) -> TrialConfig:
-    """A teacher's training has all cores of a CPU host, unless it says fewer."""
-    resources = config.resources
-    if machine.device.is_gpu or resources.cpus_per_worker:
-        return config
-    cores = max(1.0, machine.count // resources.workers)
-    return config.updated(resources=resources.updated(cpus_per_worker=cores))
+def _trained(space: SearchSpace, machine: Machine) -> list[TrialConfig]:
+    """The runs that train teachers. On a CPU host each has all cores, unless it says fewer."""
+    found = []
+    for example in space.with_teachers():
+        if example.pair.teacher and example.pair.teacher.train:
+            config, resources = example.teacher_trial(), example.resources
+            if not machine.device.is_gpu and not resources.cpus_per_worker:
+                cores = max(1.0, machine.count // resources.workers)
+                config = config.updated(resources=resources.updated(cpus_per_worker=cores))
+            found.append(config)
+    return found
 
 
 def _need(config: TrialConfig, machine: Machine) -> tuple[float, float]:
@@ -131,8 +122,3 @@ def _agrees(space: SearchSpace, reference: dict[str, Any], corner: Corner) -> bo
 
 def _is_of_blocks(node: Range | Choice) -> bool:
     return isinstance(node, Choice) and any(isinstance(option, dict) for option in node.options)
-
-
-def _given(example: TrialConfig) -> str:
-    teacher = example.pair.teacher
-    return teacher.weights or "" if teacher else ""
