@@ -18,7 +18,7 @@ from tests.faults.stand import RAY, Service, Stand, stand, until
 from tests.running import save_teacher
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray"), pytest.mark.timeout(1200)]
-LONG = 300.0  # seconds; two cores start the two workers of a run in twenty
+LONG = 600.0  # seconds; two cores start the two workers of a run in twenty
 
 
 def test_a_disturbed_job_ends_with_the_values_of_the_undisturbed_one(
