@@ -59,6 +59,15 @@ class Study:
             start_new_session=True,
         )
 
+    def ask(self, *words: str) -> str:
+        """What `afdcd study` says in another terminal."""
+        command = [sys.executable, "-m", "afdcd.study", *words]
+        done = subprocess.run(
+            command, env=self.environment, cwd=ROOT, capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     @property
     def client(self) -> MlflowClient:
         return MlflowClient(f"sqlite:///{self.folder}/runs/mlflow.db")

@@ -9,7 +9,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -18,7 +17,7 @@ import pytest
 
 from afdcd.data.synthetic.config import SyntheticConfig
 from afdcd.data.synthetic.dataset import prepare_synthetic
-from tests.running import ROOT, Study, finish, kill_tree, rest, until, workers_of
+from tests.running import Study, finish, kill_tree, rest, until, workers_of
 
 pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.timeout(900), pytest.mark.slow]
 
@@ -37,16 +36,6 @@ from afdcd.tune import main
 watchdog.FIRST, watchdog.LEAST, watchdog.TIMES, watchdog.LOOK = 180.0, 45.0, 3, 1.0
 sys.exit(run(main))
 """
-
-
-def asked(study: Study, *words: str) -> str:
-    """What `afdcd study` says in another terminal."""
-    command = [sys.executable, "-m", "afdcd.study", *words]
-    done = subprocess.run(
-        command, env=study.environment, cwd=ROOT, capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def test_a_study_is_steered_from_another_terminal_and_outlives_a_worker_that_hangs(
@@ -87,12 +76,12 @@ def _outlives_a_frozen_worker(study: Study, process: "subprocess.Popen[str]") ->
 
 
 def _is_steered(study: Study, process: "subprocess.Popen[str]") -> None:
-    told = asked(study, "enqueue", "tiny", "{training: {lr: 0.01, seed: 1}}")
+    told = study.ask("enqueue", "tiny", "{training: {lr: 0.01, seed: 1}}")
     assert "takes it up" in told
-    status = asked(study, "status", "tiny")
+    status = study.ask("status", "tiny")
     assert f"(process {process.pid})" in status
     assert "1 running; 1 queued" in status
-    assert "stopped; `afdcd tune` goes on with it" in asked(study, "stop", "tiny")
+    assert "stopped; `afdcd tune` goes on with it" in study.ask("stop", "tiny")
     printed = rest(process)
     assert process.returncode == 130, printed
     assert "(afdcd study stop); the same command goes on" in printed

@@ -21,6 +21,8 @@ from tests.examples import trial_values
 
 # Words that are no path; whatever else may be any word is one.
 NO_PATHS = {
+    "cluster",  # how many of which GPU
+    "wall_clock",
     *(
         "overrides",
         "name",

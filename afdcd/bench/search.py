@@ -3,7 +3,6 @@
 import argparse
 import itertools
 import multiprocessing
-import os
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -30,6 +29,7 @@ from afdcd.bench.search_tables import (
 )
 from afdcd.bench.worlds import KINDS
 from afdcd.config import UserError
+from afdcd.environment import set_defaults
 from afdcd.search.config import SamplerName
 
 if TYPE_CHECKING:
@@ -55,7 +55,8 @@ def measure(args: argparse.Namespace, device: "torch.device") -> Report:
     """Raises UserError: nothing to measure."""
     if min(args.seeds, args.jobs, *args.budget) < 1:
         raise UserError("--seeds, --budget and --jobs must be at least 1")
-    os.environ["OMP_NUM_THREADS"] = "1"  # of the processes to come, or they wait for each other
+    # Of the processes to come, or their threads wait for each other.
+    set_defaults({"OMP_NUM_THREADS": "1"})
     with ProcessPoolExecutor(args.jobs, multiprocessing.get_context("spawn")) as pool:
         cases = list(itertools.product(args.worlds, POLICIES, args.budget, range(args.seeds)))
         found = list(pool.map(study, *zip(*cases, strict=True), chunksize=4))

@@ -12,7 +12,7 @@ from pydantic import (
     field_validator,
 )
 
-from afdcd.config import FrozenConfig
+from afdcd.config import FrozenConfig, Switch
 
 SamplerName = Literal["gp", "tpe", "random", "grid"]
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
@@ -81,7 +81,7 @@ class StudyConfig(FrozenConfig):
     ] = ()  # studies whose runs the model learns from; none is a result here
     enqueue: tuple[dict[str, Any], ...] = ()  # settings to run first and at full length
     proof: ProofConfig = ProofConfig()
-    champion_anyway: bool = False  # the alias champion without a proof of being better
+    champion_anyway: Switch = False  # the alias champion without a proof of being better
     budget: BudgetConfig = BudgetConfig()
 
     @property

@@ -92,6 +92,7 @@ def test_one_database_for_both_is_refused_before_anything_starts(
         """data: {dataset: synthetic, root: nowhere, crop: [64, 64]}
 pair: {student: {head: pspnet, encoder: "timm:lcnet_050"}}
 training: {iterations: 4, validate_every: 2, batch: 4}
+study: {trials: 1}
 """
     )
     monkeypatch.setenv("AFDCD_STORAGE", str(here / "runs"))
