@@ -1,13 +1,12 @@
 """Why the best student of a study is the best one, in a dozen lines, from the study database alone."""
 
-import json
 from collections import Counter
 
 from afdcd.search.claims import claim, spreads, to_settle
 from afdcd.search.kept import Kept
 from afdcd.search.proof import PROOF, Plan, proof_of
 from afdcd.search.records import is_maximised
-from afdcd.search.rows import Entry, ranked
+from afdcd.search.rows import POLICY, Entry, ranked
 from afdcd.text import percent
 
 NEAR = 3  # runners-up that are shown
@@ -30,7 +29,7 @@ def explain(kept: Kept) -> list[str]:
     if not best:
         return [*lines, "no trial has reached its full length yet, so nothing is chosen"]
     chosen = next((e for e in best if plan and e.first == plan.trial), best[0])
-    lines += [_chosen(chosen), f"  {_settings(chosen)}", *_others(chosen, best)]
+    lines += [_chosen(kept, chosen), f"  {_settings(chosen)}", *_others(chosen, best)]
     proof = proof_of(plan, entries, higher_is_better=maximise) if plan else None
     if proof is None:
         return [*lines, "one seed, unproven: luck alone may have put it first"]
@@ -40,13 +39,21 @@ def explain(kept: Kept) -> list[str]:
     return [*lines, f"so it is {claim(proof)}", *filter(None, [to_settle(proof)]), *proof.unmet]
 
 
-def _chosen(entry: Entry) -> str:
-    why = (
-        f"it was asked for ({json.dumps(entry.reference)})"
-        if entry.is_reference
-        else "it was proposed"
-    )
-    return f"chosen: trial {entry.run}, {_method(entry)}, {percent(entry.value)} with its first seed; {why}"
+def _chosen(kept: Kept, entry: Entry) -> str:
+    score = f"{percent(entry.value)} with its first seed"
+    return f"chosen: trial {entry.run}, {_method(entry)}, {score}; {_why(kept, entry)}"
+
+
+def _why(kept: Kept, entry: Entry) -> str:
+    """Why it was run at all, as its row says since then."""
+    row = kept.study.get_trials(deepcopy=False)[entry.first]
+    noted = row.user_attrs.get(POLICY, {})
+    if entry.is_reference:
+        return "it was asked for"
+    if "expected" not in noted:
+        return f"it was proposed ({noted.get('why', 'unknown why')})"
+    expected = f"{percent(noted['expected'])} ± {percent(noted['deviation'])}"
+    return f"it was proposed, for the model expected {expected}"
 
 
 def _others(chosen: Entry, best: list[Entry]) -> list[str]:

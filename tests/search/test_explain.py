@@ -40,6 +40,15 @@ def test_without_a_proof_luck_is_named(tmp_path: Path, capsys: pytest.CaptureFix
     assert lines[-1] == "one seed, unproven: luck alone may have put it first"
 
 
+def test_what_the_model_expected_is_told(tmp_path: Path) -> None:
+    study = opened(tmp_path, references=REFERENCES, trials=6, rungs=())
+    for value in (0.3, 0.5, 0.51, 0.52, 0.53, 0.9):
+        run_to_the_end(study, value)
+    (line,) = [line for line in explain(kept_study("s")) if line.startswith("chosen: trial 5")]
+    assert "90.00 % with its first seed; it was proposed, for the model expected " in line
+    assert line.count(" %") == 3
+
+
 def test_a_proof_is_told_in_a_dozen_lines(tmp_path: Path) -> None:
     study = searched(tmp_path)
     Prover(study, 3).ask()
