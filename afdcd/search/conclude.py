@@ -62,6 +62,8 @@ def conclude(
     registered = register_best(
         record, model, winners, plain, here.tracker, cluster, data, champion_anyway=anyway
     )
+    # Once more, for measuring costs device-hours too.
+    here.tracker.close_study(study_record(study.study, study.entries(), "completed"))
     save_pictures(storage.join(here.folder, PICTURES), data)
     conclusion = so_far(study)
     conclusion.finished, conclusion.teachers = True, list(teachers.values())

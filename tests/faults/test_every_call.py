@@ -8,7 +8,9 @@ import pytest
 
 from tests.faults.conftest import Place
 
-TENTHS = [0, *(pytest.param(tenth, marks=pytest.mark.slow) for tenth in range(1, 10))]
+# Each of the others takes minutes; a group of its own lets any process take it.
+SLOW = {n: [pytest.mark.slow, pytest.mark.xdist_group(f"tenth-{n}")] for n in range(1, 10)}
+TENTHS = [0, *(pytest.param(n, marks=marks) for n, marks in SLOW.items())]
 
 
 @pytest.mark.timeout(900)
