@@ -69,9 +69,10 @@ def opened(url: str) -> Any:
     settings = Settings(
         space, lambda v: validate(TrialConfig, v), lambda c: c.fingerprint("digest"), _itself
     )
-    return open_study(
-        connect(url, "s"), settings, Rules(10**9, tuple(range(EVERY, 100, EVERY))), [], 0, "s.yaml"
-    )
+    # By Optuna's sampler, which is exchanged below: what is drawn is another matter.
+    drawn: dict[str, Any] = {"sampler": "tpe"} if "sampler" in Rules.__dataclass_fields__ else {}
+    rules: Any = Rules(10**9, tuple(range(EVERY, 100, EVERY)), **drawn)
+    return open_study(connect(url, "s"), settings, rules, [], 0, "s.yaml")
 
 
 def fill(study: optuna.Study, trials: int) -> None:

@@ -76,9 +76,8 @@ class StudyConfig(FrozenConfig):
     # The registered model; default: the study's name, or NAME-ID where that belongs to another study.
     model: str | None = None
     keep: PositiveInt = 3  # how many of the best students become model versions
-    warm_start: tuple[
-        str, ...
-    ] = ()  # studies whose runs the model learns from; none is a result here
+    # Studies whose runs the model learns from; none is a result here.
+    warm_start: tuple[str, ...] = ()
     enqueue: tuple[dict[str, Any], ...] = ()  # settings to run first and at full length
     proof: ProofConfig = ProofConfig()
     champion_anyway: Switch = False  # the alias champion without a proof of being better

@@ -35,9 +35,7 @@ SEED = "seed"  # asked for instead of the study's own
 POLICY = "policy"  # why this setting is run, and what was expected of it then
 REPEATS = "repeats"  # the trial whose setting this row runs with another seed
 PROVES = "proves"  # a run of a proof, by which nothing is selected
-GIVEN = (
-    "given"  # its setting was given whole: what a proof compares with, perhaps outside the space
-)
+GIVEN = "given"  # its setting was given whole, for a proof: it need not lie in the space
 
 TRIALS = "trials"  # of a study's folder: its runs
 

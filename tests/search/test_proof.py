@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from optuna.trial import FrozenTrial
 
 from afdcd.search.claims import announced, claim, spreads, to_settle
 from afdcd.search.proof import CHAMPION, PLAIN, PROOF, PUBLISHED, Proof, Prover
@@ -123,16 +124,16 @@ def test_a_new_driver_asks_for_what_is_missing_and_for_nothing_twice(tmp_path: P
 def test_a_driver_that_died_while_it_asked_is_made_up_for(tmp_path: Path) -> None:
     """After the first of nine requests."""
     study = searched(tmp_path)
-    asked: list[object] = []
+    ask_for, asked = study.ask_for, []
 
-    def prove(config: object) -> None:
+    def dying(row: FrozenTrial) -> None:
         if asked:
             raise KeyboardInterrupt
-        asked.append(config)
-        Study.prove(study, config)  # type: ignore[arg-type]
+        asked.append(row)
+        ask_for(row)
 
-    study.prove = prove  # type: ignore[method-assign]
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(study, "ask_for", dying)
         Prover(study, 3).ask()
     study = opened(tmp_path, references=REFERENCES, trials=3, rungs=(), sampler="tpe")
     assert len(run_all(study)) == 1
