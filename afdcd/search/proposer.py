@@ -44,9 +44,10 @@ class Proposer:
         Raises:
             UserError: no run so far could be trained.
         """
-        if self.may_ask():
-            return None if self._unpaid(self.waiting()) else self._pinned(self._book.ask(), None)
-        if self.waiting() or not self._affords_another() or self._unpaid(None):
+        if first := self.waiting():
+            begins = self._may_begin(first) and not self._unpaid(first)
+            return self._pinned(self._book.ask(), None) if begins else None
+        if not self._affords_another() or self._unpaid(None):
             return None
         wish = self._proposed(len(self._study.everything()))
         return self._pinned(self._book.ask(), wish) if wish else None
@@ -59,14 +60,17 @@ class Proposer:
         """Whether a run that was asked for waits and may be begun: the study's trials pay for it,
         or it costs none."""
         first = self.waiting()
-        return first is not None and (first.extra or first.seed is not None or self._paid())
+        return first is not None and self._may_begin(first)
+
+    def _may_begin(self, first: Entry) -> bool:
+        return first.extra or first.seed is not None or self._paid(self._study.entries())
 
     def waiting(self) -> Entry | None:
         everything = self._study.everything()
         return next((e for e in everything if e.state == TrialState.WAITING), None)
 
-    def _paid(self) -> bool:
-        return affordable(self._study.trials(), self._study.entries()) > 0
+    def _paid(self, known: list[Entry]) -> bool:
+        return affordable(self._study.trials(), known) > 0
 
     def _affords_another(self) -> bool:
         """Whether the rest of the trials pays for a run to its end, and runs can be trained at all."""
@@ -77,7 +81,7 @@ class Proposer:
                 f"study {self._study.name!r} stops: none of its {len(failed)} runs could be trained, "
                 f"the last one because: {failed[-1].cause}; leave what fails out of the search space"
             )
-        return self._paid() and len(failed) < max(HOPELESS, 2 * self._study.trials())
+        return self._paid(known) and len(failed) < max(HOPELESS, 2 * self._study.trials())
 
     def _proposed(self, number: int) -> Wish | None:
         """What the sampler makes of all other rows."""
