@@ -19,7 +19,10 @@ from afdcd.bench.search_tables import (
     GP,
     HALVING,
     HISTORIES,
+    PAUSING,
     POLICIES,
+    PUBLISHED,
+    RANDOM,
     Found,
     policies_table,
     targets,
@@ -138,5 +141,7 @@ def side_of(problem: Any, policy: str, budget: int, seed: int) -> Any:
 
     if policy == BEFORE:
         return Before(problem, budget, seed)
-    name: SamplerName = "gp" if policy == GP else "random"
-    return StudySide(problem, name, budget, seed, halving=policy == HALVING)
+    if policy == PUBLISHED:
+        budget = min(budget, len(problem.references))
+    name: SamplerName = "random" if policy in (RANDOM, HALVING) else "gp"
+    return StudySide(problem, name, budget, seed, halving=policy in (PAUSING, HALVING))

@@ -8,16 +8,23 @@ import numpy as np
 
 from afdcd.text import table
 
-GP, RANDOM, HALVING, BEFORE = "gp", "random", "random + halving", "1ff7205"
-POLICIES = (GP, RANDOM, HALVING, BEFORE)
+GP, PAUSING, RANDOM, HALVING = "gp", "gp + halving", "random", "random + halving"
+BEFORE, PUBLISHED = "1ff7205", "published only"  # the references, one run each, and no search
+POLICIES = (GP, PAUSING, RANDOM, HALVING, BEFORE, PUBLISHED)
 HISTORIES = (50, 1000, 5000)  # trials after which a decision is timed
 EDGE_RUNS, EDGE_LAST, EDGE_SEEDS = 50, 30, 10  # of the problem in which a third diverges
-BELOW = 0.3  # points below the best published setting that count as a loss
+BELOW = 0.3  # points below what is published that count as a loss
 
 
 @dataclass(frozen=True)
 class Found:
-    """What one policy came to in one world, in points."""
+    """What one policy came to in one world, in points.
+
+    Attributes:
+        missed: whether it lies `BELOW` points under the truly best reference, which one run each
+            does not always show.
+        ask: median time of a decision, in seconds of the clock.
+    """
 
     world: str
     policy: str
@@ -25,19 +32,20 @@ class Found:
     seed: int
     regret: float
     share: float
-    below: bool
+    missed: bool
     failures: int
     rows: int
     full: int
-    ask: float  # median, in seconds of the clock
+    ask: float
 
 
-def policies_table(found: Iterable[Found]) -> str:
+def policies_table(found: list[Found]) -> str:
     header = (
         *("policy", "budget", "studies", "share: mean", "median", "worst decile", "regret: mean"),
-        *("p90", "below published", "failures", "rows", "full runs", "decision, ms"),
+        *("p90", "below published only", "below best published", "failures", "rows", "full runs"),
+        "decision, ms",
     )
-    rows = []
+    rows, losses = [], _losses(found)
     for (policy, budget), group in _grouped(found, lambda f: (f.policy, f.budget)).items():
         share, regret = np.array([f.share for f in group]), np.array([f.regret for f in group])
         numbers = (share.mean(), np.median(share), np.quantile(share, 0.1))
@@ -49,7 +57,8 @@ def policies_table(found: Iterable[Found]) -> str:
                 *(f"{number:.2f}" for number in numbers),
                 f"{regret.mean():.2f}",
                 f"{np.quantile(regret, 0.9):.2f}",
-                f"{100 * np.mean([f.below for f in group]):.1f} %",
+                f"{100 * np.mean([f in losses for f in group]):.1f} %",
+                f"{100 * np.mean([f.missed for f in group]):.1f} %",
                 *(f"{_mean(group, name):.1f}" for name in ("failures", "rows", "full")),
                 f"{1000 * np.median([f.ask for f in group]):.0f}",
             )
@@ -90,7 +99,7 @@ def targets(
     found: list[Found], edge: list[int], times: dict[tuple[str, int], float]
 ) -> list[Target]:
     """Those that this measurement says something about."""
-    groups = _grouped(found, lambda f: (f.policy, f.budget))
+    groups, losses = _grouped(found, lambda f: (f.policy, f.budget)), _losses(found)
     stated = []
     for budget, mean, decile in ((20, 0.70, 0.35), (40, 0.80, 0.40)):
         if group := groups.get((GP, budget)):
@@ -99,9 +108,9 @@ def targets(
                 _least(f"share of the possible gain, {budget} runs", mean, share.mean()),
                 _least(f"its worst decile, {budget} runs", decile, float(np.quantile(share, 0.1))),
                 _most(
-                    f"studies {BELOW} below the best published, {budget} runs, %",
+                    f"studies {BELOW} below the published settings alone, {budget} runs, %",
                     3.0,
-                    100 * float(np.mean([f.below for f in group])),
+                    100 * float(np.mean([f in losses for f in group])),
                 ),
             ]
             worse = [w for w in _worlds(group) if _worse(groups, budget, w)]
@@ -139,6 +148,12 @@ def _worse(groups: dict[Any, list[Found]], budget: int, world: str) -> bool:
         for policy in (GP, RANDOM)
     )
     return own > other
+
+
+def _losses(found: list[Found]) -> set[Found]:
+    """Those that are worse off than if only the published settings had been run."""
+    alone = {(f.world, f.budget, f.seed): f.regret for f in found if f.policy == PUBLISHED}
+    return {f for f in found if f.regret - alone[f.world, f.budget, f.seed] > BELOW}
 
 
 def _worlds(found: Iterable[Found]) -> list[str]:

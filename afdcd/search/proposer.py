@@ -10,7 +10,7 @@ from afdcd.config import UserError
 from afdcd.search import rows
 from afdcd.search.book import Book
 from afdcd.search.options import OptionSets
-from afdcd.search.policy.samplers import Sampler, Wish
+from afdcd.search.policy.samplers import Sampler, Taken, Wish
 from afdcd.search.rows import Entry
 from afdcd.search.spent import affordable
 
@@ -33,7 +33,7 @@ class Proposer:
         book: Book,
         options: OptionSets,
         sampler: Sampler,
-        unpaid: Callable[[Entry | None], bool],
+        unpaid: Callable[[list[Entry], Entry | None], bool],
     ) -> None:
         self._study, self._book = study, book
         self._options, self._sampler, self._unpaid = options, sampler, unpaid
@@ -44,37 +44,43 @@ class Proposer:
         Raises:
             UserError: no run so far could be trained.
         """
-        if first := self.waiting():
-            begins = self._may_begin(first) and not self._unpaid(first)
+        everything = self._study.everything()  # once: it is the dearest step where there are many
+        if first := _waiting(everything):
+            begins = self._may_begin(first, everything) and not self._unpaid(everything, first)
             return self._pinned(self._book.ask(), None) if begins else None
-        if not self._affords_another() or self._unpaid(None):
+        known = self._study.counting(everything)
+        if not self._affords_another(known) or self._unpaid(everything, None):
             return None
-        wish = self._proposed(len(self._study.everything()))
+        wish = self._sampler.propose(len(everything), known, _taken(everything))
         return self._pinned(self._book.ask(), wish) if wish else None
 
     def again(self, number: int) -> optuna.Trial:
         """A row that was begun by a driver that died before it was known what it runs."""
-        return self._pinned(self._book.begun(number), self._proposed(number))
+        others = [e for e in self._study.everything() if e.number != number]
+        wish = self._sampler.propose(number, self._study.counting(others), _taken(others))
+        return self._pinned(self._book.begun(number), wish)
 
     def may_ask(self) -> bool:
         """Whether a run that was asked for waits and may be begun: the study's trials pay for it,
         or it costs none."""
-        first = self.waiting()
-        return first is not None and self._may_begin(first)
-
-    def _may_begin(self, first: Entry) -> bool:
-        return first.extra or first.seed is not None or self._paid(self._study.entries())
-
-    def waiting(self) -> Entry | None:
         everything = self._study.everything()
-        return next((e for e in everything if e.state == TrialState.WAITING), None)
+        first = _waiting(everything)
+        return first is not None and self._may_begin(first, everything)
+
+    def is_unpaid(self) -> bool:
+        """Whether the budget does not pay for what would be begun next."""
+        everything = self._study.everything()
+        return self._unpaid(everything, _waiting(everything))
+
+    def _may_begin(self, first: Entry, everything: list[Entry]) -> bool:
+        free = first.extra or first.seed is not None
+        return free or self._paid(self._study.counting(everything))
 
     def _paid(self, known: list[Entry]) -> bool:
         return affordable(self._study.trials(), known) > 0
 
-    def _affords_another(self) -> bool:
+    def _affords_another(self, known: list[Entry]) -> bool:
         """Whether the rest of the trials pays for a run to its end, and runs can be trained at all."""
-        known = self._study.entries()
         failed = [e for e in known if e.outcome == "infeasible"]
         if len(failed) >= HOPELESS and not any(e.outcome == "completed" for e in known):
             raise UserError(
@@ -82,13 +88,6 @@ class Proposer:
                 f"the last one because: {failed[-1].cause}; leave what fails out of the search space"
             )
         return self._paid(known) and len(failed) < max(HOPELESS, 2 * self._study.trials())
-
-    def _proposed(self, number: int) -> Wish | None:
-        """What the sampler makes of all other rows."""
-        known = [e for e in self._study.entries() if e.number != number]
-        ran = [e for e in self._study.everything() if e.outcome not in ("lost", "killed")]
-        taken = {e.key for e in ran if e.number != number}
-        return self._sampler.propose(number, known, taken)
 
     def _pinned(self, row: optuna.Trial, wish: Wish | None) -> optuna.Trial:
         """A row that runs, with what it shall run: what somebody asked for, else what is wished."""
@@ -106,3 +105,13 @@ class Proposer:
         parameters = self._options.parameters(self._study.settings.space, wish.values)
         self._book.pin(row.number, parameters)
         return self._book.begun(row.number)
+
+
+def _waiting(everything: list[Entry]) -> Entry | None:
+    """The row that is begun next, if any was asked for."""
+    return next((e for e in everything if e.state == TrialState.WAITING), None)
+
+
+def _taken(everything: list[Entry]) -> Taken:
+    """The settings that need not be run again."""
+    return {e.key for e in everything if e.outcome not in ("lost", "killed")}

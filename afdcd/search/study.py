@@ -91,7 +91,7 @@ class Study:
     def stirred(self) -> bool:
         """Whether more is asked for, or may be spent, than when `next` had nothing more."""
         if self.spending.short:
-            return not self._unpaid(self._proposer.waiting())
+            return not self._proposer.is_unpaid()
         return self._proposer.may_ask() or self.trials() > self._trials
 
     def trials(self) -> int:
@@ -176,7 +176,11 @@ class Study:
 
     def entries(self) -> list[Entry]:
         """The rows that count: begun, in the present space, and not taken up by a later row."""
-        return [e for e in rows.standing(self.everything()) if self._fitting.holds(e)]
+        return self.counting(self.everything())
+
+    def counting(self, everything: list[Entry]) -> list[Entry]:
+        """Those of all rows that count."""
+        return [e for e in rows.standing(everything) if self._fitting.holds(e)]
 
     def counted(self) -> int:
         """How many trials there are, lost ones excepted; further seeds and proofs are none."""
@@ -213,10 +217,9 @@ class Study:
         """The configuration of a run as the present space gives it; None if it cannot."""
         return self._fitting.config_of(entry)
 
-    def _unpaid(self, wanted: Entry | None) -> bool:
+    def _unpaid(self, everything: list[Entry], wanted: Entry | None) -> bool:
         """Whether the budget does not pay for this row to its end, or for a new one."""
-        live = self._live.values()
-        return self.spending.refuses(self.everything(), live, self.settings, wanted)
+        return self.spending.refuses(everything, self._live.values(), self.settings, wanted)
 
     def _forsaken(self) -> int | None:
         """A row that was begun, and that no process works on."""
@@ -239,7 +242,7 @@ class Study:
         if kept and self._pauses(entry, at, entry.curve[at]):  # decided, and then the driver died
             self._book.close(number, TrialState.PRUNED, "paused")
             return None
-        if self._unpaid(entry):  # once it is raised, the run is taken up again
+        if self._unpaid(self.everything(), entry):  # once it is raised, the run is taken up again
             self._book.give_up(entry, self.spending.short)
             return None
         self._live[entry.run.name] = number

@@ -42,8 +42,9 @@ class Model:
         """The trials that came to their end, the most promising first.
 
         The scores are those of single runs, so the highest is mostly a lucky one: what counts is the
-        posterior mean. A setting comes before the best published one only if it is better by `GUARD`
-        deviations of the difference.
+        posterior mean. A setting comes before the one that the published settings by themselves would
+        have led to only if it is better by `GUARD` deviations of the difference. So does another
+        published one, or a search would lead away from the best of them by luck alone.
         """
         full = [at for at in tried.full if tried.entries[at].repeats is None]
         if not full:
@@ -52,11 +53,21 @@ class Model:
         believed = self.posterior(tried)
         mean = believed.mean(encoded)
         order = np.argsort(-mean, kind="stable")
-        if given := [at for at in order if entries[at].is_reference]:
-            best = given[0]
-            better = mean - mean[best] > GUARD * believed.apart(encoded, best)
-            order = np.r_[order[better[order]], best, order[~better[order] & (order != best)]]
+        given = np.array([entries[at].is_reference for at in order], bool)
+        if given.any():
+            alone = self._of_references(tried, believed.theta).mean(encoded[order[given]])
+            first = order[given][np.argmax(alone)]
+            ahead = order[given & _better(believed, encoded, first)[order]]
+            best = ahead[0] if len(ahead) else first
+            better = _better(believed, encoded, best)[order]
+            order = np.r_[order[better], best, order[~better & (order != best)]]
         return [entries[at] for at in order]
+
+    def _of_references(self, tried: Tried, theta: Array) -> Posterior:
+        """What would be believed if nothing but the published settings had been run."""
+        own = [at for at in tried.full if tried.entries[at].is_reference]
+        encoded, scores, noise = tried.encoded[own], tried.scores[own], tried.noise[own]
+        return posterior(self.kernel, theta, encoded, scores, noise)
 
     def _theta(self, tried: Tried) -> Array:
         """The likeliest parameters, by the runs that had ended when they were last to be fitted.
@@ -73,6 +84,13 @@ class Model:
             scores, _ = tamed(tried.finals[first])
             self._fitted = key, likeliest(self.kernel, tried.encoded[first], scores)
         return self._fitted[1]
+
+
+def _better(believed: Posterior, encoded: Array, than: int) -> Array:
+    """Which rows are better than one of them by so much that the doubt is small."""
+    mean = believed.mean(encoded)
+    better: Array = mean - mean[than] > GUARD * believed.apart(encoded, than)
+    return better
 
 
 def fitted_at(count: int) -> int:
