@@ -10,6 +10,7 @@ from afdcd.paths import expanded
 EXAMPLE = """examples:
   afdcd study status cityscapes
   afdcd study explain cityscapes
+  afdcd study explain cityscapes --space search_spaces/cityscapes.yaml --out believed.png
   afdcd study stop cityscapes
   afdcd study extend cityscapes 20
   afdcd study extend cityscapes --device-hours 50 --wall-clock 12h
@@ -34,7 +35,7 @@ def main(argv: list[str] | None = None, prog: str = PROG) -> int:
         case "status":
             return study.execute_status(arguments.name)
         case "explain":
-            return study.execute_explain(arguments.name)
+            return study.execute_explain(arguments.name, arguments.space, arguments.out)
         case "stop":
             return study.execute_stop(arguments.name)
         case "extend":
@@ -67,7 +68,11 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
         return made
 
     of_study("status", "who drives it, how far it is, what runs now")
-    of_study("explain", "why the best student is the best one")
+    why = of_study("explain", "why the best student is the best one")
+    why.add_argument("--space", metavar="SPACE.yaml", help="the study's search space, for --out")
+    why.add_argument(
+        "--out", metavar="FILE.png", type=expanded, help="draw what is believed of every parameter"
+    )
     of_study("stop", "end its runs in order; the same `afdcd tune` goes on")
     extend = of_study("extend", "let it run more trials, or spend more")
     extend.add_argument("count", type=int, nargs="?", metavar="N", help="how many more")

@@ -2,13 +2,19 @@
 
 from pathlib import Path
 
+from afdcd import storage
+from afdcd.config import UserError
 from afdcd.environment import storage_root, study_database
+from afdcd.extras import need
 from afdcd.search import operate
 from afdcd.search.explain import explain
 from afdcd.search.housekeeping import clean, kept_after, to_be_cleaned
 from afdcd.search.kept import kept_study
 from afdcd.search.lease import hold
+from afdcd.search.load import read_space
 from afdcd.search.portable import export, restore
+from afdcd.search.slices import slices
+from afdcd.search.slices_picture import picture
 from afdcd.text import byte_count, shown
 
 
@@ -18,9 +24,17 @@ def execute_status(name: str) -> int:
     return 0
 
 
-def execute_explain(name: str) -> int:
-    """Print why the best student is the best one; the exit status."""
-    print("\n".join(explain(kept_study(name))))
+def execute_explain(name: str, space: str | None, out: str | None) -> int:
+    """Print why the best student is the best one, and draw the beliefs if asked; the exit status."""
+    if (space is None) != (out is None):
+        raise UserError("--space and --out go together: the picture needs the ranges of the file")
+    kept = kept_study(name)
+    print("\n".join(explain(kept)))
+    if space and out:
+        need("matplotlib", "plot", "--out")
+        title = f"study {name}: what its model believes, all else as in the best setting"
+        storage.write_bytes(out, picture(slices(read_space(space, []).space, kept), title))
+        print(out)
     return 0
 
 

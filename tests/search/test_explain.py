@@ -28,7 +28,7 @@ def test_a_study_without_a_full_run_says_so(tmp_path: Path) -> None:
 
 def test_without_a_proof_luck_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     searched(tmp_path)
-    assert command.execute_explain("s") == 0
+    assert command.execute_explain("s", None, None) == 0
     lines = capsys.readouterr().out.splitlines()
     assert (
         lines[1].startswith("chosen: trial 2, ")
