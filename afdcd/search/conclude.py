@@ -13,7 +13,7 @@ from afdcd.search.cluster import Cluster
 from afdcd.search.load import teacher_key
 from afdcd.search.progress import Row
 from afdcd.search.proof import CHAMPION, Proof
-from afdcd.search.records import study_record
+from afdcd.search.records import CHOSEN, study_record
 from afdcd.search.rows import Entry, RunKey
 from afdcd.search.session import Session
 from afdcd.search.settings import Proposal
@@ -56,6 +56,7 @@ def conclude(
         )
     data = here.space.examples[0].data
     winners, unfit = _winners(here, study, teachers, proof)
+    study.study.set_user_attr(CHOSEN, [winner.number for winner in winners])
     record = study_record(study.study, study.entries(), "completed")
     model, plain = here.space.study.model, _plain_students(study)
     anyway = here.space.study.champion_anyway

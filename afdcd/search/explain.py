@@ -5,7 +5,7 @@ from collections import Counter
 from afdcd.search.claims import claim, spreads, to_settle
 from afdcd.search.kept import Kept
 from afdcd.search.proof import PROOF, Plan, proof_of
-from afdcd.search.records import is_maximised
+from afdcd.search.records import CHOSEN, is_maximised
 from afdcd.search.rows import POLICY, Entry, ranked
 from afdcd.text import percent
 
@@ -28,7 +28,8 @@ def explain(kept: Kept) -> list[str]:
     plan = Plan.of(found) if found else None
     if not best:
         return [*lines, "no trial has reached its full length yet, so nothing is chosen"]
-    chosen = next((e for e in best if plan and e.first == plan.trial), best[0])
+    noted = [plan.trial] if plan else kept.study.user_attrs.get(CHOSEN, [])
+    chosen = next((e for e in best if e.first in noted[:1]), best[0])
     lines += [_chosen(kept, chosen), f"  {_settings(chosen)}", *_others(chosen, best)]
     proof = proof_of(plan, entries, higher_is_better=maximise) if plan else None
     if proof is None:

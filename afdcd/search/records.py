@@ -17,6 +17,9 @@ from afdcd.training.trial import TrialConfig
 COUNTED = ("completed", "paused", "infeasible", "lost", "running")
 
 
+CHOSEN = "chosen"  # study attribute: the trials that were registered, best first
+
+
 def is_maximised(study: optuna.Study) -> bool:
     return study.direction == optuna.study.StudyDirection.MAXIMIZE
 

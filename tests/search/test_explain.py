@@ -8,6 +8,7 @@ from afdcd.commands import study as command
 from afdcd.search.explain import explain
 from afdcd.search.kept import kept_study
 from afdcd.search.proof import Prover
+from afdcd.search.records import CHOSEN
 from tests.search.studies import opened, run_to_the_end
 from tests.search.test_proof import REFERENCES, run_all, searched
 
@@ -38,6 +39,14 @@ def test_without_a_proof_luck_is_named(tmp_path: Path, capsys: pytest.CaptureFix
     assert lines[3] == "before trial 1, kd, 50.00 %, asked for"
     assert lines[4] == "before trial 0, none, 30.00 %, asked for"
     assert lines[-1] == "one seed, unproven: luck alone may have put it first"
+
+
+def test_the_choice_is_the_one_that_was_registered_not_the_highest_score(tmp_path: Path) -> None:
+    study = searched(tmp_path)
+    study.study.set_user_attr(CHOSEN, [1, 2])
+    lines = explain(kept_study("s"))
+    assert lines[1].startswith("chosen: trial 1, kd, 50.00 %")
+    assert lines[3].startswith("before trial 2, ")
 
 
 def test_what_the_model_expected_is_told(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from afdcd.search.kept import kept_study
 from afdcd.search.ledger import other_hours, worked_hours
 from afdcd.search.load import SearchSpace, load_space
 from afdcd.search.operate import enqueue
-from afdcd.search.records import study_record
+from afdcd.search.records import CHOSEN, study_record
 from afdcd.search.run_study import run_study
 from afdcd.search.teachers import Teachers
 from afdcd.search.winners import Registered
@@ -319,6 +319,8 @@ def test_a_student_whose_weights_are_not_its_own_is_not_registered(
     monkeypatch.setattr(module, "trouble_with", trouble_with)
     conclusion = run_study(space(tmp_path, shards))
     assert [winner.score.value for winner in conclusion.winners] == [0.02, 0.01]
+    chosen = [winner.number for winner in conclusion.winners]
+    assert kept_study("street").study.user_attrs[CHOSEN] == chosen
     (note,) = conclusion.notes
     assert note.endswith("is not registered: it holds another")
 
