@@ -5,6 +5,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 
 from afdcd.config import UserError
@@ -18,6 +19,9 @@ from afdcd.search.plan.make import make_plan, proof_arms
 from afdcd.search.plan.memory import memory_of
 from afdcd.search.plan.plan import Measured
 from afdcd.training.resources import ResourcesConfig
+from tests.stores import postgres, postgres_server
+
+__all__ = ["postgres", "postgres_server"]
 
 SPACE = """data: {dataset: camvid, root: shards, crop: {choice: [[64, 64], [96, 96]]}}
 pair:
@@ -145,6 +149,21 @@ def test_what_such_runs_have_cost_before_is_believed(
         assert after.device_hours.likely == pytest.approx(2.0)
     elsewhere = make_plan(load(), machine_of("2xCPU"), ledgers()).corners[1]
     assert elsewhere.origin == "reckoned"  # a cluster that was named is another machine
+
+
+def test_a_study_database_on_a_server_is_asked_too(
+    load, postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AFDCD_STUDY_DB", postgres)
+    config = make_plan(load(), Machine(machine_of("2xCPU").device, 2)).corners[1].config
+    attempt = {"at": 100.0, "started": 0.0, "devices": 2, "device": "cpu"}
+    trial = optuna.create_study(storage=postgres).ask()
+    trial.set_user_attr("setting", config.plain())
+    trial.set_user_attr("attempts", [attempt])
+    assert not ledgers()  # it goes on
+    trial.study.tell(trial, 0.5)
+    (seconds,) = ledgers().values()
+    assert seconds == [200.0 / config.training.iterations]
 
 
 def test_a_database_that_is_none_is_no_reason_not_to_plan(

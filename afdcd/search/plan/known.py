@@ -1,20 +1,20 @@
 """What runs of the same kind have cost before, from the ledgers in the study database.
 
-Optuna is not imported for it, which takes longer than all of `--check` may. So only a SQLite file is looked
-at; on a server, `afdcd study status NAME` says what a study has cost.
+Optuna is not imported for it, which takes longer than all of `--check` may.
 """
 
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from typing import Any
 
-from afdcd.environment import study_file
+from afdcd.environment import study_database, study_file
 from afdcd.search.plan.interval import Interval
 from afdcd.training.trial import TrialConfig
 
+PATIENCE = 3  # seconds for a server to answer; the plan is made without it otherwise
 SPREAD = 0.15  # beyond the cheapest and the dearest run that was seen
 _ROWS = """
     SELECT trial_id, key, value_json FROM trial_user_attributes
@@ -25,19 +25,15 @@ Ledgers = dict[str, list[float]]  # kind of run -> device-seconds per iteration 
 
 
 def ledgers() -> Ledgers:
-    """Of every completed run in the study database; empty where that is no file, or none yet."""
-    file, found = study_file(), defaultdict[str, list[float]](list)
-    if file is None or not file.is_file():
-        return found
+    """Of every completed run in the study database; empty where there is none yet, or it is none."""
+    found = defaultdict[str, list[float]](list)
     try:
-        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as database:
-            for setting, attempts in _runs(database):
-                seconds = sum((a["at"] - a["started"]) * a["devices"] for a in attempts)
-                if attempts and (iterations := setting["training"]["iterations"]):
-                    kind = _kind(setting, attempts[-1]["device"])
-                    found[kind].append(seconds / iterations)
-    except (sqlite3.Error, ValueError, KeyError, TypeError):
-        return {}  # `tune` itself says what is wrong with it
+        for setting, attempts in _runs(_rows()):
+            seconds = sum((a["at"] - a["started"]) * a["devices"] for a in attempts)
+            if attempts and (iterations := setting["training"]["iterations"]):
+                found[_kind(setting, attempts[-1]["device"])].append(seconds / iterations)
+    except (ValueError, KeyError, TypeError):
+        return {}
     return found
 
 
@@ -52,9 +48,36 @@ def device_seconds(
     return Interval(low, sum(seen) / len(seen), high), len(seen)
 
 
-def _runs(database: sqlite3.Connection) -> Iterator[tuple[Any, Any]]:
+def _rows() -> Iterable[tuple[int, str, str]]:
+    """None of a database that cannot be read: `tune` itself says what is wrong with it."""
+    file = study_file()
+    if file is None:
+        return _rows_of_server()
+    if not file.is_file():
+        return []
+    try:
+        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as database:
+            return database.execute(_ROWS).fetchall()
+    except sqlite3.Error:
+        return []
+
+
+def _rows_of_server() -> Iterable[tuple[int, str, str]]:
+    import sqlalchemy  # for which nobody else need wait
+
+    try:
+        engine = sqlalchemy.create_engine(
+            study_database(), connect_args={"connect_timeout": PATIENCE}
+        )
+        with closing(engine.connect()) as connection:
+            return [tuple(row) for row in connection.execute(sqlalchemy.text(_ROWS))]
+    except (sqlalchemy.exc.SQLAlchemyError, ImportError):
+        return []
+
+
+def _runs(found: Iterable[tuple[int, str, str]]) -> Iterator[tuple[Any, Any]]:
     rows: dict[int, dict[str, Any]] = defaultdict(dict)
-    for trial, key, value in database.execute(_ROWS):
+    for trial, key, value in found:
         rows[trial][key] = json.loads(value)
     for row in rows.values():
         if "setting" in row and "attempts" in row:
