@@ -13,12 +13,16 @@ def check_study(space: SearchSpace) -> None:
     Raises:
         UserError: too few trials for the references, a space of one setting, a grid without end.
     """
-    study, trials = space.study, space.source.at(("study", "trials"))
+    study = space.study
+    trials = space.source.at(
+        ("study", "budget", "runs") if study.budget.runs else ("study", "trials")
+    )
     references = {json.dumps(without_seed(r), sort_keys=True) for r in space.references()}
     if len(references) > study.runs:
         raise UserError(
             f"{trials}: {study.runs} cannot pay for the {len(references)} settings in study.enqueue, "
-            "which run at full length; raise it, or remove some of them"
+            f"which run first and at full length; raise it to {len(references)} at least, or remove "
+            "some of them"
         )
     searched = [node for _, node in nodes(space.space)]
     single = all(isinstance(node, Choice) and len(node.labels) == 1 for node in searched)

@@ -157,27 +157,13 @@ def reference_of(
 
 
 def _check_runs(study: StudyConfig, written: dict[str, Any], source: Source) -> None:
-    """`study.budget.runs` is another word for `study.trials`, and pays for all references."""
-    settings = [dict(block) for block in study.enqueue if not _is_further(block)]
-    first = sum(1 for at, block in enumerate(settings) if block not in settings[:at])
-    if study.budget.runs and study.budget.runs < first:
-        raise UserError(
-            f"{source.at(('study', 'budget', 'runs'))}: {study.budget.runs} cannot pay for the {first} "
-            f"settings of study.enqueue, which run first and at full length; raise it to {first} at least, "
-            "or remove some"
-        )
+    """`study.budget.runs` is another word for `study.trials`."""
     if study.budget.runs and "trials" in written and study.budget.runs != study.trials:
         runs = source.at(("study", "budget", "runs"))
         raise UserError(
             f"{source.at(('study', 'trials'))}: {study.trials}, but {runs} says {study.budget.runs}; "
             "both say how many full runs are searched: remove one of them"
         )
-
-
-def _is_further(block: dict[str, Any]) -> bool:
-    """Whether a setting in `study.enqueue` asks for another seed, which costs no run."""
-    training = block.get("training")
-    return isinstance(training, dict) and "seed" in training
 
 
 def _check_grace(study: StudyConfig, examples: tuple[TrialConfig, ...], source: Source) -> None:

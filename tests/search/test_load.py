@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from afdcd.config import UserError
+from afdcd.search.check_study import check_study
 from afdcd.search.load import SearchSpace, load_space
 
 SPACE = """data: {dataset: synthetic, root: shards, crop: [64, 64]}
@@ -92,11 +93,13 @@ def test_a_budget_takes_the_place_of_trials_and_contradicts_them_in_no_file(load
 def test_runs_that_cannot_pay_for_the_references_are_refused(load) -> None:
     kd = "    - distiller: {method: afdcd, tau: 0.1, groups: 8}\n"
     two = SPACE.replace("trials: 3", "budget: {runs: 1}") + kd
-    text = message(load, two)
-    assert text.startswith("street.yaml:17: study.budget.runs: 1 cannot pay for the 2 settings of")
-    assert load(two.replace("runs: 1", "runs: 2"))
+    with pytest.raises(UserError) as caught:
+        check_study(load(two))
+    line = "street.yaml:17: study.budget.runs: 1 cannot pay for the 2 settings in study.enqueue"
+    assert line in str(caught.value)
+    check_study(load(two.replace("runs: 1", "runs: 2")))
     further = "    - {distiller: {method: none}, training: {seed: 1}}\n"  # costs no run
-    assert load(SPACE.replace("trials: 3", "budget: {runs: 1}") + further)
+    check_study(load(SPACE.replace("trials: 3", "budget: {runs: 1}") + further))
 
 
 def test_groups_that_do_not_divide_the_teachers_channels_name_the_blocks_line(load) -> None:
