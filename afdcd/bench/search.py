@@ -115,8 +115,8 @@ def study(kind: str, policy: str, budget: int, seed: int) -> Found:
 def diverging(seed: int) -> int:
     """How many of the last runs diverge, in a search whose best learning rate lies near, or far from,
     the third that does."""
+    from afdcd.bench.edge import Edge
     from afdcd.bench.simulate import simulate
-    from afdcd.bench.worlds import Edge
 
     problem = Edge(best=(0.2, 0.45, 0.62)[seed % 3], seed=seed)
     found = simulate(problem, side_of(problem, GP, EDGE_RUNS, seed), 4, seed)

@@ -8,8 +8,8 @@ from typing import Any
 import optuna
 from optuna.trial import TrialState
 
+from afdcd.bench.curves import VALIDATIONS
 from afdcd.bench.simulate import Problem
-from afdcd.bench.worlds import VALIDATIONS
 from afdcd.config import validate
 from afdcd.search.config import SamplerName
 from afdcd.search.open_study import open_study

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from afdcd.bench.worlds import VALIDATIONS
+from afdcd.bench.curves import VALIDATIONS
 from afdcd.search.policy.points import Array, Points
 
 PACE = 0.1  # workers are as much faster or slower than the mean

@@ -7,65 +7,15 @@ run of it would show. Scores are mIoU points here, and fractions of one where a 
 import math
 import zlib
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
 
 import numpy as np
 
-from afdcd.config import Source
+from afdcd.bench.curves import SEED_NOISE, SHARES, VALIDATIONS, drop
+from afdcd.bench.world_spaces import METHODS, space_of
 from afdcd.search.policy.points import Array, Points
-from afdcd.search.space import Choice, parse_ranges
+from afdcd.search.space import Choice
 
-VALIDATIONS = 20  # of a run; one iteration each
-SHARES = np.arange(1, VALIDATIONS + 1) / VALIDATIONS
-SEED_NOISE, CRASHES = (
-    0.4,
-    0.02,
-)  # points between two seeds; runs that end for no reason of the setting
-ENCODERS = ("timm:lcnet_050", "timm:lcnet_075", "timm:lcnet_100", "timm:lcnet_150")  # a pair each
-LOG = {"log": [0.01, 1.0]}
-# What is searched of each method: numbers first. Those beyond the first three are of world "many".
-METHODS: dict[str, dict[str, Any]] = {
-    "none": {"method": "none"},
-    "kd": {"method": "kd", "weight": LOG, "temperature": {"uniform": [1.0, 4.0]}},
-    "afdcd": {
-        "method": "afdcd",
-        **dict.fromkeys(("kd_weight", "fd_weight", "contrast_weight", "tau"), LOG),
-        "mask_ratio": {"uniform": [0.3, 0.9]},
-        "groups": {"choice": [8, 16, 32]},
-        "patch": {"choice": [1, 2, 4]},
-        "mask": {"choice": ["random", "centre"]},
-        "projector": {"choice": ["plain", "enhanced"]},
-    },
-    "fd": {"method": "fd", "kd_weight": LOG, "fd_weight": LOG},
-    "fd of three": {
-        "method": "fd",
-        **dict.fromkeys(("kd_weight", "fd_weight", "temperature"), LOG),
-        "mask": {"choice": ["random", "centre"]},
-    },
-    "contrast": {
-        "method": "afdcd",
-        "design": "spatial",
-        **dict.fromkeys(("kd_weight", "contrast_weight", "tau", "temperature"), LOG),
-        "patch": {"choice": [1, 2, 4]},
-    },
-    "channels": {
-        "method": "afdcd",
-        "design": "channel",
-        "contrast_weight": LOG,
-        "tau": LOG,
-        "mask": {"choice": ["random", "centre"]},
-        "groups": {"choice": [8, 16, 32]},
-    },
-    "hard labels": {"method": "kd", "temperature": 1.0, "weight": LOG},
-    "wide": {
-        "method": "afdcd",
-        "weights": "portable",
-        **dict.fromkeys(("kd_weight", "fd_weight", "contrast_weight", "tau"), LOG),
-        "mask_ratio": {"uniform": [0.3, 0.9]},
-        "projector": {"choice": ["plain", "enhanced"]},
-    },
-}
+CRASHES = 0.02  # runs that end for no reason of the setting
 
 
 @dataclass(frozen=True)
@@ -76,7 +26,7 @@ class Kind:
         peaks: points that each method gains at its best; empty: drawn.
         published: height of the published settings: 1 is the best, 0 a typical random one.
         sharp: how narrow the peaks are.
-        curve: how scores rise: a key of `_drop`, or "mixed".
+        curve: how scores rise: a key of `curves.drop`, or "mixed".
         speed: how much settings differ in how fast they learn.
         slow_best: correlation of being good with learning slowly.
         noise: factor of all noise.
@@ -128,7 +78,7 @@ class World:
         self.kind = KINDS[kind]
         self._seed = zlib.crc32(f"{kind}/{seed}/{pairs}".encode())
         rng = np.random.default_rng(self._seed)
-        self.space = _space(self.kind.methods, pairs)
+        self.space = space_of(self.kind.methods, pairs)
         self.points = Points(self.space)
         self.families = [_Family(self, at, rng) for at in range(len(self.kind.methods))]
         self.level = 70 + (rng.normal(0, 1.2, pairs) if pairs > 1 else np.zeros(1))
@@ -172,7 +122,7 @@ class World:
         factor = np.clip(family.speed + kind.speed * slow, -1, 1) + rng.normal(0, 0.05)
         noise = kind.noise * family.noise
         each = (0.15 + 0.8 * (1 - SHARES) ** 2) * rng.normal(size=VALIDATIONS)
-        shown = self.value(row) - _drop(family.curve, math.exp(factor))
+        shown = self.value(row) - drop(family.curve, math.exp(factor))
         shown = shown + noise * (SEED_NOISE * rng.normal() + each)
         if family.diverges(row) and rng.random() < 0.95:
             shown[rng.integers(0, VALIDATIONS // 2) :] = np.nan
@@ -256,76 +206,3 @@ class _Family:
 
     def diverges(self, row: Array) -> bool:
         return bool(self.numbers) and row[self.numbers[0]] > self.edge
-
-
-@dataclass(frozen=True)
-class Edge:
-    """A search of two numbers in which the upper third of the learning rate diverges.
-
-    `best` is where in its range the best learning rate lies, from 0 to 1.
-    """
-
-    best: float
-    seed: int
-    limit: float = 2 / 3
-
-    @cached_property
-    def space(self) -> dict[str, Any]:
-        return _plain_space({"method": "kd", "weight": LOG}, lr={"log": [0.001, 1.0]})
-
-    @cached_property
-    def points(self) -> Points:
-        return Points(self.space)
-
-    @property
-    def references(self) -> list[Array]:
-        return []
-
-    def run(self, row: Array, seed: int = 0) -> Array:
-        rng = np.random.default_rng([self.seed, zlib.crc32(row.tobytes()), seed])
-        paths = [column.path for column in self.points.columns]
-        rate, weight = row[paths.index("training.lr")], row[paths.index("distiller.weight")]
-        value = 70 - 8 * (rate - self.best) ** 2 - 2 * (weight - 0.5) ** 2
-        shown = value - _drop("power", 1.0) + SEED_NOISE * rng.normal()
-        shown = shown + 0.15 * rng.normal(size=VALIDATIONS)
-        if rate > self.limit:
-            shown[rng.integers(0, VALIDATIONS // 2) :] = np.nan
-        return np.asarray(shown)
-
-
-def _drop(curve: str, factor: float) -> Array:
-    """How far below its final score a run is at each validation."""
-    t = SHARES
-    drops = {
-        "power": 5 * ((t + 0.02) ** -0.5 - 1.02**-0.5),
-        "exp": 30 * (np.exp(-5 * t) - math.exp(-5)),
-        "sigmoid": 30 / (1 + np.exp((t - 0.25) / 0.08)),
-        "late": 6 * (1 - t) ** 0.7 + 20 * np.exp(-8 * t),
-        "peak": 25 * np.exp(-9 * t)
-        - 2 / factor**3 * np.sin(math.pi * np.clip((t - 0.2) / 0.8, 0, 1)),
-    }
-    return factor * drops[curve]
-
-
-def _space(methods: tuple[str, ...], pairs: int) -> dict[str, Any]:
-    space = _plain_space({"choice": [METHODS[name] for name in methods]}, lr=0.01)
-    if pairs > 1:
-        teacher = space["pair"]["teacher"]
-        students = [{"head": "pspnet", "encoder": encoder} for encoder in ENCODERS[:pairs]]
-        choice = [{"name": s["encoder"], "student": s, "teacher": teacher} for s in students]
-        space["pair"] = parse_ranges({"choice": choice}, Source())
-    return space
-
-
-def _plain_space(distiller: Any, lr: Any) -> dict[str, Any]:
-    values = {
-        "data": {"dataset": "synthetic", "root": "x", "protocol": "dev", "crop": [64, 64]},
-        "pair": {
-            "student": {"head": "pspnet", "encoder": ENCODERS[0]},
-            "teacher": {"weights": "t.safetensors"},
-        },
-        "training": {"iterations": VALIDATIONS, "validate_every": 1, "lr": lr},
-        "distiller": distiller,
-    }
-    space: dict[str, Any] = parse_ranges(values, Source())
-    return space

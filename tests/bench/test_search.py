@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from afdcd.bench import search
+from afdcd.bench.edge import Edge
 from afdcd.bench.search_tables import GP, POLICIES, PUBLISHED, Found, policies_table, targets
 from afdcd.bench.sides import Before, StudySide
 from afdcd.bench.simulate import simulate
-from afdcd.bench.worlds import KINDS, Edge, World
+from afdcd.bench.worlds import KINDS, World
 from afdcd.config import UserError, validate
 from afdcd.search.space import resolve
 from afdcd.training.trial import TrialConfig
