@@ -27,11 +27,13 @@ class Spent:
         device_hours: of every attempt, of teachers trained for it, of measuring.
         hours: that its drivers worked.
         owed: device-hours that the runs which go on will still need.
+        proven: device-hours of them that went into a proof.
     """
 
     device_hours: float = 0.0
     hours: float = 0.0
     owed: float = 0.0
+    proven: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,8 @@ class Budget:
                 promised = f"{spent.owed:.3g} promised to runs that go on, " if spent.owed else ""
                 return (
                     f"study.budget.device_hours {limits.device_hours:.3g}: "
-                    f"{spent.device_hours:.3g} spent, {promised}{_proof(aside.device_hours)}"
+                    f"{spent.device_hours:.3g} spent, {promised}"
+                    f"{_proof(aside.device_hours, spent.proven)}"
                     f"another run takes {share * run.device_hours:.3g}"
                 )
         if limits.wall_clock is not None:
@@ -74,7 +77,7 @@ class Budget:
             if needed + aside.hours > limits.wall_clock:
                 return (
                     f"study.budget.wall_clock {limits.wall_clock:.3g} h: {spent.hours:.3g} h passed, "
-                    f"{_proof(aside.hours)}another run takes {share * run.hours:.3g} h"
+                    f"{_proof(aside.hours, spent.proven)}another run takes {share * run.hours:.3g} h"
                 )
         return ""
 
@@ -84,5 +87,7 @@ class Budget:
         return Cost(self.proof_runs * run.device_hours, turns * run.hours)
 
 
-def _proof(amount: float) -> str:
-    return f"{amount:.3g} kept for the proof, " if amount else ""
+def _proof(amount: float, proven: float) -> str:
+    """A proof that was run is of the best setting so far; a better one would need its own."""
+    which = "the proof that a better setting would need" if proven else "the proof"
+    return f"{amount:.3g} kept for {which}, " if amount else ""

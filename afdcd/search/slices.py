@@ -12,6 +12,7 @@ from afdcd.search.policy.points import METHOD, Array, Column, Points
 from afdcd.search.policy.process import Posterior
 from afdcd.search.policy.tried import Reader, Tried
 from afdcd.search.records import is_maximised
+from afdcd.search.space import Choice
 
 STEPS = 60  # at which a range is looked at
 
@@ -27,7 +28,7 @@ class Slice:
         seen: value and score of every full run of the chosen method, whatever else it had.
         chosen: the value in the chosen setting.
         published: the values of the method's settings that a person gave.
-        logarithmic: whether the range is one.
+        kind: of the range, `log` for example; `choice` of options.
     """
 
     path: str
@@ -37,7 +38,7 @@ class Slice:
     seen: list[tuple[Any, float]]
     chosen: Any
     published: list[Any]
-    logarithmic: bool = False
+    kind: str
 
 
 def slices(space: Any, kept: Kept) -> list[Slice]:
@@ -94,7 +95,7 @@ def _slice(
         [(column.value(tried.rows[i, at]), sign * tried.finals[i]) for i in seen],
         column.value(row[at]),
         list(dict.fromkeys(column.value(tried.rows[i, at]) for i in given)),
-        getattr(column.node, "kind", "") == "log",
+        "choice" if isinstance(column.node, Choice) else column.node.kind,
     )
 
 
@@ -102,7 +103,7 @@ def _along(column: Column) -> Array:
     """The numbers of a column's values; of a range without steps, as many as a curve needs."""
     if column.steps is None:
         return np.linspace(0, 1, STEPS)
-    if hasattr(column.node, "labels"):
+    if isinstance(column.node, Choice):
         return np.arange(column.steps, dtype=float)
     return np.linspace(0, 1, column.steps)
 

@@ -35,7 +35,7 @@ def picture(found: Sequence[Slice], title: str) -> bytes:
 
 
 def _draw(panel: Any, one: Slice) -> None:
-    numeric = all(isinstance(value, int | float) for value in one.values)
+    numeric = one.kind != "choice"
     place = {value: at for at, value in enumerate(one.values)}
 
     def at(value: Any) -> float:
@@ -56,7 +56,7 @@ def _draw(panel: Any, one: Slice) -> None:
     for n, value in enumerate(one.published):
         label = "published" if n == 0 else None
         panel.axvline(at(value), color="tab:green", linestyle="--", linewidth=1, label=label)
-    if one.logarithmic:
+    if one.kind == "log":
         panel.set_xscale("log")
     panel.set_xlabel(short(one.path), fontsize=8)
     panel.tick_params(labelsize=7)

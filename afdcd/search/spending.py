@@ -57,6 +57,7 @@ class Spending:
         # A run with a seed of its own is the proof's, for which the share is laid aside.
         if wanted and wanted.seed is not None:
             budget = replace(budget, proof_runs=0)
-        account = Spent(self.device_hours(spent), self.worked(), owed)
+        proven = sum(entry.device_hours for entry in spent if entry.proves)
+        account = Spent(self.device_hours(spent), self.worked(), owed, proven)
         self.short = budget.refuses(account, run, left_of(wanted) if wanted else 1.0)
         return bool(self.short)

@@ -43,6 +43,7 @@ from afdcd.training import journal
 from afdcd.training.artifacts import PANEL_FILE
 from afdcd.training.job import Outcome, Report
 
+OF_PARENTS = (STUDY, TRIAL, PARENT, "study")
 OF_AN_END = ("outcome", "cause")  # tags that go when a run goes on
 METRICS, TEXTS = 1000, 100  # per request, the server's limits
 
@@ -91,7 +92,7 @@ def project_run(place: Place, record: RunRecord) -> Change:
         reports = journal.read(record.job.folder, after=0 if run is None else last_iteration(run))
     except (UserError, OSError) as error:
         trouble = error
-    tags = _tags(place, record)
+    tags = _tags(place, record, run)
     for report in reports:
         tags |= report.notes
     run = run or _create(place, record.job.title, tags, _start(reports))
@@ -134,22 +135,27 @@ def _create(place: Place, name: str, tags: dict[str, str], start: int | None = N
     return place.client.create_run(place.experiment, start, tags=told(tags), run_name=name)
 
 
-def _tags(place: Place, record: RunRecord) -> dict[str, str]:
+def _tags(place: Place, record: RunRecord, run: Run | None) -> dict[str, str]:
     return {
         JOB: record.job.name,
         RUN: record.job.identity,
         "git_commit": place.commit,
-        **_parents(place, record),
+        **_parents(place, record, run),
         **labels(record.job),
         **record.tags,
         **_end(record.outcome, record.cause),
     }
 
 
-def _parents(place: Place, record: RunRecord) -> dict[str, str]:
-    """A trial lies below its study, its further runs below it; what is not there adopts later."""
+def _parents(place: Place, record: RunRecord, run: Run | None) -> dict[str, str]:
+    """A trial lies below its study, its further runs below it; what is not there adopts later.
+
+    So a run that has a parent keeps it, and nobody need look for it at every validation.
+    """
     if not record.study:
         return {}
+    if run and PARENT in run.data.tags:
+        return {key: run.data.tags[key] for key in OF_PARENTS if key in run.data.tags}
     tags = {STUDY: record.study}
     above = study = find(place, {STUDY: record.study, JOB: WHOLE})
     if record.job.repeats:

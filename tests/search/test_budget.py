@@ -42,7 +42,9 @@ def test_a_run_that_is_taken_up_costs_what_is_left_of_it() -> None:
 def test_the_share_of_the_proof_is_laid_aside_first() -> None:
     proven = budget(device_hours=10.0, proof_runs=3)
     assert proven.refuses(Spent(device_hours=2.0), RUN) == ""
-    assert "6 kept for the proof" in proven.refuses(Spent(device_hours=2.1), RUN)
+    assert "6 kept for the proof, " in proven.refuses(Spent(device_hours=2.1), RUN)
+    again = proven.refuses(Spent(device_hours=2.1, proven=1.0), RUN)
+    assert "6 kept for the proof that a better setting would need, " in again
 
 
 def test_on_the_clock_runs_are_side_by_side_and_the_proof_comes_after() -> None:

@@ -39,7 +39,7 @@ def found(study: Study) -> dict[str, Slice]:
 
 def test_the_belief_follows_what_was_seen(searched: Study) -> None:
     weight = found(searched)[WEIGHT]
-    assert weight.logarithmic
+    assert weight.kind == "log"
     assert (weight.values[0], weight.values[-1]) == pytest.approx((0.1, 10.0))
     assert weight.mean[-1] > weight.mean[0] + 0.02
     assert weight.chosen in [value for value, _ in weight.seen]
@@ -62,7 +62,8 @@ def test_without_a_full_run_nothing_is_drawn(tmp_path: Path) -> None:
 def test_the_picture_has_a_panel_for_every_parameter(searched: Study) -> None:
     pytest.importorskip("matplotlib")
     some = list(found(searched).values())
-    options = Slice("training.mask", ["a", "b"], np.ones(2), np.ones(2), [("a", 0.5)], "a", ["b"])
+    belief = np.ones(2), np.ones(2)
+    options = Slice("training.mask", ["a", "b"], *belief, [("a", 0.5)], "a", ["b"], "choice")
     assert picture([*some, options], "a study").startswith(b"\x89PNG")
 
 
