@@ -69,7 +69,9 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
 
     of_study("status", "who drives it, how far it is, what runs now")
     why = of_study("explain", "why the best student is the best one")
-    why.add_argument("--space", metavar="SPACE.yaml", help="the study's search space, for --out")
+    why.add_argument(
+        "--space", metavar="SPACE.yaml", type=expanded, help="the study's search space, for --out"
+    )
     why.add_argument(
         "--out", metavar="FILE.png", type=expanded, help="draw what is believed of every parameter"
     )
