@@ -28,10 +28,11 @@ def execute_explain(name: str, space: str | None, out: str | None) -> int:
     """Print why the best student is the best one, and draw the beliefs if asked; the exit status."""
     if (space is None) != (out is None):
         raise UserError("--space and --out go together: the picture needs the ranges of the file")
+    if out:
+        need("matplotlib", "plot", "--out")
     kept = kept_study(name)
     print("\n".join(explain(kept)))
     if space and out:
-        need("matplotlib", "plot", "--out")
         title = f"study {name}: what its model believes, all else as in the best setting"
         storage.write_bytes(out, picture(slices(read_space(space, []).space, kept), title))
         print(out)

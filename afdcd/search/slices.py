@@ -62,9 +62,9 @@ def slices(space: Any, kept: Kept) -> list[Slice]:
             "draw; give the file that the study was begun with, or wait for its first full runs"
         )
     own = _of_method(points, tried, row)
-    believed, sign = model.posterior(tried), tried.unit * (1 if maximise else -1)
+    believed, unit = model.posterior(tried), tried.unit * (1 if maximise else -1)
     return [
-        _slice(points, believed, tried, own, row, at, sign)
+        _slice(points, believed, tried, own, row, at, unit)
         for at in points.inner
         if not np.isnan(row[at])
     ]
@@ -86,13 +86,12 @@ def _slice(
     mean, deviation = believed.at(points.encode(rows))
     seen = [i for i in own if np.isfinite(tried.finals[i]) and not np.isnan(tried.rows[i, at])]
     given = [i for i in own if tried.entries[i].is_reference and not np.isnan(tried.rows[i, at])]
-    sign = 1 if unit > 0 else -1
     return Slice(
         column.path,
         [column.value(number) for number in numbers],
         mean * unit,
         deviation * abs(unit),
-        [(column.value(tried.rows[i, at]), sign * tried.finals[i]) for i in seen],
+        [(column.value(tried.rows[i, at]), tried.entries[i].value or 0.0) for i in seen],
         column.value(row[at]),
         list(dict.fromkeys(column.value(tried.rows[i, at]) for i in given)),
         "choice" if isinstance(column.node, Choice) else column.node.kind,

@@ -67,7 +67,9 @@ def _rows_of_server() -> Iterable[tuple[int, str, str]]:
 
     try:
         engine = sqlalchemy.create_engine(
-            study_database(), connect_args={"connect_timeout": PATIENCE}
+            study_database(),
+            connect_args={"connect_timeout": PATIENCE},
+            poolclass=sqlalchemy.NullPool,  # a driver asks once, and would keep the connection
         )
         with closing(engine.connect()) as connection:
             return [tuple(row) for row in connection.execute(sqlalchemy.text(_ROWS))]

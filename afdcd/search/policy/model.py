@@ -57,9 +57,9 @@ class Model:
         if given.any():
             alone = self._of_references(tried, believed.theta).mean(encoded[order[given]])
             first = order[given][np.argmax(alone)]
-            ahead = order[given & _better(believed, encoded, first)[order]]
+            ahead = order[given & _better(believed, mean, encoded, first)[order]]
             best = ahead[0] if len(ahead) else first
-            better = _better(believed, encoded, best)[order]
+            better = _better(believed, mean, encoded, best)[order]
             order = np.r_[order[better], best, order[~better & (order != best)]]
         return [entries[at] for at in order]
 
@@ -86,9 +86,8 @@ class Model:
         return self._fitted[1]
 
 
-def _better(believed: Posterior, encoded: Array, than: int) -> Array:
+def _better(believed: Posterior, mean: Array, encoded: Array, than: int) -> Array:
     """Which rows are better than one of them by so much that the doubt is small."""
-    mean = believed.mean(encoded)
     better: Array = mean - mean[than] > GUARD * believed.apart(encoded, than)
     return better
 
