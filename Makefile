@@ -6,7 +6,7 @@ export AFDCD_STORAGE ?= $(CURDIR)/runs
 # Dozens of processes import the same thousands of modules: compiled once, whatever the shell says.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo test test-slow test-all check format lock clean
+.PHONY: demo test test-slow test-all test-cluster check format lock clean
 
 demo: .venv/installed
 	$(BIN)/python -m afdcd.tune search_spaces/quickstart.yaml
@@ -15,12 +15,16 @@ demo: .venv/installed
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder --durations=15
 
 test: .venv/installed
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow and not cluster"
 
 test-slow: .venv/installed
-	$(PYTEST) -m slow
+	$(PYTEST) -m "slow and not cluster"
 
 test-all: test test-slow
+
+# Images, docker/compose.yaml, the pods of cluster/jobs, several hosts: as root, with podman; an hour.
+test-cluster: .venv/installed
+	$(BIN)/python -m pytest --durations=15 -rs tests/cluster
 
 check: .venv/installed
 	$(BIN)/ruff check .

@@ -1,7 +1,7 @@
 """Install what requirements.lock names into .venv. `make demo`, `make test` and `make lock` call this.
 
     python3 install.py                    install, or go on where an install was stopped
-    python3 install.py lock [OPTION...]   renew requirements.lock; options of `uv pip compile`
+    python3 install.py lock [OPTION...]   renew requirements.lock and docker/*.lock; options of `uv pip compile`
 
 pip fetches uv, and uv installs the rest, because it is several times as fast as pip. Both compare
 every file with its sha256 in requirements.lock. Only the standard library is used, and no syntax
@@ -31,6 +31,7 @@ from install_errors import SIZE, explain
 
 ROOT = Path(__file__).resolve().parent
 LOCK = ROOT / "requirements.lock"
+IMAGES = ROOT / "docker"  # its locks hold what an image needs, in the versions of LOCK
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 UV = VENV / "bin" / "uv"
@@ -55,7 +56,7 @@ def main(arguments):
         if not is_ready():
             prepare()
         if arguments:
-            renew_lock(arguments[1:])
+            renew_locks(arguments[1:])
         else:
             install()
     except InstallError as error:
@@ -129,17 +130,29 @@ def install():
     say("installed in %d s" % (time.monotonic() - start))
 
 
-def renew_lock(options):
-    """Compile pyproject.toml anew. Versions stay as they are unless an option says otherwise."""
-    say("renewing %s" % LOCK)
-    new = LOCK.with_suffix(".new")
+def renew_locks(options):
+    """Compile pyproject.toml anew, then the locks of the images from what that gave."""
+    renew(LOCK, ["pyproject.toml", "--all-extras"] + options)
+    if not IMAGES.exists():
+        return
+    same = ["--constraint", LOCK]
+    renew(IMAGES / "requirements.lock", ["pyproject.toml", "--extra", "postgres"] + same)
+    for source in sorted(IMAGES.glob("*.in")):
+        renew(source.with_suffix(".lock"), [source] + same + options)
+
+
+def renew(lock, arguments):
+    """Compile one lock. Versions stay as they are unless an option says otherwise."""
+    say("renewing %s" % lock)
+    new = lock.with_suffix(".new")
     # uv keeps the hashes that it finds, a wrong one too: it is shown the versions alone.
-    new.write_text(re.sub(r" \\$|^ .*\n", "", LOCK.read_text(), flags=re.MULTILINE))
-    source = ["pyproject.toml", "--all-extras", "--universal", "--python-version", "3.11"]
-    form = ["--generate-hashes", "--no-header", "--no-annotate", "--output-file", new]
+    known = lock.read_text() if lock.exists() else ""
+    new.write_text(re.sub(r" \\$|^ .*\n", "", known, flags=re.MULTILINE))
+    form = ["--universal", "--python-version", "3.11", "--generate-hashes"]
+    form += ["--no-header", "--no-annotate", "--output-file", new]
     try:
-        call([UV, "pip", "compile", "--quiet"] + source + form + options, uv_environment())
-        new.replace(LOCK)
+        call([UV, "pip", "compile", "--quiet"] + arguments + form, uv_environment())
+        new.replace(lock)
     finally:
         new.unlink(missing_ok=True)
 

@@ -1,0 +1,96 @@
+"""docker/compose.yaml as it is: up, a search through the guarded job API while services fail, down."""
+
+import base64
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster.containers import IMAGES, ROOT, containers
+from tests.cluster.stack import PORTS, STAND_INS, Stack, podman_compose, status
+from tests.cluster.test_image import IMAGE, build_image
+
+MLFLOW = "localhost/afdcd-test-mlflow"
+SPACE = (
+    *("search_spaces/quickstart.yaml", "study.trials=3", "study.proof.seeds=0", "study.grace=null"),
+    *("training.iterations=60", "training.validate_every=20"),
+    *("pair.teacher.train.iterations=40", "pair.teacher.train.validate_every=20"),
+)
+SILENCE = 60.0  # seconds for which a service is gone
+OUTAGES = (
+    ("mlflow", ("stop", "-t", "1"), "start"),
+    ("postgres", ("stop", "-t", "5"), "start"),
+    ("store", ("pause",), "unpause"),  # its memory is all that the stand-in has
+)
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3600), pytest.mark.xdist_group("ray")]
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    made, program = containers(), podman_compose()
+    build_image(made)
+    made.build(MLFLOW, ROOT / "docker" / "mlflow.Dockerfile", ROOT)
+    for name, image in STAND_INS.items():
+        made.build(image, IMAGES / f"{name}.Dockerfile", IMAGES)
+    stack = Stack(made, program, IMAGE, MLFLOW, tmp_path_factory.mktemp("compose"))
+    stack.down("-v")  # of a test that was killed
+    try:
+        stack.up()
+        yield stack
+    finally:
+        stack.down("-v")
+
+
+def test_the_job_api_opens_to_the_token_alone(stack: Stack) -> None:
+    url = f"http://127.0.0.1:{PORTS['DASHBOARD_PORT']}/api/jobs/"
+    assert status(url, {}) == 401
+    assert status(url, {"Authorization": f"Bearer {'0' * 48}"}) == 403
+    assert status(url, {"Authorization": f"Bearer {stack.values['RAY_AUTH_TOKEN']}"}) == 200
+
+
+def test_mlflow_opens_to_its_password_and_to_its_own_names_alone(stack: Stack) -> None:
+    url = f"http://127.0.0.1:{PORTS['MLFLOW_PORT']}/api/2.0/mlflow/experiments/search?max_results=1"
+    secret = f"admin:{stack.values['MLFLOW_ADMIN_PASSWORD']}".encode()
+    known = {"Authorization": f"Basic {base64.b64encode(secret).decode()}"}
+    assert status(url, {}) == 401
+    assert status(url, known) == 200
+    assert status(url, {**known, "Host": "mlflow:5000"}) == 200
+    assert status(url, {**known, "Host": "evil.example"}) == 403
+
+
+def test_a_submitted_search_ends_although_each_service_fails_for_a_minute(stack: Stack) -> None:
+    """The student is registered, its weights lie in the store, its runs in PostgreSQL."""
+    log = stack.folder / "tune.log"
+    with log.open("w") as out:
+        job = stack.begin("run", "--rm", "tune", *SPACE, stdout=out, stderr=subprocess.STDOUT)
+    try:
+        stack.until(
+            lambda: "trial 0" in log.read_text() or job.poll() is not None, "trial 0 starts"
+        )
+        for name, gone, back in OUTAGES:
+            stack.made.podman(*gone, f"afdcd_{name}_1")
+            time.sleep(SILENCE)
+            stack.made.podman(back, f"afdcd_{name}_1")
+            stack.until_well(name)
+        ended = job.wait(1800)
+    finally:
+        job.kill()
+    told = log.read_text()
+    if ended:  # a driver may give up on a database that is gone for long: the same command goes on
+        told += stack.compose("run", "--rm", "tune", *SPACE).stdout
+    assert "models:/quickstart@candidate" in told, told[-4000:]
+    assert stack.sql("afdcd", "select count(*) from trials where state = 'COMPLETE'") == "3"
+    assert int(stack.sql("mlflow", "select count(*) from runs where status = 'FINISHED'")) >= 4
+    assert stack.objects("afdcd"), "checkpoints and weights are in the store"
+    assert [name for name in stack.objects("mlflow") if name.endswith(".safetensors")]
+
+
+def test_down_and_up_again_keeps_what_was_found(stack: Stack) -> None:
+    query = "select count(*), count(distinct run_uuid) from metrics"
+    before = stack.sql("mlflow", query)
+    assert not before.startswith("0|")
+    stack.down()
+    stack.up()
+    assert stack.sql("mlflow", query) == before
