@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 IMAGES = Path(__file__).parent / "images"
 BASE = "localhost/afdcd-test-base"
-NEEDED = ("buildah", "podman", "runc", "debootstrap", "netavark")
+NEEDED = ("buildah", "podman", "runc", "debootstrap", "netavark", "iptables")
 PACKAGES = "ca-certificates,python3,python3-venv,python3-pip"
 # Without systemd and its limits: a container that may open as many files as its host.
 CONFIGURATION = """

@@ -10,7 +10,13 @@ import pytest
 from tests.cluster.containers import ROOT, Containers, containers
 
 IMAGE = "localhost/afdcd-test"
-HARDENED = ("--read-only", "--user=1000:1000", "--cap-drop=all", "--security-opt=no-new-privileges")
+HARDENED = (
+    "--network=none",
+    "--read-only",
+    "--user=1000:1000",
+    "--cap-drop=all",
+    "--security-opt=no-new-privileges",
+)
 PLACES = ("--tmpfs=/tmp:size=4g", "--tmpfs=/home/afdcd:mode=1777", "--shm-size=1g")
 PLANTED = ("docker/.env", ".env", "secret.pem")
 SECRET = "very-secret-value"
