@@ -56,7 +56,7 @@ VARIABLES = (
     Variable("RAY_AUTH_TOKEN_PATH", "a file that holds it", "`~/.ray/auth_token`"),
     Variable(
         "RAY_grpc_client_keepalive_time_ms",
-        "`10000` on every Ray process: a host that is cut off is noticed in seconds",
+        "`10000` on every Ray process: a cut host is noticed soon",
         "`300000`",
     ),
     Variable(
