@@ -61,7 +61,8 @@ def cluster(from_worker: bool, data: str | None) -> Iterator[Finding]:
         with visited() as found:
             where = ray_address() or "a local cluster starts"
             total = f"{found.nodes} node(s), {found.cpus:g} CPU, {found.gpus:g} GPU"
-            gone = len(ray.nodes()) - found.nodes  # not to be mended: an autoscaler takes nodes away
+            # Nothing to mend: an autoscaler takes nodes away.
+            gone = len(ray.nodes()) - found.nodes
             total += f" ({gone} gone)" if gone > 0 else ""
             same = f"Ray {ray.__version__} and Python {python_version()}, as here"
             yield Finding("Ray", f"{where}: {total}; {same}")
