@@ -36,6 +36,7 @@ check: .venv/installed
 format: .venv/installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(BIN)/python -m tests.variables
 
 .venv/installed: requirements.lock pyproject.toml setup.py install.py install_errors.py
 	@$(PYTHON) install.py

@@ -1,6 +1,7 @@
 """Every environment variable that afdcd reads, in one place.
 
-What is read by others (AWS's keys, Ray's tokens) is listed too, for a person who sets up a machine.
+What is read by others (AWS's keys, Ray's tokens) is listed too, for a person who sets up a machine or
+a cluster. `python -m tests.variables` writes the table in README.md anew.
 """
 
 import getpass
@@ -16,6 +17,11 @@ from afdcd.paths import NO_KEYS, expanded_path
 from afdcd.text import shown
 
 SQLITE, STUDY_FILE = "sqlite:///", "study.db"
+# Milliseconds of Ray 2.60: how long it is silent before it asks, and waits for an answer then.
+KEEPALIVE = {
+    "RAY_grpc_client_keepalive_time_ms": 300_000,
+    "RAY_grpc_client_keepalive_timeout_ms": 120_000,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +41,34 @@ VARIABLES = (
         "`~/afdcd-runs`",
     ),
     Variable("MLFLOW_TRACKING_URI", "the MLflow server", "SQLite in `AFDCD_STORAGE`"),
+    Variable("MLFLOW_TRACKING_USERNAME", "who asks it, where it has users", "nobody"),
+    Variable("MLFLOW_TRACKING_PASSWORD", "the password of that user", "none", secret=True),
     Variable("MLFLOW_EXPERIMENT_NAME", "the MLflow experiment that holds all studies", "`afdcd`"),
     Variable("AFDCD_STUDY_DB", "the study database (SQLAlchemy URL)", "SQLite in `AFDCD_STORAGE`"),
+    Variable("PGPASSWORD", "its password, if PostgreSQL and not in the URL", "none", secret=True),
     Variable("AFDCD_GIT_COMMIT", "the commit of the code, for images without git", "asked of git"),
     Variable("AFDCD_VERBOSE", "`1` shows the workers' own output", "off"),
     Variable("RAY_ADDRESS", "the Ray cluster; set in a submitted job", "a local cluster"),
     Variable("RAY_TMPDIR", "where a local cluster keeps sockets and logs", "`TMPDIR` or `/tmp`"),
     Variable("TMPDIR", "temporary files; a path too long for sockets is replaced", "`/tmp`"),
     Variable("RAY_AUTH_MODE", "`token` on head, workers and submitter", "Ray's own rules"),
+    Variable("RAY_AUTH_TOKEN", "the token, the same on all of them", "see the next", secret=True),
+    Variable("RAY_AUTH_TOKEN_PATH", "a file that holds it", "`~/.ray/auth_token`"),
+    Variable(
+        "RAY_grpc_client_keepalive_time_ms",
+        "`10000` on every Ray process: a cut host is noticed soon",
+        "`300000`",
+    ),
+    Variable(
+        "RAY_grpc_client_keepalive_timeout_ms", "`5000`, to the same end", "`120000`: 420 s in all"
+    ),
+    Variable("RAY_JOB_STOP_WAIT_TIME_S", "`30` on the head: a stopped job closes its runs", "`3`"),
+    Variable("RAY_USAGE_STATS_ENABLED", "`0`: Ray tells its makers nothing", "`1`"),
     Variable("AWS_ACCESS_KEY_ID", "the key to `s3://...`", "AWS's own rules", secret=True),
     Variable("AWS_SECRET_ACCESS_KEY", "its secret", "AWS's own rules", secret=True),
+    Variable(
+        "AWS_DEFAULT_REGION", "the region of the store; any word for most others", "AWS's own rules"
+    ),
     Variable("AWS_ENDPOINT_URL", "where an S3 store is that is not AWS's", "AWS"),
     Variable("CC", "the C compiler that Triton starts its kernels with", "gcc or clang"),
 )
@@ -143,6 +167,11 @@ def study_file() -> Path | None:
 def ray_address() -> str | None:
     """The cluster to join; None where one is started on this machine."""
     return given("RAY_ADDRESS")
+
+
+def auth_mode() -> str | None:
+    """How Ray's ports are guarded, where a person said it: `token` or `disabled`."""
+    return given("RAY_AUTH_MODE")
 
 
 def token_is_given() -> bool:

@@ -1,5 +1,6 @@
 """Which code runs."""
 
+import hashlib
 import subprocess
 from pathlib import Path
 
@@ -18,6 +19,16 @@ def git_commit() -> str:
         return commit + ("+changes" if _git(here, "status", "--porcelain", "-uno") else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+
+
+def code_sha256() -> str:
+    """Of the code that runs here, whether git knows it or not; without what only measures it."""
+    package, digest = Path(__file__).parent, hashlib.sha256()
+    for file in sorted(package.rglob("*.py")):
+        name = file.relative_to(package).as_posix()
+        if not name.startswith("bench/"):
+            digest.update(f"{name}\0{file.stat().st_size}\0".encode() + file.read_bytes())
+    return digest.hexdigest()
 
 
 def _git(folder: Path, *arguments: str) -> str:

@@ -16,7 +16,7 @@ QUICK = {
 }
 
 
-@pytest.mark.parametrize("verb", ["prepare", "tune", "train", "evaluate", "predict"])
+@pytest.mark.parametrize("verb", ["prepare", "tune", "train", "evaluate", "predict", "doctor"])
 def test_help_is_answered_before_anything_heavy_is_imported(verb: str) -> None:
     assert not _imported([f"afdcd.{verb}", "--help"]) & HEAVY
 

@@ -16,6 +16,7 @@ PROJECT = tomllib.loads(TEXT)["project"]
 COMMENTED = re.findall(r'^    "([\w.-]+).*",\s+# (.*)$', TEXT, re.MULTILINE)
 PLACE = r"\b((?:afdcd|benchmarks)(?:/\w+)+)"
 PARTS = {
+    "grpc": "ray",
     "triton": "torch",
     "pydantic_core": "pydantic",
 }  # pinned by the package that they belong to

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from afdcd.__main__ import VERBS
-from afdcd.environment import VARIABLES
 from benchmarks.costs import costs_table
 from tests.running import ROOT
+from tests.variables import BEGIN, END, rewrite, variables_table, with_table
 
 README = (ROOT / "README.md").read_text()
 TREE = README.partition("## What is where")[2]
@@ -24,9 +24,17 @@ def test_no_line_is_wider_than_a_page(name: str) -> None:
 
 
 def test_every_variable_stands_in_the_table_as_the_code_knows_it() -> None:
-    rows = [f"| `{v.name}` | {v.meaning} | {v.default} |" for v in VARIABLES]
-    table = README.partition("| variable | what it says | default |\n|---|---|---|\n")[2]
-    assert table.partition("\n\n")[0].splitlines() == rows
+    assert with_table(README) == README, "write it anew: python -m tests.variables"
+
+
+def test_the_table_is_written_anew_and_nothing_else(tmp_path: Path) -> None:
+    file = tmp_path / "README.md"
+    file.write_text(f"before\n{BEGIN}| an old row |\n{END}after\n")
+    rewrite(file)
+    assert file.read_text() == f"before\n{BEGIN}{variables_table()}{END}after\n"
+    assert "| `PGPASSWORD` | its password, if PostgreSQL and not in the URL (secret) |" in (
+        file.read_text()
+    )
 
 
 def test_every_folder_and_file_of_the_tree_is_there() -> None:

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from afdcd.data.catalog.datasets import SYNTHETIC
 from afdcd.data.catalog.labels import Numbers
+from afdcd.data.pairs import Layout, Pair
 from afdcd.data.prepare.build import BuildOptions, build
 from afdcd.data.prepare.part import Part, Progress, Receipt, Silent, write_part
-from afdcd.data.raw.pairs import Layout, Pair
 
 
 def label_of(image: str) -> str:

@@ -5,7 +5,6 @@ import math
 import os
 import shutil
 import signal
-import socket
 import sys
 import tempfile
 import threading
@@ -22,6 +21,7 @@ from afdcd.config import UserError
 from afdcd.environment import ray_address, set_defaults, verbose
 from afdcd.search.autoscaler import growth
 from afdcd.search.capacity import HEAD, Bundle, Demand, Kind, check, grown, room
+from afdcd.search.join import join
 from afdcd.search.local_cluster import free_port, session_folder, set_token
 from afdcd.search.orphans import end_orphans
 from afdcd.text import first_line
@@ -111,14 +111,7 @@ def connect(measured: Callable[[float], None] = lambda hours: None) -> Iterator[
     Args:
         measured: see `Cluster`.
     """
-    if not sys.stdout.isatty():
-        set_defaults({"RAY_COLOR_PREFIX": "0"})  # Ray would colour a worker's death in a file, too
-    address = ray_address()
-    context = _join(address) if address else _start()
-    alive = tuple(node["Resources"] for node in ray.nodes() if node["Alive"])
-    comes = growth() if address else None
-    api = f"http://{context.dashboard_url}"
-    cluster = Cluster.of(alive, comes, api=api, measured=measured)
+    address, cluster = ray_address(), _entered(measured)
 
     def stop(number: int, frame: FrameType | None) -> None:
         """In order the first time, at once the second; `ray job stop` sends SIGTERM."""
@@ -144,15 +137,25 @@ def connect(measured: Callable[[float], None] = lambda hours: None) -> Iterator[
             signal.signal(number, handler)
 
 
-def _join(address: str) -> Any:
+@contextmanager
+def visited() -> Iterator[Cluster]:
+    """The same cluster, only to look at it: nothing of it is tidied up, no signal is handled."""
+    try:
+        yield _entered()
+    finally:
+        ray.shutdown()
+
+
+def _entered(measured: Callable[[float], None] = lambda hours: None) -> Cluster:
+    if not sys.stdout.isatty():
+        set_defaults({"RAY_COLOR_PREFIX": "0"})  # Ray would colour a worker's death in a file, too
+    address = ray_address()
     # Stopped trials give their workers back through the state API, which must find this cluster
     # even where several run on one host.
-    environment = {**_RUNS, "RAY_ADDRESS": address}
-    _answers(address)
-    try:
-        return ray.init(runtime_env={"env_vars": environment}, log_to_driver=verbose())
-    except (OSError, RuntimeError, ValueError, AssertionError) as error:
-        raise _no_cluster(address, error) from None
+    context = join(address, {**_RUNS, "RAY_ADDRESS": address}) if address else _start()
+    alive = tuple(node["Resources"] for node in ray.nodes() if node["Alive"])
+    comes = growth() if address else None
+    return Cluster.of(alive, comes, api=f"http://{context.dashboard_url}", measured=measured)
 
 
 def _start() -> Any:
@@ -227,21 +230,3 @@ def _object_folder() -> str:
     if shared.is_dir() and shutil.disk_usage(shared).free > 2 * _OBJECTS:
         return str(shared)
     return tempfile.gettempdir()
-
-
-def _answers(address: str) -> None:
-    """Fail in seconds where ray.init would try for a minute; `auto` and names are Ray's to find."""
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if not colon:
-        return
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
-    except (OSError, OverflowError, ValueError) as error:
-        raise _no_cluster(address, error) from None
-
-
-def _no_cluster(address: str, error: Exception) -> UserError:
-    return UserError(
-        f"RAY_ADDRESS {address}: no Ray cluster there ({first_line(error)}); start it, correct "
-        "RAY_ADDRESS, or unset it to start a local cluster"
-    )

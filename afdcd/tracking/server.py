@@ -73,6 +73,17 @@ def _artifacts(root: str) -> str:
     return storage.join(root, "artifacts").partition("?")[0]
 
 
+def check_server(uri: str) -> None:
+    """Ask a server one question, as a process that is no driver may; nothing is made there.
+
+    Raises:
+        UserError: it does not answer, or refuses.
+    """
+    _reachable(uri, f"MLflow at {shown(uri)}", "MLFLOW_TRACKING_URI")
+    with refusals():
+        MlflowClient(uri).get_experiment_by_name(experiment_name())
+
+
 def check_experiment(client: MlflowClient, experiment: str) -> None:
     """Whether runs can be recorded there: a deleted experiment can still be found by its name.
 

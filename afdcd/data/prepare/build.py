@@ -21,6 +21,7 @@ from afdcd.config import FrozenConfig, Switch, UserError
 from afdcd.data.catalog.datasets import SPLITS, Dataset, Split
 from afdcd.data.catalog.expected import count_warnings, share_warnings
 from afdcd.data.catalog.labels import Encoding
+from afdcd.data.pairs import Layout, Pair
 from afdcd.data.prepare.part import (
     RECEIPTS,
     Mapper,
@@ -33,7 +34,6 @@ from afdcd.data.prepare.part import (
 )
 from afdcd.data.prepare.report import Report
 from afdcd.data.prepare.storing import Storing
-from afdcd.data.raw.pairs import Layout, Pair
 from afdcd.data.shards.manifest import (
     Manifest,
     is_prepared,

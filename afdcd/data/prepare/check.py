@@ -15,8 +15,8 @@ from afdcd.data.catalog.datasets import Dataset
 from afdcd.data.catalog.labels import Encoding
 from afdcd.data.catalog.train_ids import IGNORE
 from afdcd.data.images import PictureError, decode, encode_label
+from afdcd.data.pairs import Pair
 from afdcd.data.prepare.storing import Storing
-from afdcd.data.raw.pairs import Pair
 from afdcd.data.shards.manifest import class_pixels
 from afdcd.data.shards.parquet import Row
 

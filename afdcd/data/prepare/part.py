@@ -18,9 +18,9 @@ from afdcd import storage
 from afdcd.config import FrozenConfig, Source, UserError, validate
 from afdcd.data.catalog.datasets import Dataset, Split
 from afdcd.data.catalog.labels import Encoding
+from afdcd.data.pairs import Pair
 from afdcd.data.prepare.check import Verdict, judge
 from afdcd.data.prepare.storing import Storing
-from afdcd.data.raw.pairs import Pair
 from afdcd.data.shards.manifest import Shard
 from afdcd.data.shards.parquet import INDEX_SCHEMA, Row, shard_file, write_shard
 

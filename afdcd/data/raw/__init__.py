@@ -4,11 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from afdcd.data.catalog.datasets import Dataset
+from afdcd.data.pairs import Layout
 from afdcd.data.raw.ade20k import find_ade20k
 from afdcd.data.raw.camvid import find_camvid
 from afdcd.data.raw.cityscapes import find_cityscapes
 from afdcd.data.raw.coco_stuff import find_coco_stuff
-from afdcd.data.raw.pairs import Layout
 from afdcd.data.raw.voc import find_voc
 
 FINDERS: dict[str, Callable[[Path, Dataset], Layout]] = {

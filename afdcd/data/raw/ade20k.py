@@ -11,9 +11,9 @@ from afdcd.data.catalog.datasets import Dataset, Split
 from afdcd.data.catalog.labels import Numbers
 from afdcd.data.catalog.tables import ade20k_full_indices
 from afdcd.data.catalog.train_ids import IGNORE, identity
+from afdcd.data.pairs import Layout, Pair, counted, in_folder, pair_up, unlabelled
 from afdcd.data.raw.encodings import AdeFull
 from afdcd.data.raw.folders import by_key, files_in, first_below, pictures, refusal
-from afdcd.data.raw.pairs import Layout, Pair, counted, in_folder, pair_up, unlabelled
 
 _FOLDERS: dict[Split, str] = {"train": "training", "val": "validation"}
 _CHALLENGE = (

@@ -14,9 +14,9 @@ from afdcd.data.catalog.datasets import SPLITS, Dataset, Split
 from afdcd.data.catalog.labels import Colours, Encoding, Numbers
 from afdcd.data.catalog.tables import camvid_frames, read_table
 from afdcd.data.catalog.train_ids import RGB
+from afdcd.data.pairs import Layout, Pair
 from afdcd.data.raw.camvid_folders import Found, OneFolder, SplitFolders
 from afdcd.data.raw.folders import first_readable, keys_in, refusal
-from afdcd.data.raw.pairs import Layout, Pair
 
 _BELOW = ("", "CamVid/", "camvid/")
 _GET = (

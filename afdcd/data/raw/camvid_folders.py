@@ -6,8 +6,8 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from afdcd.data.catalog.datasets import SPLITS, Split
+from afdcd.data.pairs import Pair, counted, in_folder, pair_up
 from afdcd.data.raw.folders import pairs_in, pictures
-from afdcd.data.raw.pairs import Pair, counted, in_folder, pair_up
 
 _LISTS = ("{split}.txt", "camvid_{split}_list.txt")
 

@@ -10,8 +10,8 @@ from afdcd.config import UserError
 from afdcd.data.catalog.datasets import SPLITS, Dataset, Split
 from afdcd.data.catalog.labels import Numbers
 from afdcd.data.catalog.train_ids import IGNORE, identity
+from afdcd.data.pairs import Layout, Pair, counted, pair_up, unlabelled
 from afdcd.data.raw.folders import by_key, files_in, first_below, refusal
-from afdcd.data.raw.pairs import Layout, Pair, counted, pair_up, unlabelled
 
 _IMAGES = {
     "": "leftImg8bit",

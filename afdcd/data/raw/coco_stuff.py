@@ -10,8 +10,8 @@ from afdcd.config import UserError
 from afdcd.data.catalog.datasets import Dataset, Split
 from afdcd.data.catalog.labels import Numbers
 from afdcd.data.catalog.train_ids import IGNORE, identity
+from afdcd.data.pairs import Layout, Pair, counted, in_folder, pair_up
 from afdcd.data.raw.folders import first_below, folders_in, pictures, refusal
-from afdcd.data.raw.pairs import Layout, Pair, counted, in_folder, pair_up
 
 _FOLDERS: dict[Split, str] = {"train": "train2017", "val": "val2017"}
 _TRAIN_IDS = "_labelTrainIds"

@@ -12,9 +12,9 @@ from afdcd.config import UserError
 from afdcd.data.catalog.datasets import Dataset
 from afdcd.data.catalog.labels import Colours, Encoding, Numbers
 from afdcd.data.catalog.train_ids import IGNORE, identity
+from afdcd.data.pairs import Layout, Pair, counted
 from afdcd.data.raw.encodings import OrMat
 from afdcd.data.raw.folders import first_readable, keys_in, refusal
-from afdcd.data.raw.pairs import Layout, Pair, counted
 from afdcd.data.raw.voc_tree import DEVKITS, LISTS, SBDS, Tree
 
 _AUGMENTED = ("train_aug", "trainaug")

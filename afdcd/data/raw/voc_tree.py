@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from afdcd.data.catalog.datasets import Split
+from afdcd.data.pairs import Pair
 from afdcd.data.raw.folders import first_below, keys_in, pictures
-from afdcd.data.raw.pairs import Pair
 
 DEVKITS = (
     ".",

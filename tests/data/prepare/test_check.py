@@ -12,9 +12,9 @@ from PIL import Image, ImageCms
 from afdcd.data.catalog.datasets import CAMVID, VOC
 from afdcd.data.catalog.labels import Numbers
 from afdcd.data.images import decode, to_rgb
+from afdcd.data.pairs import Pair
 from afdcd.data.prepare.check import Verdict, judge
 from afdcd.data.prepare.storing import Storing
-from afdcd.data.raw.pairs import Pair
 from tests.samples import SAMPLES, needs_samples
 
 KEY = "0001TP_006690"

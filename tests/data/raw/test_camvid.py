@@ -9,8 +9,8 @@ from PIL import Image
 from afdcd.config import UserError
 from afdcd.data.catalog.datasets import CAMVID
 from afdcd.data.catalog.tables import camvid_frames
+from afdcd.data.pairs import Pair
 from afdcd.data.raw.camvid import find_camvid
-from afdcd.data.raw.pairs import Pair
 from tests.data.raw.layouts import LAYOUTS
 from tests.samples import CAMVID as REAL
 from tests.samples import needs_samples

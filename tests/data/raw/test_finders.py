@@ -8,8 +8,8 @@ import pytest
 
 from afdcd.config import UserError
 from afdcd.data.catalog.datasets import DATASETS, dataset_named
+from afdcd.data.pairs import Layout
 from afdcd.data.raw import FINDERS, folders
-from afdcd.data.raw.pairs import Layout
 from tests.data.raw.layouts import LAYOUTS, Raw
 
 Builder = Callable[[Path], Raw]

@@ -8,8 +8,8 @@ import pytest
 
 from afdcd.config import UserError
 from afdcd.data.catalog.datasets import dataset_named
+from afdcd.data.pairs import Layout
 from afdcd.data.raw import FINDERS
-from afdcd.data.raw.pairs import Layout
 from tests.samples import CAMVID, SAMPLES, needs_samples
 
 pytestmark = needs_samples
