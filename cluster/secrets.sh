@@ -14,7 +14,9 @@ secret() { # NAME KEY...
     printf 'apiVersion: v1\nkind: Secret\nmetadata:\n  name: %s\n  namespace: afdcd\ntype: Opaque\nstringData:\n' "$1"
     shift
     for key; do
-        printf '  %s: "%s"\n' "$key" "$(random)"
+        value=$(random)
+        [ ${#value} -eq 64 ] || { echo "no random numbers from /dev/urandom" >&2; exit 1; }
+        printf '  %s: "%s"\n' "$key" "$value"
     done
     echo ---
 }
