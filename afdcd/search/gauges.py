@@ -131,7 +131,9 @@ def ray_metrics(study: str) -> Publish:
 
     runs = gauge("runs", "Runs of the study, by how they ended or that they run.", "outcome")
     wanted = gauge("runs_wanted", "Runs that the study will have in all.")
-    lost = gauge("runs_lost_total", "Attempts at a run that a machine ended; each goes on for free.")
+    lost = gauge(
+        "runs_lost_total", "Attempts at a run that a machine ended; each goes on for free."
+    )
     hours = gauge("device_hours", "GPU-hours, or worker-hours of CPU workers, that were spent.")
     best = gauge("best_score", "Best full-length score so far, a fraction.")
     progressed = gauge("last_progress_timestamp_seconds", "When a run last started, told or ended.")

@@ -1,5 +1,5 @@
-"""Strict validation of manifests without a cluster: more than an API server asks for, because it drops what it
-does not know, and a misspelt field is then without effect and without a word.
+"""Strict validation of manifests without a cluster: more than an API server asks for, because it drops
+what it does not know, and a misspelt field is then without effect and without a word.
 
 Kinds of an operator: the schema in its CustomResourceDefinition, with unknown fields refused, lists with keys
 checked for duplicates, and its CEL rules run. Kinds of Kubernetes: the schemas of `kubernetes-validate`.
@@ -20,7 +20,8 @@ from referencing import Registry, Resource
 
 from tests.cluster.manifests import ROOT, Document, Loader
 
-VERSIONS = ("1.30", "1.37")  # of Kubernetes; the oldest that is promised and the newest that is known
+# Of Kubernetes: the oldest that is promised, and the newest that is known.
+VERSIONS = ("1.30", "1.37")
 _NAME = {"type": "string", "pattern": r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", "maxLength": 253}
 _TEXTS = {"type": "object", "additionalProperties": {"type": "string"}}
 _METADATA = {

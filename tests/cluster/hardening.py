@@ -1,4 +1,4 @@
-"""What every pod must be: confined, sized, and for Ray's pods guarded by a token and quick to notice a cut."""
+"""What every pod must be: confined, sized, and for Ray's pods guarded and quick to notice a cut."""
 
 import re
 from collections.abc import Iterator
@@ -10,7 +10,10 @@ from tests.cluster.pods import Pod, environment_of, pods_of
 
 UNITS = {"m": Decimal("0.001"), "": Decimal(1), "k": Decimal(10**3), "M": Decimal(10**6)}
 UNITS |= {"Ki": Decimal(2**10), "Mi": Decimal(2**20), "Gi": Decimal(2**30), "Ti": Decimal(2**40)}
-KEEPALIVE = {"RAY_grpc_client_keepalive_time_ms": 10_000, "RAY_grpc_client_keepalive_timeout_ms": 5_000}
+KEEPALIVE = {
+    "RAY_grpc_client_keepalive_time_ms": 10_000,
+    "RAY_grpc_client_keepalive_timeout_ms": 5_000,
+}
 # Every port, and what asks who comes.
 GUARDED = {
     6379: "token, or Redis' password",
@@ -87,7 +90,9 @@ def _sizes(container: dict[str, Any], pod: Pod) -> Iterator[str]:
         if name not in asked or name not in most:
             yield f"has no request or no limit of {name}"
             return
-    if amount(asked["memory"]) != amount(most["memory"]) or amount(asked["cpu"]) > amount(most["cpu"]):
+    if amount(asked["memory"]) != amount(most["memory"]) or amount(asked["cpu"]) > amount(
+        most["cpu"]
+    ):
         yield "memory requested and allowed differ, or more CPU is requested than allowed"
     if container["name"] == "wait-gcs-ready":
         return  # the operator's; it writes nothing

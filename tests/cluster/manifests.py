@@ -1,4 +1,4 @@
-"""What kustomize makes of `cluster/`, and a way to break it: the ground that the other tests here stand on."""
+"""What kustomize makes of `cluster/`, and a way to break it: what the other tests here stand on."""
 
 import copy
 import functools
@@ -56,9 +56,13 @@ def _built(name: str) -> list[Document]:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder).resolve()
         there = [os.path.relpath(CLUSTER / c, place) for c in components]
-        last = [] if resource == "jobs" else [os.path.relpath(CLUSTER / "components/ray-pods", place)]
+        last = (
+            [] if resource == "jobs" else [os.path.relpath(CLUSTER / "components/ray-pods", place)]
+        )
         names = ("afdcd", "afdcd-mlflow") if resource == "base" else ()
-        images = [{"name": n, "newName": f"registry.example.com/{n}", "newTag": "0.1.0"} for n in names]
+        images = [
+            {"name": n, "newName": f"registry.example.com/{n}", "newTag": "0.1.0"} for n in names
+        ]
         kustomization = {
             "namespace": "afdcd",
             "resources": [os.path.relpath(CLUSTER / resource, place)],
@@ -114,16 +118,14 @@ Change = tuple[str, str, str, Any]  # kind, name, dotted path, new value or GONE
 
 
 def changed(documents: list[Document], *changes: Change) -> list[Document]:
-    """The documents with some values replaced, added or taken away; a path may end in `+` to append."""
+    """The documents with some values replaced, added or taken away; `a/0/+` appends."""
     documents = copy.deepcopy(documents)
     for kind, name, path, value in changes:
         target: Any = named(documents, kind, name)
         *parents, last = path.split("/")
         for parent in parents:
-            if isinstance(target, dict):
-                target = target.setdefault(parent, {})
-            else:
-                target = target[int(parent)]
+            inside = isinstance(target, dict)
+            target = target.setdefault(parent, {}) if inside else target[int(parent)]
         _put(target, last, value)
     return documents
 

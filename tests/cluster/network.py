@@ -1,7 +1,7 @@
 """What the NetworkPolicies let through, reckoned as a network plugin would, beside what is needed.
 
-Needed is what the environment of a pod names (`http://mlflow:5000`), and the few things that Ray and its operator
-need of each other. A connection that is needed and closed, or open and not needed, is an error.
+Needed is what the environment of a pod names (`http://mlflow:5000`), and the few things that Ray and its
+operator need of each other. A connection that is needed and closed, or open and not needed, is an error.
 """
 
 import re
@@ -166,5 +166,7 @@ def _external(documents: list[Document], policies: list[Any]) -> Iterator[str]:
             if any("ipBlock" in peer for peer in rule.get("to", ()))
             for port in rule["ports"]
         }
-        yield from (f"{pod.name}: port {p} of an external service is closed" for p in named - open_to)
+        yield from (
+            f"{pod.name}: port {p} of an external service is closed" for p in named - open_to
+        )
         yield from (f"{pod.name}: port {p} is open, to nothing it names" for p in open_to - named)

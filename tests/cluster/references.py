@@ -7,7 +7,13 @@ from tests.cluster.manifests import Document, named, of_kind, title
 from tests.cluster.pods import Pod, pods_of
 
 GIVEN = {("ConfigMap", "kube-root-ca.crt")}  # Kubernetes puts it into every namespace
-CLUSTER_WIDE = ("Namespace", "PriorityClass", "ResourceFlavor", "ClusterQueue", "WorkloadPriorityClass")
+CLUSTER_WIDE = (
+    "Namespace",
+    "PriorityClass",
+    "ResourceFlavor",
+    "ClusterQueue",
+    "WorkloadPriorityClass",
+)
 
 
 def dangling(documents: list[Document]) -> Iterator[str]:
@@ -26,7 +32,12 @@ def dangling(documents: list[Document]) -> Iterator[str]:
 def _references(pod: Pod) -> Iterator[tuple[str, str, str | None, bool]]:
     spec = pod.spec
     yield "ServiceAccount", spec.get("serviceAccountName", "default"), None, False
-    yield "PriorityClass", spec.get("priorityClassName", "(none)"), None, pod.name.startswith("Job/")
+    yield (
+        "PriorityClass",
+        spec.get("priorityClassName", "(none)"),
+        None,
+        pod.name.startswith("Job/"),
+    )
     for container in pod.containers:
         for source in container.get("envFrom", ()):
             yield from _one(source.get("configMapRef"), "ConfigMap")
@@ -59,7 +70,9 @@ def _inside(pod: Pod) -> Iterator[str]:
             if mount["name"] not in volumes:
                 yield f"{place}: mounts {mount['name']}, which is no volume of the pod"
         names = [variable["name"] for variable in container.get("env", ())]
-        yield from (f"{place}: {name} is there twice" for name in set(names) if names.count(name) > 1)
+        yield from (
+            f"{place}: {name} is there twice" for name in set(names) if names.count(name) > 1
+        )
         for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
             for how in ("httpGet", "tcpSocket"):
                 port = container.get(probe, {}).get(how, {}).get("port")
@@ -89,7 +102,9 @@ def unmatched(documents: list[Document]) -> Iterator[str]:
     """Selectors that select nothing, and ports that those selected do not have."""
     pods = pods_of(documents)
     for service in of_kind(documents, "Service"):
-        chosen = [p for p in pods if matches({"matchLabels": service["spec"]["selector"]}, p.labels)]
+        chosen = [
+            p for p in pods if matches({"matchLabels": service["spec"]["selector"]}, p.labels)
+        ]
         ports = {port["targetPort"] for port in service["spec"]["ports"]}
         yield from _chosen(service, chosen, ports)
     for monitor in of_kind(documents, "PodMonitor"):
@@ -100,7 +115,9 @@ def unmatched(documents: list[Document]) -> Iterator[str]:
         selector = document["spec"].get("selector", document["spec"].get("podSelector"))
         yield from _chosen(document, [p for p in pods if matches(selector, p.labels)], set())
     for document in of_kind(documents, "Deployment", "StatefulSet"):
-        if not matches(document["spec"]["selector"], document["spec"]["template"]["metadata"]["labels"]):
+        if not matches(
+            document["spec"]["selector"], document["spec"]["template"]["metadata"]["labels"]
+        ):
             yield f"{title(document)}: does not select its own pods"
     for document in of_kind(documents, "StatefulSet"):
         name = document["spec"]["serviceName"]
@@ -112,7 +129,9 @@ def _chosen(document: Document, chosen: list[Pod], ports: set[Any]) -> Iterator[
     if not chosen:
         yield f"{title(document)}: selects no pod"
     for pod in chosen:
-        known = {p["name"] for c in pod.spec["containers"] for p in c.get("ports", ()) if "name" in p}
+        known = {
+            p["name"] for c in pod.spec["containers"] for p in c.get("ports", ()) if "name" in p
+        }
         yield from (f"{title(document)}: {pod.name} has no port {port}" for port in ports - known)
 
 
@@ -120,7 +139,10 @@ def misplaced(documents: list[Document]) -> Iterator[str]:
     """Objects outside of the namespace, and two of one name."""
     seen = set()
     for document in documents:
-        if document["kind"] not in CLUSTER_WIDE and document["metadata"].get("namespace") != "afdcd":
+        if (
+            document["kind"] not in CLUSTER_WIDE
+            and document["metadata"].get("namespace") != "afdcd"
+        ):
             yield f"{title(document)}: is not in the namespace afdcd"
         if title(document) in seen:
             yield f"{title(document)}: is there twice"

@@ -1,4 +1,4 @@
-"""Alerts fire when they should, and everything that they and the dashboard ask for is exported by somebody."""
+"""Alerts fire when they should, and what they and the dashboard ask for is exported by somebody."""
 
 import json
 import re

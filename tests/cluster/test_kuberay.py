@@ -43,7 +43,10 @@ def environment(name: str, value: str = "1") -> Change:
         ([of_cluster(f"{WORKERS}/minReplicas", -1)], "fewer than 0 replicas"),
         ([of_cluster(f"{WORKERS}/suspend", True)], "suspend is the operator's own"),
         ([of_cluster(f"{WORKERS}/idleTimeoutSeconds", -1)], "idleTimeoutSeconds is below 0"),
-        ([of_cluster("spec/autoscalerOptions/version", "v1")], "idleTimeoutSeconds needs autoscaler v2"),
+        (
+            [of_cluster("spec/autoscalerOptions/version", "v1")],
+            "idleTimeoutSeconds needs autoscaler v2",
+        ),
         ([of_cluster("spec/rayVersion", "2.55.0")], "priority needs autoscaler v2 and Ray 2.56"),
         (
             [
@@ -52,14 +55,24 @@ def environment(name: str, value: str = "1") -> Change:
             ],
             "needs minReplicas and maxReplicas",
         ),
-        ([of_cluster("spec/networkPolicy", {"mode": "DenyAll"})], "networkPolicy needs a feature gate"),
+        (
+            [of_cluster("spec/networkPolicy", {"mode": "DenyAll"})],
+            "networkPolicy needs a feature gate",
+        ),
         ([of_cluster("spec/autoscalerOptions/idleTimeoutSeconds", -1)], "is below 0"),
         (
-            [of_cluster("spec/autoscalerOptions/env", [{"name": "KUBERAY_GEN_AUTOSCALER_START_CMD"}])],
+            [
+                of_cluster(
+                    "spec/autoscalerOptions/env", [{"name": "KUBERAY_GEN_AUTOSCALER_START_CMD"}]
+                )
+            ],
             "has KUBERAY_GEN_AUTOSCALER_START_CMD",
         ),
         ([environment("RAY_enable_autoscaler_v2")], "is set beside autoscalerOptions.version"),
-        ([of_cluster(f"{HEAD}/template/spec/restartPolicy", "Always")], "needs restartPolicy Never"),
+        (
+            [of_cluster(f"{HEAD}/template/spec/restartPolicy", "Always")],
+            "needs restartPolicy Never",
+        ),
         ([of_cluster("spec/rayVersion", GONE)], "token authentication needs rayVersion"),
         ([of_cluster("spec/authOptions/enableK8sTokenAuth", True)], "and no secretName"),
         ([environment("RAY_REDIS_ADDRESS")], "without gcsFaultToleranceOptions"),
@@ -75,7 +88,10 @@ def environment(name: str, value: str = "1") -> Change:
             ],
             "an annotation says",
         ),
-        ([of_cluster("spec/gcsFaultToleranceOptions", {"backend": "rocksdb"})], "needs a feature gate"),
+        (
+            [of_cluster("spec/gcsFaultToleranceOptions", {"backend": "rocksdb"})],
+            "needs a feature gate",
+        ),
         (
             [of_cluster("spec/gcsFaultToleranceOptions", {**REDIS, "storage": {"size": "1Gi"}})],
             "storage is for rocksdb",
@@ -99,12 +115,22 @@ def test_a_cluster_that_the_operator_refuses_is_found(changes: list[Change], sai
             "clusterSelector allows no retry",
         ),
         ([of_job("spec/submissionMode", "InteractiveMode")], "InteractiveMode allows no retry"),
-        ([of_job("spec/submissionMode", "SidecarMode")], "SidecarMode takes no submitterPodTemplate"),
         (
-            [of_job("spec/rayClusterSpec/authOptions", {"mode": "token", "enableK8sTokenAuth": True})],
+            [of_job("spec/submissionMode", "SidecarMode")],
+            "SidecarMode takes no submitterPodTemplate",
+        ),
+        (
+            [
+                of_job(
+                    "spec/rayClusterSpec/authOptions", {"mode": "token", "enableK8sTokenAuth": True}
+                )
+            ],
             "is not for a RayJob",
         ),
-        ([of_job("spec/rayClusterSpec/upgradeStrategy", {"type": "None"})], "upgradeStrategy is not"),
+        (
+            [of_job("spec/rayClusterSpec/upgradeStrategy", {"type": "None"})],
+            "upgradeStrategy is not",
+        ),
         ([of_job("spec/preRunningDeadlineSeconds", 0)], "preRunningDeadlineSeconds is not above 0"),
         ([of_job("spec/activeDeadlineSeconds", 0)], "activeDeadlineSeconds is not above 0"),
         ([of_job("spec/backoffLimit", -1)], "backoffLimit is below 0"),

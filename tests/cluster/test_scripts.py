@@ -79,7 +79,9 @@ def test_the_database_starts_with_two_roles_that_share_nothing(postgres: str) ->
         assert psql("mlflow", "mlflow", "create table t (); select 1").stdout.endswith("1\n")
         assert "permission denied for database" in psql("mlflow", "afdcd2", "select 1").stderr
         assert "permission denied for database" in psql("afdcd2", "mlflow", "select 1").stderr
-        stored = psql("postgres", "postgres", "select rolpassword from pg_authid where rolname='mlflow'")
+        stored = psql(
+            "postgres", "postgres", "select rolpassword from pg_authid where rolname='mlflow'"
+        )
         assert stored.stdout.startswith("SCRAM-SHA-256$")
     finally:
         for name in ("afdcd2", "mlflow"):

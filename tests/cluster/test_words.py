@@ -8,8 +8,16 @@ import pytest
 from detect_secrets.core.scan import scan_file
 from detect_secrets.settings import transient_settings
 
-from tests.cluster.manifests import BUILDS, CLUSTER, INSTALLATIONS, ROOT, Rule, broken, build
-from tests.cluster.manifests import installation
+from tests.cluster.manifests import (
+    BUILDS,
+    CLUSTER,
+    INSTALLATIONS,
+    ROOT,
+    Rule,
+    broken,
+    build,
+    installation,
+)
 from tests.cluster.words import VERIFIED_DIGESTS, disagreeing, literal_secrets
 
 HEAD = "spec/headGroupSpec/template/spec/containers/0"
@@ -33,12 +41,22 @@ def test_no_manifest_holds_a_secret(name: str) -> None:
     ("where", "path", "value", "said"),
     [
         (("RayCluster", "afdcd", "spec/"), "rayVersion", "2.59.0", "rayVersion is not that of"),
-        (("RayJob", "afdcd-tune", "spec/rayClusterSpec/"), "rayVersion", "2.9", "rayVersion is not"),
+        (
+            ("RayJob", "afdcd-tune", "spec/rayClusterSpec/"),
+            "rayVersion",
+            "2.9",
+            "rayVersion is not",
+        ),
         (POSTGRES, "image", "postgres:latest", "has no tag that stays"),
         (POSTGRES, "image", "postgres", "has no tag that stays"),
         (POSTGRES, "image", f"postgres@sha256:{'0' * 64}", "a digest that nobody has verified"),
         (POSTGRES, "image", "quay.io/minio/minio:1", "is unmaintained"),
-        (("RayCluster", "afdcd", f"{HEAD}/"), "image", "x/afdcd:9", "image afdcd has several versions"),
+        (
+            ("RayCluster", "afdcd", f"{HEAD}/"),
+            "image",
+            "x/afdcd:9",
+            "image afdcd has several versions",
+        ),
     ],
 )
 def test_a_version_that_disagrees_is_found(
@@ -54,7 +72,12 @@ def test_a_version_that_disagrees_is_found(
         (POSTGRES, "env/2", {"name": "POSTGRES_PASSWORD", "value": "x"}, "stands in the manifest"),
         (POSTGRES, "args", ["-c", "psql postgresql://a:b@postgres/x"], "URL with a password"),
         (POSTGRES, "args", ["requirepass abcdef"], "has a password in it"),
-        (("ConfigMap", "mlflow-auth", "data/"), "auth.ini", "admin_password = hunter2", "a password"),
+        (
+            ("ConfigMap", "mlflow-auth", "data/"),
+            "auth.ini",
+            "admin_password = hunter2",
+            "a password",
+        ),
         (("ConfigMap", "afdcd-environment", "data/"), "PGPASSWORD", "x", "belongs into a Secret"),
         (("ConfigMap", "afdcd-environment", ""), "kind", "Secret", "is in the repository"),
     ],
@@ -77,7 +100,10 @@ def scanned(file: Path) -> list[str]:
     plugins = ["AWSKeyDetector", "BasicAuthDetector", "GitHubTokenDetector", "GitLabTokenDetector"]
     plugins += ["JwtTokenDetector", "KeywordDetector", "OpenAIDetector", "PrivateKeyDetector"]
     plugins += ["PypiTokenDetector", "SlackDetector", "StripeDetector", "AzureStorageKeyDetector"]
-    random = [{"name": "Base64HighEntropyString", "limit": 4.5}, {"name": "HexHighEntropyString", "limit": 3}]
+    random = [
+        {"name": "Base64HighEntropyString", "limit": 4.5},
+        {"name": "HexHighEntropyString", "limit": 3},
+    ]
     settings = {
         "plugins_used": [*({"name": name} for name in plugins), *random],
         "filters_used": [

@@ -38,7 +38,9 @@ def disagreeing(documents: list[Document]) -> Iterator[str]:
             yield from (f"{pod.name}: image {image!r} {one}" for one in _image(image))
             name, _, tag = image.rpartition("/")[2].partition(":")
             ours.get(name, set()).add(f"{image.rpartition('/')[0]} {tag}")
-    yield from (f"image {name} has several versions" for name, tags in ours.items() if len(tags) > 1)
+    yield from (
+        f"image {name} has several versions" for name, tags in ours.items() if len(tags) > 1
+    )
 
 
 def _image(image: str) -> Iterator[str]:
