@@ -73,6 +73,11 @@ class Progress:
         """Runs of the study that have come to an end, and need not be run again."""
         return self._done + len(self._finished)
 
+    @property
+    def wanted(self) -> int | None:
+        """How many runs the study will have in all, as it was last reckoned."""
+        return self._wanted
+
     def started(self, job: Job) -> None:
         with self._lock:
             self._open()

@@ -1,6 +1,7 @@
 """A whole study: teachers, runs, the best students. Run again after any interruption, it goes on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -9,16 +10,17 @@ import optuna
 
 from afdcd import storage
 from afdcd.config import UserError, validate
-from afdcd.environment import storage_root, study_database
+from afdcd.environment import ray_address, storage_root, study_database
 from afdcd.search.alone import run_alone
 from afdcd.search.claims import announced
 from afdcd.search.cluster import Cluster, connect
 from afdcd.search.conclude import Conclusion, conclude, so_far
+from afdcd.search.gauges import Gauges, published, ray_metrics
 from afdcd.search.housekeeping import Housekeeper, sweep
 from afdcd.search.kept import DATA, Kept
 from afdcd.search.ledger import add_measuring, note_other
 from afdcd.search.load import SearchSpace, teacher_key
-from afdcd.search.loop import Loop
+from afdcd.search.loop import Loop, Watcher
 from afdcd.search.missing import bring_back
 from afdcd.search.networks import check_shapes
 from afdcd.search.open_study import check_frame, claim, open_study
@@ -205,8 +207,10 @@ def _run(here: Session, cluster: Cluster, study: Study) -> bool:
         recorder = Recorder(here.tracker, study.id, describe)
         stop_wanted(study.study)  # what was asked of an earlier driver
         stop = any_of(partial(stop_wanted, study.study), here.tracker.stop_wanted)
-        loop = Loop(study, [recorder, progress, housekeeper], cluster, here.lease, stop)
-        finished = loop.run(here.folder, concurrency)
+        watchers: list[Watcher] = [recorder, progress, housekeeper]
+        with _watched(study, progress) as more:
+            loop = Loop(study, [*watchers, *more], cluster, here.lease, stop)
+            finished = loop.run(here.folder, concurrency)
         outcome = "completed" if finished else "killed"
         return finished
     finally:
@@ -218,6 +222,18 @@ def _run(here: Session, cluster: Cluster, study: Study) -> bool:
         for record in run_records(study.study, ended, here.folder):
             here.tracker.settle(record)  # a run may have been paused before it was taken up
         here.tracker.close_study(describe(outcome))
+
+
+@contextmanager
+def _watched(study: Study, progress: Progress) -> Iterator[list[Gauges]]:
+    """What tells Prometheus of the study, where there is a cluster that somebody may watch."""
+    if ray_address() is None:
+        yield []
+        return
+    best = _best(study)
+    gauges = Gauges(lambda: progress.wanted, study.spent(), best[0] if best else None)
+    with published(gauges.know(study.entries()), ray_metrics(study.name)):
+        yield [gauges]
 
 
 def _run_one(
