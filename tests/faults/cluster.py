@@ -29,10 +29,11 @@ from afdcd.search.cluster import Cluster
 from afdcd.search.loop import Loop
 from afdcd.search.watchdog import Watchdog
 from afdcd.tasks.score import Score
-from afdcd.training import launch, worker
+from afdcd.training import launch, run, worker
 from afdcd.training.artifacts import PANEL_FILE, STUDENT_FILE
 from afdcd.training.checkpoint import Position
 from afdcd.training.job import Job, message_of
+from afdcd.training.notice import DrainedError, Notice
 from afdcd.training.resume import HEADER, TENSORS, TRAIN
 from tests.faults.boundary import Boundary, WorkerKilledError
 
@@ -80,12 +81,14 @@ class VirtualCluster:
         patch.setattr(worker, "_prepare", self._prepare)
         patch.setattr(worker, "_train_until", self._train_until)
         patch.setattr(worker, "_validate", _score)
-        patch.setattr(worker, "save_panel", _save_panel)
+        patch.setattr(run, "save_panel", _save_panel)
+        patch.setattr(run, "save_student", self._networks.save)
         patch.setattr(worker, "save_student", self._networks.save)
-        patch.setattr(worker, "save_checkpoint", _save_checkpoint)
+        patch.setattr(run, "save_checkpoint", _save_checkpoint)
         whole = SimpleNamespace(from_directory=Path)
         train = SimpleNamespace(report=self._report, Checkpoint=whole)
-        patch.setattr(worker, "ray", SimpleNamespace(train=train))
+        for place in (worker, run):
+            patch.setattr(place, "ray", SimpleNamespace(train=train))
 
     def _tune(self, loop: Loop) -> None:
         """What Ray Tune does with a loop."""
@@ -161,7 +164,7 @@ class VirtualCluster:
             step=SimpleNamespace(student=None, trained=trained),
             optimizer=None,
         )
-        return worker._Run(job, learner, position, pulses)
+        return run.Run(job, learner, position, pulses, Notice(lambda: None))
 
     def _train_until(self, run: Any, stop: int) -> dict[str, list[float]]:
         steps = range(run.position.iteration, stop)
