@@ -238,8 +238,8 @@ class Study:
             return None
         entry = self._caught_up(entry)
         at = entry.reached
-        # Below, its work would be lost; above, it was saved by a drained node, long after it went on.
-        kept = at and at == self.settings.checkpoint(entry.run)
+        # Below, its work would be lost; above, a drained node saved it, after it had gone on.
+        kept = at and self.settings.checkpoint(entry.run) in (at, None)
         if kept and self._pauses(entry, at, entry.curve[at]):  # decided, and then the driver died
             self._book.close(number, TrialState.PRUNED, "paused")
             return None
