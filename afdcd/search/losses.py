@@ -2,7 +2,7 @@
 
 It goes on from its checkpoint, wherever there is room, and costs the study no trial. A run that is
 lost again and again ends with its cause, and where everything is lost the study stops before it
-burns what is left.
+burns what is left. A node that is drained is no fault, however often that happens.
 """
 
 from dataclasses import dataclass, field
@@ -27,7 +27,10 @@ class Loss:
 def ends(losses: list[Loss]) -> bool:
     """Whether a run with these losses is given up; progress since a loss makes up for it."""
     last = losses[-1]
-    stuck = [loss for loss in losses if loss.iteration >= last.iteration]
+    if last.fault == "drain":
+        return False
+    faults = [loss for loss in losses if loss.fault != "drain"]
+    stuck = [loss for loss in faults if loss.iteration >= last.iteration]
     return len(stuck) >= ALLOWED.get(last.fault, 1)
 
 
@@ -37,8 +40,9 @@ class Breaker:
 
     _lost: dict[str, str] = field(default_factory=dict)  # run -> cause, since the last good end
 
-    def lost(self, run: str, cause: str) -> None:
-        self._lost[run] = cause
+    def lost(self, run: str, loss: Loss) -> None:
+        if loss.fault != "drain":
+            self._lost[run] = loss.cause
 
     def ended_well(self) -> None:
         """A run ended by itself, so its machine works."""

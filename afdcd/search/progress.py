@@ -14,12 +14,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from afdcd.config import UserError
 from afdcd.search.patience import briefly
 from afdcd.search.watched import Watched, duration
 from afdcd.tasks.score import SELECTED_BY, Score, label_of
 from afdcd.text import percent, table
-from afdcd.training import journal, pulse
+from afdcd.training import pulse
 from afdcd.training.job import FINISHED, Job, Report, RunResult
+from afdcd.training.resume import newest_iteration
 
 if TYPE_CHECKING:
     from afdcd.search.rows import RunKey
@@ -83,7 +85,7 @@ class Progress:
             self._open()
             self._running[job.name] = Watched(job, self._clock())
             self._together = max(self._together, len(self._running))
-            total, before = job.config.training.iterations, journal.reached(job.folder)
+            total, before = job.config.training.iterations, _saved(job.folder)
             goes_on = f"goes on after iteration {before} of {total}"
             say(f"{job.title} {goes_on if before else f'starts ({total} iterations)'}")
             self._draw()
@@ -116,9 +118,7 @@ class Progress:
                 before = result.last.seconds if result.last else 0.0  # by earlier drivers too
                 self._took.append(max(self._clock() - run.begun, before))
             if result.outcome != "completed" or self._wanted is not None:
-                cause = f": {result.cause}" if result.cause else ""
-                told = [f"{job.title} {result.outcome}{cause}", self._study()]
-                say("   ".join(filter(None, told)))
+                say("   ".join(filter(None, [_end(job, result), self._study()])))
             self._draw()
 
     def interrupted(self) -> None:
@@ -195,6 +195,21 @@ class Progress:
             left = max(0, self._wanted - self.finished)
             eta = f"  ETA {duration(left * statistics.median(self._took) / self._together)}"
         return f"study {self.finished}/{self._wanted}{eta}"
+
+
+def _saved(folder: str) -> int:
+    """The iteration that a run goes on from; 0 where that is not known."""
+    try:
+        return newest_iteration(folder)
+    except (OSError, UserError):
+        return 0
+
+
+def _end(job: Job, result: RunResult) -> str:
+    if result.saved:
+        place = f"iteration {result.saved} of {job.config.training.iterations}"
+        return f"{result.cause}: {job.title} saved at {place}, goes on elsewhere"
+    return f"{job.title} {result.outcome}" + (f": {result.cause}" if result.cause else "")
 
 
 class _Every(threading.Thread):

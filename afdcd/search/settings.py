@@ -1,6 +1,5 @@
 """What can be run in a study, and which setting of the present search space a row stands for."""
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -37,7 +36,8 @@ class Settings:
         job: what a worker needs to run a proposal.
         journal: all that a run has reported, in its order.
         attempts: at a run, by its own account.
-        checkpoint: the iteration from which a run would go on; 0 if it begins anew.
+        checkpoint: the iteration from which a run would go on; 0 if it begins anew, None if that is
+            where it was validated last.
     """
 
     space: Any
@@ -46,7 +46,7 @@ class Settings:
     job: Callable[[Proposal], Job]
     journal: Callable[[RunKey], list[Report]] = lambda run: []
     attempts: Callable[[RunKey], Sequence[Attempt]] = lambda run: ()
-    checkpoint: Callable[[RunKey], int] = lambda run: sys.maxsize
+    checkpoint: Callable[[RunKey], int | None] = lambda run: None
 
     def attempts_of(self, entry: Entry) -> tuple[Attempt, ...]:
         """All attempts at a run; those on record where its own account was lost with its folder."""

@@ -238,7 +238,8 @@ class Study:
             return None
         entry = self._caught_up(entry)
         at = entry.reached
-        kept = at and at <= self.settings.checkpoint(entry.run)  # else its work would be lost
+        # Below, its work would be lost; above, a drained node saved it, after it had gone on.
+        kept = at and self.settings.checkpoint(entry.run) in (at, None)
         if kept and self._pauses(entry, at, entry.curve[at]):  # decided, and then the driver died
             self._book.close(number, TrialState.PRUNED, "paused")
             return None
@@ -318,7 +319,7 @@ class Study:
     def _note_loss(self, entry: Entry, result: RunResult) -> None:
         loss = Loss(result.cause, result.fault or "machine", entry.reached)
         losses = [*entry.losses, loss]
-        self._breaker.lost(entry.run.name, result.cause)
+        self._breaker.lost(entry.run.name, loss)
         self._book.note(entry.number, rows.LOSSES, [asdict(one) for one in losses])
         if ends(losses):
             self._book.close(entry.number, TrialState.FAIL, "lost", cause=result.cause)

@@ -21,7 +21,7 @@ class Sight:
 
     Attributes:
         pending: what runs of this driver have asked for and not got.
-        nodes: what each node has in all.
+        nodes: what each node has in all; one that is being drained takes no run.
         free: what each node has left.
     """
 
@@ -129,7 +129,7 @@ def lacking(demand: Demand, sight: Sight) -> str:
 def sight() -> Sight:
     """What Ray says now. The cost does not grow with what has ended."""
     import ray
-    from ray._private.state import available_resources_per_node, total_resources_per_node
+    from ray._private.state import state
     from ray.autoscaler.v2.sdk import get_cluster_status
 
     context = ray.get_runtime_context()
@@ -141,5 +141,7 @@ def sight() -> Sight:
         for wanted in group.bundles_by_count
         if HEAD not in wanted.bundle  # Tune's own
     ]
-    nodes, free = total_resources_per_node(), available_resources_per_node()
+    free, drained = state.available_resources_per_node(), state.get_draining_nodes()
+    every = state.total_resources_per_node()
+    nodes = {name: has for name, has in every.items() if name not in drained}
     return Sight(pending, list(nodes.values()), [free.get(name, {}) for name in nodes])

@@ -23,10 +23,16 @@ VERSION = 3
 
 
 class Position(FrozenConfig):
-    """How far a run is: finished iterations and the seconds they took, over all attempts."""
+    """How far a run is: finished iterations and the seconds they took, over all attempts.
+
+    Attributes:
+        curve: losses and learning rate by name since the last validation, where iterations have been
+            trained that no validation has seen; None right after one.
+    """
 
     iteration: int = 0
     seconds: float = 0.0
+    curve: dict[str, list[float]] | None = None
 
 
 class Header(FrozenConfig):
@@ -48,9 +54,11 @@ def save_checkpoint(
     """
     payload = save(_tensors(step, optimizer))
     digest = hashlib.sha256(payload).hexdigest()
-    header = Header(version=VERSION, run=run, sha256=digest, position=position)
+    header = Header(version=VERSION, run=run, sha256=digest, position=position).plain()
+    if position.curve is None:  # as before there was one
+        del header["position"]["curve"]
     (folder / TENSORS).write_bytes(payload)
-    (folder / HEADER).write_text(json.dumps(header.plain()))
+    (folder / HEADER).write_text(json.dumps(header))
 
 
 def load_checkpoint(

@@ -13,11 +13,11 @@ from afdcd.tasks.score import Score
 from afdcd.training.trial import TrialConfig
 
 # completed: to its full length. paused: stopped early, its checkpoint is kept. infeasible: the
-# setting's fault, so that it would end so everywhere. lost: the machine's or the data's fault.
-# killed: a person's doing.
+# setting's fault, so that it would end so everywhere. lost: the machine's or the data's fault, or its
+# machine is taken away. killed: a person's doing.
 Outcome = Literal["completed", "paused", "infeasible", "lost", "killed"]
 FINISHED: tuple[Outcome, ...] = ("completed", "paused", "infeasible")  # need not be run again
-Fault = Literal["setting", "data", "machine", "memory"]
+Fault = Literal["setting", "data", "machine", "memory", "drain"]  # drain: nobody's, with notice
 CHOICES = "choices"  # the folder of `Job.choices`, in that of a study
 
 
@@ -83,9 +83,14 @@ class Report(FrozenConfig):
 
 
 class Failure(FrozenConfig):
-    """Why a run ended before its last iteration, as its process reported it."""
+    """Why a run ended before its last iteration, as its process reported it.
 
-    failed: str  # one line
+    Attributes:
+        failed: one line.
+        iteration: of its last checkpoint; 0 if there is none, or if that is not known.
+    """
+
+    failed: str
     fault: Fault
     iteration: int = 0
 
@@ -108,12 +113,18 @@ def message_of(result: dict[str, Any]) -> Report | Failure | None:
 
 @dataclass(frozen=True)
 class RunResult:
-    """How a run ended. `last` is its last report, None if it never made one."""
+    """How a run ended.
+
+    Attributes:
+        last: its last report; None if it never made one.
+        saved: the iteration that a drained run goes on from, if it says so.
+    """
 
     outcome: Outcome
     last: Report | None = None
     cause: str = ""
     fault: Fault | None = None
+    saved: int = 0
 
     @property
     def score(self) -> Score:
@@ -132,7 +143,8 @@ def result_of(iterations: int, last: Report | None, failure: Failure | None) -> 
     if failure:
         infeasible = failure.fault == "setting"
         outcome: Outcome = "infeasible" if infeasible else "lost"
-        return RunResult(outcome, last, failure.failed, failure.fault)
+        saved = failure.iteration if failure.fault == "drain" else 0
+        return RunResult(outcome, last, failure.failed, failure.fault, saved)
     if last and not math.isfinite(last.score.value):
         cause = f"its score is {last.score.value}: has the val split labelled pixels?"
         return RunResult("lost", last, cause, "data")

@@ -27,14 +27,6 @@ def write(folder: str, report: Report) -> None:
     storage.write_bytes(place, json.dumps(_null_for_nan(values)).encode())
 
 
-def reached(folder: str) -> int:
-    """The last iteration that the run in `folder` reported; 0 if none, or if that cannot be read."""
-    try:
-        return max(_files(folder), default=0)
-    except (UserError, OSError):
-        return 0
-
-
 def read(folder: str, after: int = 0) -> list[Report]:
     """The reports of the run in `folder` at iterations above `after`, in their order.
 

@@ -18,10 +18,11 @@ from afdcd.training.resume import TRAIN, newest_checkpoint
 if TYPE_CHECKING:
     from afdcd.training.job import Failure, Fault
 
-FAULTS: tuple["Fault", ...] = ("setting", "data", "memory", "machine")  # what says most comes first
+# What says most comes first. A worker whose node is taken away breaks off the others.
+FAULTS: tuple["Fault", ...] = ("setting", "data", "memory", "drain", "machine")
 DIED = (
     *("ActorDiedError", "NodeDiedError", "WorkerCrashedError", "WorkerHealthCheckFailedError"),
-    *("WorkerGroupStartupFailedError", "PreemptionError"),
+    "WorkerGroupStartupFailedError",
 )
 USER_ERROR = "UserError: "  # of afdcd.config: the data or a file is not as it should be
 # The host's memory, as Ray's own watch and the allocators say it. What the kernel kills tells no more
@@ -111,13 +112,24 @@ def failure_of(error: ray.train.TrainingFailedError) -> "Failure":
     # A worker that dies while the workers start is an error of Ray Train's controller.
     alone = getattr(error, "controller_failure", error)
     causes = list((getattr(error, "worker_failures", None) or {0: alone}).values())
-    faults = [fault_of(f"{type(cause).__name__}: {cause}") for cause in causes]
+    faults = [
+        "drain" if _is_drained(cause) else fault_of(f"{type(cause).__name__}: {cause}")
+        for cause in causes
+    ]
     fault = min(faults, key=FAULTS.index)
     cause = causes[faults.index(fault)]
+    if fault == "drain":
+        return Failure(failed="its node was drained before it had saved", fault=fault)
     if type(cause).__name__ in DIED:
         return Failure(failed="a worker was killed, or its machine is gone", fault=fault)
     lines = str(cause).strip().splitlines()
     return Failure(failed=lines[-1] if lines else type(cause).__name__, fault=fault)
+
+
+def _is_drained(cause: Any) -> bool:
+    """Whether a node that was being drained took a worker with it, or the time for leaving was over."""
+    died = getattr(cause, "health_check_failure", cause)
+    return isinstance(cause, ray.train.PreemptionError) or bool(getattr(died, "preempted", False))
 
 
 def fault_of(error: str) -> "Fault":

@@ -14,7 +14,10 @@ from afdcd.text import first_line
 
 TRAIN = "train"  # where Ray Train keeps a run's checkpoints, in the folder of the job
 MEMORY = "checkpoint_manager_snapshot.json"  # Ray Train's own file in there
-NAME = "iteration_{:06d}"  # of a checkpoint's folder
+NAME = "iteration_{:06d}"  # of a checkpoint's folder, after a validation
+# Of one that was saved because a node was drained. It has a name of its own, since it may be of an
+# iteration whose validation is still to come, and that must not be written over it.
+DRAINED = "drained_{:06d}"
 HEADER, TENSORS = "state.json", "state.safetensors"  # what is in it
 
 
@@ -30,7 +33,7 @@ def newest_checkpoint(folder: str) -> str | None:
     storage.remove(storage.join(place, MEMORY))
     names = {file.partition("/")[0] for file in storage.walk(place)}
     found: str | None = None
-    for name in sorted(filter(_is_checkpoint, names), key=_iteration, reverse=True):
+    for name in sorted(filter(_is_checkpoint, names), key=_age, reverse=True):
         checkpoint = storage.join(place, name)
         if found is None and (damage := damage_of(checkpoint)) is None:
             found = checkpoint
@@ -70,8 +73,13 @@ def damage_of(checkpoint: str) -> str | None:
 
 
 def _is_checkpoint(name: str) -> bool:
-    return re.fullmatch(r"iteration_\d+", name) is not None
+    return re.fullmatch(r"(iteration|drained)_\d+", name) is not None
 
 
 def _iteration(name: str) -> int:
-    return int(name.removeprefix("iteration_"))
+    return int(name.rpartition("_")[2])
+
+
+def _age(name: str) -> tuple[int, bool]:
+    """Grows with what lies behind a checkpoint; a validation comes after its last iteration."""
+    return _iteration(name), name == NAME.format(_iteration(name))

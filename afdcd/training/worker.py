@@ -1,17 +1,16 @@
 """The loop that one Ray Train worker runs; the same for trials, teachers and single runs."""
 
-import logging
+import math
 import platform
-import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import ray.train
+import ray.train.collective
 import ray.train.torch
 import torch
 import torch.distributed as dist
@@ -19,37 +18,22 @@ import torch.distributed as dist
 from afdcd import storage
 from afdcd.config import validate
 from afdcd.data.catalog.datasets import DATASETS
-from afdcd.data.train.loader import evaluation_images, train_batches
+from afdcd.data.train.loader import evaluation_images, images_of_each, train_batches
 from afdcd.data.train.to_device import prefetch
 from afdcd.tasks.score import Score
 from afdcd.tasks.scores import score_of
 from afdcd.tasks.segmentation import evaluate
-from afdcd.text import first_line
 from afdcd.training import journal, pulse, turn
-from afdcd.training.artifacts import load_from, save_panel, save_student
-from afdcd.training.checkpoint import Position, load_checkpoint, save_checkpoint
-from afdcd.training.job import Failure, Job, Report, said
+from afdcd.training.artifacts import load_from, save_student
+from afdcd.training.checkpoint import Position, load_checkpoint
+from afdcd.training.job import Failure, Job, said
 from afdcd.training.learner import Learner
+from afdcd.training.notice import DrainedError, Notice
 from afdcd.training.optim import learning_rate
-from afdcd.training.resume import NAME
-from afdcd.training.trial import TrialConfig
+from afdcd.training.run import Run, leave, made, report
 
 T = TypeVar("T")
 LOG_POINTS = 20  # loss values kept per validation interval
-
-
-@dataclass
-class _Run:
-    """What one worker holds while it trains."""
-
-    job: Job
-    learner: Learner
-    position: Position
-    pulses: pulse.Pulses
-
-    @property
-    def config(self) -> TrialConfig:
-        return self.job.config
 
 
 def train_loop(plain_job: dict[str, Any], began: float | None = None) -> None:
@@ -60,7 +44,11 @@ def train_loop(plain_job: dict[str, Any], began: float | None = None) -> None:
     """
     job = validate(Job, plain_job)
     with _beating(job, time.time() if began is None else began) as pulses:
-        _train(_prepare(job, pulses))
+        run = _prepare(job, pulses)
+        try:
+            _train(run)
+        except DrainedError as drained:
+            leave(run, str(drained))
 
 
 @contextmanager
@@ -88,26 +76,31 @@ def _beating(job: Job, began: float) -> Iterator[pulse.Pulses]:
         mailbox.close()
 
 
-def _train(run: _Run) -> None:
+def _train(run: Run) -> None:
     training = run.config.training
-    if run.position.iteration == training.iterations:  # killed between its last report and its end
-        _repeat_the_end(run)
-    while run.position.iteration < training.iterations:
-        started = time.monotonic()
-        stop = run.position.iteration + training.validate_every
+    if run.position.iteration == training.iterations and run.position.curve is None:
+        _repeat_the_end(run)  # killed between its last report and its end
+    while run.position.iteration < training.iterations or run.position.curve is not None:
+        run.begin()
+        before, stop = run.position.iteration, _next_validation(run)
         curve = _train_until(run, stop)
         if cause := run.learner.diverged:
-            at = run.position.iteration
-            ray.train.report(said(Failure(failed=cause, fault="setting", iteration=at)))
+            failure = Failure(failed=cause, fault="setting", iteration=before)
+            ray.train.report(said(failure))
             return
-        run.pulses.validating(stop)
+        run.reach(stop, curve)
         score = _validate(run)
-        seconds = run.position.seconds + time.monotonic() - started
-        run.position = Position(iteration=stop, seconds=seconds)
-        _report(run, score, curve)
+        run.reach(stop)
+        report(run, score, curve)
 
 
-def _prepare(job: Job, pulses: pulse.Pulses) -> _Run:
+def _next_validation(run: Run) -> int:
+    """Its iteration: the present one, where a run was saved before it could be validated."""
+    at, every = run.position.iteration, run.config.training.validate_every
+    return at + every if run.position.curve is None else math.ceil(at / every) * every
+
+
+def _prepare(job: Job, pulses: pulse.Pulses) -> Run:
     context = ray.train.get_context()
     device = ray.train.torch.get_device()
     if device.type == "cpu":
@@ -134,11 +127,20 @@ def _prepare(job: Job, pulses: pulse.Pulses) -> _Run:
     if checkpoint:
         with checkpoint.as_directory() as folder:
             position = load_checkpoint(Path(folder), job.identity, learner.step, learner.optimizer)
-    return _Run(job, learner, position, pulses)
+    notice = Notice(
+        ray.train.get_preemption_info,
+        # A single worker has nobody to agree with.
+        *([ray.train.collective.broadcast_from_rank_zero] if learner.world > 1 else []),
+    )
+    return Run(job, learner, position, pulses, notice)
 
 
-def _train_until(run: _Run, stop: int) -> dict[str, list[float]]:
-    """Train up to iteration `stop`, or until `learner.diverged`; the loss curve."""
+def _train_until(run: Run, stop: int) -> dict[str, list[float]]:
+    """Train up to iteration `stop`, or until `learner.diverged`; the loss curve since the last validation.
+
+    Raises:
+        DrainedError: a node is being drained; `run.position` says how far it came.
+    """
     training, learner, start = run.config.training, run.learner, run.position.iteration
     batches = train_batches(
         run.config.data,
@@ -152,12 +154,14 @@ def _train_until(run: _Run, stop: int) -> dict[str, list[float]]:
         pin=learner.device.type == "cuda",
     )
     every = max(1, training.validate_every // LOG_POINTS)
-    curve: dict[str, list[float]] = {"iteration": []}
+    curve = run.position.curve or {"iteration": []}
+    run.notice.restart()
     arriving = prefetch(batches, learner.device, run.config.data.normalisation)
     for iteration, batch in enumerate(arriving, start):
         learner.iterate(iteration, *batch)
         run.pulses.trained(iteration + 1)
-        if (iteration + 1) % every and iteration + 1 < stop:
+        drained = run.notice.step()
+        if (iteration + 1) % every and iteration + 1 < stop and not drained:
             continue
         finished = learner.drain()  # here alone the host waits for the device
         if learner.diverged:
@@ -168,18 +172,27 @@ def _train_until(run: _Run, stop: int) -> dict[str, list[float]]:
             logged = {"total": sum(terms.values()), "lr": learning_rate(training, iteration)}
             for name, value in {"iteration": iteration + 1, **terms, **logged}.items():
                 curve.setdefault(name, []).append(value)
+        if drained:
+            run.reach(iteration + 1, curve)
+            raise DrainedError(drained)
     learner.check_state(stop - 1)
     return curve
 
 
-def _validate(run: _Run) -> Score:
-    """Each validation image once over all ranks; the same numbers on every rank."""
+def _validate(run: Run) -> Score:
+    """Each validation image once over all ranks; the same numbers on every rank.
+
+    Raises:
+        DrainedError: a node is being drained.
+    """
     data, learner = run.config.data, run.learner
+    run.pulses.validating(run.position.iteration)
     learner.share_buffers()
     images = evaluation_images(
         data, data.location, "val", learner.rank, learner.world, learner.device
     )
-    images = _counted(images, run.pulses)
+    each = images_of_each(data, data.location, "val", learner.world) if learner.world > 1 else None
+    images = _counted(images, run, each)
     matrix = evaluate(
         learner.step.student,
         images,
@@ -194,75 +207,25 @@ def _validate(run: _Run) -> Score:
     return score_of(matrix, DATASETS[data.dataset].classes)
 
 
-def _counted(images: Iterator[T], pulses: pulse.Pulses) -> Iterator[T]:
-    for image in images:
+def _counted(images: Iterator[T], run: Run, each: int | None) -> Iterator[T]:
+    """The images; after each it is told how far the validation is, and asked whether to leave.
+
+    Args:
+        each: how many every rank has; at one more than that a rank would ask alone.
+    """
+    run.notice.restart()
+    for number, image in enumerate(images, 1):
         yield image
-        pulses.validated()
+        run.pulses.validated()
+        if (each is None or number <= each) and (drained := run.notice.step()):
+            raise DrainedError(drained)
 
 
-def _repeat_the_end(run: _Run) -> None:
+def _repeat_the_end(run: Run) -> None:
     """Say again what was reported last, without the checkpoint, which is there."""
     kept = journal.read(run.job.folder, after=run.position.iteration - 1)
-    report = kept[-1] if kept else None
-    if report is None:
-        run.pulses.validating(run.position.iteration)
-        report = _made(run, _validate(run), {})
+    last = kept[-1] if kept else made(run, _validate(run), {})
     if run.learner.rank == 0:
-        journal.write(run.job.folder, report)
-        save_student(run.job, run.learner.step.student, report.score)
-    ray.train.report(said(report))
-
-
-def _show(run: _Run) -> dict[str, str]:
-    """Leave the picture; for want of one no run is lost that was trained to its end.
-
-    Returns:
-        A note of why there is none.
-    """
-    try:
-        save_panel(run.job, run.learner.step.student, run.learner.device)
-    except Exception as error:  # the teacher's file, the data, device and disk each have theirs
-        cause = first_line(error)
-        logging.getLogger(__name__).warning("%s: no picture: %s", run.job.title, cause)
-        return {"picture": f"missing: {cause}"}
-    return {}
-
-
-def _made(run: _Run, score: Score, curve: dict[str, list[float]]) -> Report:
-    return Report(
-        iteration=run.position.iteration,
-        score=score,
-        seconds=run.position.seconds,
-        devices=run.learner.world,
-        device=run.learner.device.type,
-        curve=curve,
-        at=time.time(),
-        device_seconds=run.pulses.device_seconds(),
-        notes=run.learner.notes,
-    )
-
-
-def _report(run: _Run, score: Score, curve: dict[str, list[float]]) -> None:
-    """Keep and report a validation; after the last one also the weights and the picture."""
-    learner, report = run.learner, _made(run, score, curve)
-    if learner.rank != 0:
-        ray.train.report(said(report))
-        return
-    turn.check(run.job.folder, run.job.token)
-    ended = run.position.iteration == run.config.training.iterations
-    if ended:  # before the journal, which is to tell of it
-        report = report.model_copy(update={"notes": report.notes | _show(run)})
-    journal.write(run.job.folder, report)
-    if ended:
-        save_student(run.job, learner.step.student, score)
-    with tempfile.TemporaryDirectory() as folder:
-        state = (learner.step, learner.optimizer, run.position)
-        save_checkpoint(Path(folder), run.job.identity, *state)
-        ray.train.report(
-            said(report),
-            checkpoint=ray.train.Checkpoint.from_directory(folder),
-            checkpoint_dir_name=NAME.format(run.position.iteration),
-        )
-    if run.job.checkpoint:  # Ray Train does not know of the one that this attempt began from
-        with suppress(OSError):  # then the next attempt removes it
-            storage.remove_folder(run.job.checkpoint)
+        journal.write(run.job.folder, last)
+        save_student(run.job, run.learner.step.student, last.score)
+    ray.train.report(said(last))

@@ -29,14 +29,19 @@ from afdcd.search.cluster import Cluster
 from afdcd.search.loop import Loop
 from afdcd.search.watchdog import Watchdog
 from afdcd.tasks.score import Score
-from afdcd.training import launch, worker
+from afdcd.training import launch, run, worker
 from afdcd.training.artifacts import PANEL_FILE, STUDENT_FILE
 from afdcd.training.checkpoint import Position
 from afdcd.training.job import Job, message_of
+from afdcd.training.notice import DrainedError, Notice
 from afdcd.training.resume import HEADER, TENSORS, TRAIN
 from tests.faults.boundary import Boundary, WorkerKilledError
 
 STEP = 2.0  # seconds of one iteration
+DRAINED = (
+    0.04,
+    3,
+)  # of the runs at this learning rate the node is drained once, after this iteration
 _discard = storage.remove_folder  # Ray's own doing, which our boundary does not count
 
 
@@ -63,6 +68,7 @@ class VirtualCluster:
         self._boundary, self._networks = boundary, networks
         self.trained: Counter[tuple[str, int]] = Counter()
         self.interval = 0  # iterations between two validations
+        self._drained: set[str] = set()  # runs, by their identities
         self._say: Callable[[dict[str, Any]], bool] = lambda message: False
         self._job: Job | None = None
         self._kept: str | None = None  # the checkpoint of this attempt
@@ -80,12 +86,14 @@ class VirtualCluster:
         patch.setattr(worker, "_prepare", self._prepare)
         patch.setattr(worker, "_train_until", self._train_until)
         patch.setattr(worker, "_validate", _score)
-        patch.setattr(worker, "save_panel", _save_panel)
+        patch.setattr(run, "save_panel", _save_panel)
+        patch.setattr(run, "save_student", self._networks.save)
         patch.setattr(worker, "save_student", self._networks.save)
-        patch.setattr(worker, "save_checkpoint", _save_checkpoint)
+        patch.setattr(run, "save_checkpoint", _save_checkpoint)
         whole = SimpleNamespace(from_directory=Path)
         train = SimpleNamespace(report=self._report, Checkpoint=whole)
-        patch.setattr(worker, "ray", SimpleNamespace(train=train))
+        for place in (worker, run):
+            patch.setattr(place, "ray", SimpleNamespace(train=train))
 
     def _tune(self, loop: Loop) -> None:
         """What Ray Tune does with a loop."""
@@ -161,17 +169,27 @@ class VirtualCluster:
             step=SimpleNamespace(student=None, trained=trained),
             optimizer=None,
         )
-        return worker._Run(job, learner, position, pulses)
+        return run.Run(job, learner, position, pulses, Notice(lambda: None))
 
     def _train_until(self, run: Any, stop: int) -> dict[str, list[float]]:
         steps = range(run.position.iteration, stop)
-        self.interval = len(steps)
+        self.interval = max(self.interval, len(steps))
+        curve = run.position.curve or {"iteration": [], "total": []}
         for iteration in steps:
             self.trained[run.job.identity, iteration] += 1
             run.learner.step.trained += 1
             self._boundary.clock.sleep(STEP)
-        made = [float(iteration + 1) for iteration in steps]
-        return {"iteration": made, "total": [1 / at for at in made]}
+            curve["iteration"].append(float(iteration + 1))
+            curve["total"].append(1 / (iteration + 1))
+            self._look(run, iteration + 1, curve)
+        return curve
+
+    def _look(self, run: Any, iteration: int, curve: dict[str, list[float]]) -> None:
+        known = run.job.identity in self._drained
+        if not known and (run.config.training.lr, iteration) == DRAINED:
+            self._drained.add(run.job.identity)
+            run.reach(iteration, curve)
+            raise DrainedError("node 10.0.0.3 is being drained")
 
     def _report(
         self,
@@ -198,6 +216,8 @@ class Pulses:
     def trained(self, iteration: int) -> None: ...
 
     def validating(self, iteration: int) -> None: ...
+
+    def ended(self) -> None: ...
 
     def device_seconds(self) -> float:
         return 0.0

@@ -52,3 +52,5 @@ def test_the_undisturbed_study_is_what_it_should_be(place: Place) -> None:
     assert found["model street version 1 tag trial"] == "2"
     assert found["model street alias candidate"] == "1"
     assert sum(place.trained.values()) == 3 * 4 + 2
+    saved = [call for call in place.calls if call == "worker storage.write_bytes state.safetensors"]
+    assert len(saved) == 8  # at each of 7 validations, and as a node was drained

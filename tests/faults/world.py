@@ -26,7 +26,7 @@ from afdcd.search.load import SearchSpace
 from afdcd.search.progress import Progress
 from afdcd.tasks.score import Score
 from afdcd.tracking import points, runs, tidy, tracker
-from afdcd.training import artifacts, worker
+from afdcd.training import artifacts, run, worker
 from tests.faults.boundary import Boundary, KilledError
 from tests.faults.clock import Clock
 from tests.faults.cluster import Networks, VirtualCluster
@@ -110,7 +110,7 @@ class World:
             patch.setattr(place, "load_network", partial(self._networks.load, real=real))
 
     def _install_time(self, patch: pytest.MonkeyPatch) -> None:
-        for place in (lease, leases, loop, worker, runs, points, tidy, tracker, work_clock):
+        for place in (lease, leases, loop, worker, run, runs, points, tidy, tracker, work_clock):
             patch.setattr(place, "time", self.clock)
         for place in (lease, tracker, work_clock):
             patch.setattr(place, "threading", self.clock)

@@ -13,10 +13,12 @@ from afdcd.search.progress import Progress, Rendering, Row, say, trials_table
 from afdcd.search.rows import RunKey
 from afdcd.search.watched import duration
 from afdcd.training import journal, pulse
-from afdcd.training.job import Job, Report, RunResult
+from afdcd.training.job import Failure, Job, Report, RunResult, result_of
 from afdcd.training.pulse import Pulse
+from afdcd.training.resume import DRAINED
 from tests.examples import job, report, score
 from tests.pulses import pulse_of
+from tests.training.test_resume import write_checkpoint
 
 
 class Watching:
@@ -111,6 +113,24 @@ def test_end_is_told_with_its_cause_unless_all_went_well(
     progress.ended(job("a"), RunResult("paused"))
     progress.ended(job("a"), RunResult("lost", None, "no memory", "memory"))
     assert lines(capsys) == ["a afdcd paused", "a afdcd lost: no memory"]
+
+
+def test_a_drained_run_is_told_with_its_node_and_where_it_goes_on(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    moved = job("a", folder=str(tmp_path), training__iterations=160, training__validate_every=80)
+    progress = Progress()
+    why = Failure(failed="node 10.0.0.3 is being drained", fault="drain", iteration=73)
+    progress.ended(moved, result_of(160, report(40), why))
+    write_checkpoint(tmp_path, 73, DRAINED)
+    progress.started(moved)
+    progress.ended(moved, result_of(160, None, why.updated(iteration=0, failed="too late")))
+    progress.close()
+    assert lines(capsys) == [
+        "node 10.0.0.3 is being drained: a afdcd saved at iteration 73 of 160, goes on elsewhere",
+        "a afdcd goes on after iteration 73 of 160",
+        "a afdcd lost: too late",
+    ]
 
 
 def test_between_two_reports_there_is_news_of_every_run(
@@ -264,10 +284,11 @@ def test_a_run_that_goes_on_is_not_said_to_start(
     progress.started(given)
     for iteration in (2, 10):
         journal.write(given.folder, report(iteration, 0.5))
+    write_checkpoint(tmp_path, 2)  # the later one was being saved when the machine was gone
     progress.started(given)
     first, second = capsys.readouterr().out.splitlines()
     assert first.endswith(f"starts ({given.config.training.iterations} iterations)")
-    assert second.endswith(f"goes on after iteration 10 of {given.config.training.iterations}")
+    assert second.endswith(f"goes on after iteration 2 of {given.config.training.iterations}")
     progress.close()
 
 

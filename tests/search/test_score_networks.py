@@ -3,7 +3,7 @@
 import math
 from concurrent.futures import Future
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -16,8 +16,14 @@ from afdcd.models.outputs import SegOutput
 from afdcd.search import score_networks
 from afdcd.search.cluster import Cluster
 from afdcd.training import worker
+from afdcd.training.checkpoint import Position
+from afdcd.training.learner import Learner
+from afdcd.training.notice import Notice
+from afdcd.training.pulse import Pulses
 from afdcd.training.resources import ResourcesConfig
-from tests.examples import trial
+from afdcd.training.run import Run
+from tests.examples import job, trial
+from tests.pulses import attempt
 
 DATA = DataConfig(dataset="coco_stuff_182", root="shards", crop=(64, 64))
 
@@ -59,8 +65,9 @@ def test_and_so_is_one_that_still_trains(monkeypatch: pytest.MonkeyPatch) -> Non
         device=torch.device("cpu"),
         autocast=None,
     )
-    pulses = SimpleNamespace(validated=lambda: None)
-    run: Any = SimpleNamespace(config=trial().updated(data=DATA), learner=learner, pulses=pulses)
+    pulses = Pulses(4, 2, attempt(), lambda _: None)
+    given = job().updated(config=trial().updated(data=DATA))
+    run = Run(given, cast(Learner, learner), Position(), pulses, Notice(lambda: None))
     assert worker._validate(run).value == 0.75
 
 

@@ -132,6 +132,35 @@ def test_three_runs_lost_in_a_row_stop_the_study_with_the_cause(tmp_path: Path) 
     assert study.counted() == 4
 
 
+def test_a_drain_is_no_fault_however_often_it_comes(tmp_path: Path) -> None:
+    study = opened(tmp_path, trials=40)
+    drained = lost("node 10.0.0.3 is being drained", "drain")
+    jobs = [study.next() for _ in range(4)]
+    for _ in range(4):
+        for job in jobs:
+            study.end(job, drained)
+        assert [study.next().name for _ in jobs] == [job.name for job in jobs]
+    for _ in range(2):
+        study.end(jobs[0], lost())
+        study.end(study.next(), drained)  # and it makes up for none
+        assert study.next().name == jobs[0].name
+    study.end(jobs[0], lost())
+    assert [e.outcome for e in study.entries()] == ["lost", None, None, None]
+    assert study.entries()[1].cause == ""
+
+
+def test_drains_between_losses_neither_count_nor_hide_them(tmp_path: Path) -> None:
+    study = opened(tmp_path, trials=40)
+    first, second, third, moved = [study.next() for _ in range(4)]
+    study.end(first, lost("full"))
+    study.end(second, lost("full"))
+    study.end(moved, lost("node 10.0.0.3 is being drained", "drain"))
+    assert study.next().name == first.name
+    study.end(third, lost("full"))
+    with pytest.raises(UserError, match="3 runs in a row were lost: full;"):
+        study.next()
+
+
 def test_a_lost_reference_is_run_again_by_the_next_driver(tmp_path: Path) -> None:
     study = opened(tmp_path, references=REFERENCES[:1])
     study.end(study.next(), lost("disk full", "data"))
@@ -306,6 +335,17 @@ def test_a_run_is_not_paused_at_work_that_was_lost(tmp_path: Path) -> None:
     study.settings = replace(study.settings, checkpoint=lambda run: 10)
     assert study.next().name != weak.name
     assert study.entries()[1].outcome == "paused"
+
+
+def test_a_run_that_was_drained_after_a_rung_is_not_judged_there_again(tmp_path: Path) -> None:
+    """It went on from there once; what is known by now of others would pause it."""
+    study = opened(tmp_path)
+    weak = study.next()
+    assert not study.report(weak, report(10, 0.1))  # the first of all
+    run_to_the_end(study, 0.5)
+    study.end(weak, lost("node 10.0.0.3 is being drained", "drain"))
+    study.settings = replace(study.settings, checkpoint=lambda run: 13)
+    assert study.next().name == weak.name
 
 
 def accounting(study: Study, *attempts: Attempt) -> Study:

@@ -57,6 +57,18 @@ def test_weights_buffers_momentum_and_position_come_back(tmp_path: Path, momentu
         assert value.equal(other[0].state_dict()[name]), name
 
 
+def test_the_curve_since_the_last_validation_comes_back_to_the_last_bit(tmp_path: Path) -> None:
+    curve = {"iteration": [2.0, 4.0], "total": [0.1 + 0.2, 1 / 3], "lr": [1e-300, 0.01]}
+    between = Position(iteration=5, seconds=1.5, curve=curve)
+    save_checkpoint(tmp_path, RUN, *trained(), between)
+    assert load_checkpoint(tmp_path, RUN, *trained(seed=1)) == between
+
+
+def test_after_a_validation_the_header_is_as_an_earlier_afdcd_knows_it(saved: Path) -> None:
+    header = json.loads((saved / HEADER).read_text())
+    assert header["position"] == {"iteration": 7, "seconds": 1.5}
+
+
 def test_checkpoint_before_the_first_step_is_one_too(tmp_path: Path) -> None:
     step = nn.Linear(2, 1)
     optimizer = torch.optim.SGD(step.parameters(), lr=0.1, momentum=0.9)

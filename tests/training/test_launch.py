@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 import ray.train
 import ray.tune
+from ray.exceptions import RayActorError
+from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
 from ray.tune.integration import ray_train
 
 from afdcd import storage
 from afdcd.config import UserError
 from afdcd.training import launch
-from afdcd.training.job import Failure, message_of
+from afdcd.training.job import Failure, message_of, result_of
 from afdcd.training.launch import build_trainer, fault_of, run_job
 from tests.examples import job
 from tests.training.test_resume import write_checkpoint
@@ -111,6 +113,35 @@ def test_a_worker_that_dies_while_the_workers_start_is_told_as_any_other(
     report = _failed(monkeypatch, ray.train.ControllerError(inner))
     expected = "a worker was killed, or its machine is gone"
     assert message_of(report) == Failure(failed=expected, fault="machine")
+
+
+def _preempted() -> Exception:
+    """A worker that died with its node, while it was being drained."""
+    died = RayActorError(preempted=True)
+    return WorkerHealthCheckFailedError("a worker is gone", died)
+
+
+@pytest.mark.parametrize(
+    ("error", "fault"),
+    [
+        (ray.train.PreemptionError(ray.train.PreemptionInfo(1, {"n": [0]}), True), "drain"),
+        (ray.train.WorkerGroupError("", {0: RuntimeError("reset"), 1: _preempted()}), "drain"),
+        (ray.train.WorkerGroupError("", {0: UserError("row 7"), 1: _preempted()}), "data"),
+        (
+            ray.train.WorkerGroupError("", {0: WorkerHealthCheckFailedError("x", OSError())}),
+            "machine",
+        ),
+    ],
+    ids=["the time was over", "its node was gone first", "something says more", "no drain"],
+)
+def test_a_node_that_is_drained_before_a_run_has_saved_is_no_fault(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, fault: str
+) -> None:
+    told = message_of(_failed(monkeypatch, error))
+    assert isinstance(told, Failure)
+    assert told.fault == fault
+    assert (told.failed == "its node was drained before it had saved") == (fault == "drain")
+    assert result_of(4, None, told).saved == 0
 
 
 TRIED = "Tried to allocate 2.00 GiB"

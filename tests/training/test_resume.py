@@ -15,15 +15,22 @@ from ray.train.v2._internal.execution.training_report import _TrainingReport
 
 from afdcd import storage
 from afdcd.training.job import said
-from afdcd.training.resume import MEMORY, NAME, TRAIN, newest_checkpoint, newest_iteration
+from afdcd.training.resume import (
+    DRAINED,
+    MEMORY,
+    NAME,
+    TRAIN,
+    newest_checkpoint,
+    newest_iteration,
+)
 from tests.examples import report
 
 TENSORS = b"tensors of iteration %d"
 
 
-def write_checkpoint(folder: Path, iteration: int) -> Path:
+def write_checkpoint(folder: Path, iteration: int, name: str = NAME) -> Path:
     """A checkpoint that is whole, in the folder of a run."""
-    place = folder / TRAIN / NAME.format(iteration)
+    place = folder / TRAIN / name.format(iteration)
     place.mkdir(parents=True)
     payload = TENSORS % iteration
     header = {"version": 3, "run": "a" * 64, "sha256": hashlib.sha256(payload).hexdigest()}
@@ -118,6 +125,28 @@ def test_iterations_are_compared_as_numbers(tmp_path: Path) -> None:
     write_checkpoint(tmp_path, 999_999)
     newer = write_checkpoint(tmp_path, 1_000_000)
     assert newest_checkpoint(str(tmp_path)) == str(newer)
+
+
+def test_of_a_drained_run_the_last_state_counts(tmp_path: Path) -> None:
+    """A validation comes after its last iteration, and what follows it is newer than both."""
+    run, uri = tmp_path, str(tmp_path)
+    for iteration, name, newest in (
+        (4, NAME, "iteration_000004"),
+        (7, DRAINED, "drained_000007"),
+        (8, DRAINED, "drained_000008"),
+        (8, NAME, "iteration_000008"),
+        (9, DRAINED, "drained_000009"),
+    ):
+        write_checkpoint(run, iteration, name)
+        write_checkpoint(run, 2, DRAINED)  # left over
+        assert newest_checkpoint(uri) == str(run / TRAIN / newest)
+        assert newest_iteration(uri) == iteration
+        if newest == "iteration_000008":
+            shutil.rmtree(run / TRAIN / newest)
+            write_checkpoint(run, 8, DRAINED)
+            write_checkpoint(run, 8)
+            assert newest_checkpoint(uri) == str(run / TRAIN / newest)
+        assert [path.name for path in (run / TRAIN).iterdir()] == [newest]
 
 
 def test_what_is_no_checkpoint_is_left_alone(run: Path) -> None:

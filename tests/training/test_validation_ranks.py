@@ -18,7 +18,9 @@ from afdcd.training import worker
 from afdcd.training.artifacts import STUDENT_FILE, load_from, save_student
 from afdcd.training.checkpoint import Position
 from afdcd.training.job import Job
+from afdcd.training.notice import Notice
 from afdcd.training.pulse import Pulses
+from afdcd.training.run import Run
 from tests.examples import job
 from tests.pulses import attempt
 from tests.training.networks import CLASSES, CPU, batch, build_learner
@@ -80,9 +82,8 @@ def _one_of_two(rank: int, folder: str) -> None:
     for iteration in range(2):
         learner.iterate(iteration, images * 10**rank, labels)
     save_file(dict(learner.step.named_buffers()), f"{folder}/trained{rank}.safetensors")
-    score = worker._validate(
-        worker._Run(_job(folder), learner, Position(), Pulses(4, 2, attempt(), lambda _: None))
-    )
+    pulses = Pulses(4, 2, attempt(), lambda _: None)
+    score = worker._validate(Run(_job(folder), learner, Position(), pulses, Notice(lambda: None)))
     save_file(dict(learner.step.named_buffers()), f"{folder}/validated{rank}.safetensors")
     Path(f"{folder}/scores{rank}.json").write_text(json.dumps(score.plain()))
     if rank == 0:

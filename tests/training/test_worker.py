@@ -1,7 +1,9 @@
 """The loop of one worker, with Ray Train's functions replaced: reports, resumption, divergence."""
 
+import itertools
 import json
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,9 +20,9 @@ from afdcd.data.synthetic.config import SyntheticConfig
 from afdcd.data.synthetic.dataset import prepare_synthetic
 from afdcd.models.outputs import SegOutput
 from afdcd.models.weights import NetworkCard, save_network
-from afdcd.training import journal, pulse, worker
+from afdcd.training import journal, pulse, run, worker
 from afdcd.training.artifacts import PANEL_FILE, STUDENT_FILE, load_from
-from afdcd.training.checkpoint import load_checkpoint, save_checkpoint
+from afdcd.training.checkpoint import Position, load_checkpoint, save_checkpoint
 from afdcd.training.job import Failure, Job, message_of
 from afdcd.training.optim import build_optimizer
 from afdcd.training.resume import newest_checkpoint
@@ -29,6 +31,7 @@ from tests.training.networks import CLASSES, BreaksBackward, build_pair
 
 CPU = torch.device("cpu")
 RUN = "a" * 64
+PLAIN: dict[str, Any] = {"distiller": {"method": "none"}, "data__protocol": "official"}
 
 
 @pytest.fixture(scope="module")
@@ -79,18 +82,24 @@ def attempt(given: Job) -> None:
 
 @pytest.fixture
 def reports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Reports:
+    return listening(monkeypatch, tmp_path)
+
+
+def listening(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Reports:
+    """What takes Ray Train's place, for a job in a folder below this one."""
     heard = Reports()
 
     def report(metrics: dict, checkpoint: Any = None, checkpoint_dir_name: str = "") -> None:
         heard.append(json.loads(metrics["said"]))  # a text: Tune flattens what is nested
         if checkpoint:
-            heard.checkpoint = tmp_path / "job" / "train" / checkpoint_dir_name
+            heard.checkpoint = folder / "job" / "train" / checkpoint_dir_name
             checkpoint.to_directory(str(heard.checkpoint))
 
     context = SimpleNamespace(get_world_size=lambda: 1, get_world_rank=lambda: 0)
     monkeypatch.setattr(ray.train, "get_context", lambda: context)
     monkeypatch.setattr(ray.train, "get_checkpoint", lambda: heard.remembered)
     monkeypatch.setattr(ray.train, "report", report)
+    monkeypatch.setattr(ray.train, "get_preemption_info", lambda: None)
     monkeypatch.setattr(ray.train.torch, "get_device", lambda: CPU)
     return heard
 
@@ -135,7 +144,7 @@ def test_killed_and_resumed_run_equals_the_uninterrupted_one(
     storage.remove_folder(storage.join(given.folder, "train"))
 
     def killed(run: Any) -> dict:
-        if run.position.iteration == 2:
+        if run.position.iteration == 4:
             raise KeyboardInterrupt
         return validate(run)
 
@@ -154,6 +163,87 @@ def test_killed_and_resumed_run_equals_the_uninterrupted_one(
     assert reports[-1]["seconds"] > reports[0]["seconds"]
     left = [path.name for path in (tmp_path / "job" / "train").iterdir()]
     assert left == ["iteration_000004"]  # of which Ray Train does not know is not left behind
+
+
+def drain_at(monkeypatch: pytest.MonkeyPatch, *steps: int) -> None:
+    """Ray Train says at these steps that a node is drained: iterations and images, in their order."""
+    past = itertools.count(1)
+
+    def step(notice: Any) -> str:
+        return "node 10.0.0.3 is being drained" if next(past) in steps else ""
+
+    monkeypatch.setattr(worker.Notice, "step", step)
+
+
+LONG = {"iterations": 8, "validate_every": 4, "batch": 2}
+# At which steps, and what is saved then. The steps of the whole run: 4 iterations, 3 images, and both
+# again.
+MOMENTS = {
+    "between two points of the curve": ([3], ["drained_000003"]),
+    "in its first iteration": ([1], ["drained_000001"]),
+    "before a validation": ([4], ["drained_000004"]),
+    "while it is validated": ([6], ["drained_000004"]),
+    "in the last validation": ([13], ["drained_000008"]),
+    "twice": ([1, 3], ["drained_000001", "drained_000003"]),
+    "again where nothing new is to be saved": ([5, 6], ["drained_000004", "drained_000004"]),
+}
+
+
+@dataclass
+class Undisturbed:
+    """A run from its first to its last iteration."""
+
+    job: Job
+    reports: list[dict[str, Any]]
+    weights: dict[str, Tensor]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(shards: str, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    plain = job(folder=str(folder / "job"), **PLAIN, data__root=shards, training=LONG)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(worker, "LOG_POINTS", 2)
+        heard = listening(patch, folder)
+        worker.train_loop(plain.plain())
+    weights = load_from(storage.join(plain.folder, STUDENT_FILE))[0].state_dict()
+    return Undisturbed(plain, [timeless(one) for one in heard], weights)
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_drained_run_is_saved_at_once_and_ends_as_the_undisturbed_one(
+    undisturbed: Undisturbed,
+    reports: Reports,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    moment: str,
+) -> None:
+    steps, saved = MOMENTS[moment]
+    moved = undisturbed.job.updated(folder=str(tmp_path / "job"))
+    monkeypatch.setattr(worker, "LOG_POINTS", 2)  # a point every two iterations
+    drain_at(monkeypatch, *steps)
+    for name in saved:
+        attempt(moved)
+        failure = message_of({"said": json.dumps(reports.pop())})
+        assert failure == Failure(
+            failed="node 10.0.0.3 is being drained", fault="drain", iteration=int(name[-6:])
+        )
+        assert newest_checkpoint(moved.folder) == storage.join(moved.folder, "train", name)
+        torch.manual_seed(99)  # another process draws from another state
+    attempt(moved)
+    assert [
+        timeless(one) for one in reports
+    ] == undisturbed.reports  # curves with all of their points
+    weights = load_from(storage.join(moved.folder, STUDENT_FILE))[0].state_dict()
+    assert all(value.equal(weights[name]) for name, value in undisturbed.weights.items())
+    assert len(pulse.attempts(moved.folder)) == len(saved) + 1
+    left = [path.name for path in Path(moved.folder, "train").iterdir()]
+    assert "iteration_000008" in left
+    assert not [name for name in left if name.startswith("drained")]
+
+
+def timeless(report: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in report.items() if k not in ("at", "seconds", "device_seconds")}
 
 
 def test_workers_that_ray_train_starts_anew_go_on_from_what_they_reported(
@@ -219,7 +309,7 @@ def test_no_picture_is_a_warning_and_not_the_end(
     def fails(*_: Any) -> None:
         raise RuntimeError("no room\n  on the device")
 
-    monkeypatch.setattr(worker, "save_panel", fails)
+    monkeypatch.setattr(run, "save_panel", fails)
     worker.train_loop(given.plain())
     assert reports[-1]["iteration"] == 4
     assert reports.checkpoint is not None
@@ -351,7 +441,7 @@ def test_weights_that_overflow_in_the_last_step_are_never_scored(
 def test_checkpoint_holds_student_and_distiller_and_not_the_teacher(tmp_path: Path) -> None:
     pair = build_pair()
     optimizer = build_optimizer(pair.config.training, pair.step.parameters())
-    save_checkpoint(tmp_path, RUN, pair.step, optimizer, worker.Position(iteration=1))
+    save_checkpoint(tmp_path, RUN, pair.step, optimizer, Position(iteration=1))
     other = build_pair(seed=1)
     other_optimizer = build_optimizer(other.config.training, other.step.parameters())
     assert load_checkpoint(tmp_path, RUN, other.step, other_optimizer).iteration == 1

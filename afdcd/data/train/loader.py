@@ -102,6 +102,11 @@ def evaluation_images(
         yield rows.key(index), image, label
 
 
+def images_of_each(config: DataConfig, root: str, role: str, world: int) -> int:
+    """How many images `evaluation_images` gives to every rank; the first ranks may have one more."""
+    return len(open_split(root, config.dataset, config.protocol, role)) // world
+
+
 def _loaded(
     batches: "IterableDataset[Batch | UserError]", workers: int, root: str, pin: bool
 ) -> Iterator[Batch]:
