@@ -9,4 +9,6 @@ cat > /tmp/s3.json <<JSON
   "actions": ["Admin", "Read", "Write", "List", "Tagging"]
 }]}
 JSON
-exec weed server -dir=/data -ip.bind=0.0.0.0 -s3 -s3.port=8333 -s3.config=/tmp/s3.json -volume.max=0 -master.volumeSizeLimitMB=1024
+# Its other servers ask nobody who he is, so they listen on the container's own loopback.
+exec weed server -dir=/data -ip=127.0.0.1 -ip.bind=127.0.0.1 -volume.max=0 -master.volumeSizeLimitMB=1024 \
+    -s3 -s3.ip.bind=0.0.0.0 -s3.port=8333 -s3.config=/tmp/s3.json

@@ -15,7 +15,7 @@ MOTO = DomainDispatcherApplication(create_backend_app)
 
 
 def serve(environ, start):
-    if environ["PATH_INFO"] == "/status":
+    if environ["PATH_INFO"] == "/healthz":
         start("200 OK", [])
         return [b""]
     if not any(f"Credential={key}/" in environ.get("HTTP_AUTHORIZATION", "") for key in KEYS):
