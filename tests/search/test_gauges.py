@@ -107,6 +107,27 @@ def test_without_a_cluster_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> N
         assert threading.active_count() == before
 
 
+def test_on_a_cluster_a_study_begins_with_what_earlier_drivers_brought_about(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    heard: list[Figures] = []
+    best = SimpleNamespace(value=0.3, run="0")
+    study: Any = SimpleNamespace(
+        name="cityscapes",
+        spent=lambda: 6.5,
+        best=lambda: [best],
+        entries=lambda: [entry("a", "lost", 2)],
+    )
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    monkeypatch.setattr(run_study, "ray_metrics", {"cityscapes": heard.append}.get)
+    progress: Any = SimpleNamespace(wanted=40)
+    with run_study._watched(study, progress) as (watcher,):
+        watcher.ended(job("b"), RunResult("completed"))
+    last = heard[-1]
+    assert (last.wanted, last.lost, last.device_hours, last.best) == (40, 2, 6.5, 0.3)
+    assert (last.runs["lost"], last.runs["completed"]) == (1, 1)
+
+
 @pytest.mark.xdist_group("ray")
 @pytest.mark.timeout(240)
 def test_prometheus_sees_them_on_the_metrics_port_of_the_node(tmp_path: Path) -> None:
