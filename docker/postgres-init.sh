@@ -10,7 +10,7 @@ for name in afdcd mlflow; do
     psql --set=ON_ERROR_STOP=1 --set=name="$name" --username="${POSTGRES_USER:-postgres}" --dbname=postgres <<'SQL'
 \getenv password ROLE_PASSWORD
 CREATE ROLE :"name" LOGIN PASSWORD :'password';
-CREATE DATABASE :"name" OWNER :"name";
+CREATE DATABASE :"name" OWNER :"name" TEMPLATE template0 ENCODING 'UTF8';
 REVOKE ALL ON DATABASE :"name" FROM PUBLIC;
 SQL
 done

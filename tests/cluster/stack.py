@@ -23,8 +23,8 @@ STAND_INS = {"postgres": "localhost/afdcd-test-postgres", "store": "localhost/af
 LIST = """
 import sys
 from pyarrow import fs
-selected = fs.FileSelector(sys.argv[1], recursive=True)
-print(*(info.path for info in fs.S3FileSystem().get_file_info(selected)), sep="\\n")
+store, path = fs.FileSystem.from_uri(f"s3://{sys.argv[1]}")
+print(*(info.path for info in store.get_file_info(fs.FileSelector(path, recursive=True))), sep="\\n")
 """
 
 
