@@ -3,15 +3,11 @@
 import base64
 import subprocess
 import time
-from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster.containers import IMAGES, ROOT, containers
-from tests.cluster.stack import PORTS, STAND_INS, Stack, podman_compose, status
-from tests.cluster.test_image import IMAGE, build_image
+from tests.cluster.stack import PORTS, Stack, status
 
-MLFLOW = "localhost/afdcd-test-mlflow"
 SPACE = (
     *("search_spaces/quickstart.yaml", "study.trials=3", "study.proof.seeds=0", "study.grace=null"),
     *("training.iterations=60", "training.validate_every=20"),
@@ -25,22 +21,6 @@ OUTAGES = (
 )
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3600), pytest.mark.xdist_group("ray")]
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    made, program = containers(), podman_compose()
-    build_image(made)
-    made.build(MLFLOW, ROOT / "docker" / "mlflow.Dockerfile", ROOT)
-    for name, image in STAND_INS.items():
-        made.build(image, IMAGES / f"{name}.Dockerfile", IMAGES)
-    stack = Stack(made, program, IMAGE, MLFLOW, tmp_path_factory.mktemp("compose"))
-    stack.down("-v")  # of a test that was killed
-    try:
-        stack.up()
-        yield stack
-    finally:
-        stack.down("-v")
 
 
 def test_the_job_api_opens_to_the_token_alone(stack: Stack) -> None:
