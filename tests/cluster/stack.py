@@ -58,7 +58,12 @@ class Stack:
             self.until_well(name)
 
     def down(self, *words: str) -> None:
+        """With `-v` the volumes go, too. Podman 4.3 leaves what it was just about to start again."""
         self.compose("down", *words)
+        self.made.podman("pod", "rm", "--force", "--ignore", "pod_afdcd")
+        if "-v" in words:
+            found = self.made.podman("volume", "ls", "--quiet", "--filter", "name=afdcd_").stdout
+            self.made.podman("volume", "rm", "--force", *found.split(), check=False)
 
     def until_well(self, name: str) -> None:
         """Podman looks at health by systemd's timers, which containers' hosts here do not have."""
