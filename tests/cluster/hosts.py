@@ -2,8 +2,9 @@
 
 Their links meet in a bridge, the switch, which has a network namespace of its own, so nothing touches
 the machine's network. No namespace has a name: it goes with its last process, and the kernel ends the
-first process of each host when the process that made it ends, be it by `kill -9` (`--pdeathsig`). So
-nothing is left of them in any case.
+first process of each host when the thread that made it ends, be it by `kill -9` (`--pdeathsig`). So
+nothing is left of them in any case. SIGTERM is made an exception, so that whoever uses the hosts can
+remove files too.
 
 What lies on the disk is seen by all hosts, as on NFS, but for /tmp/ray and /dev/shm.
 """
@@ -11,7 +12,10 @@ What lies on the disk is seen by all hosts, as on NFS, but for /tmp/ray and /dev
 import ctypes
 import os
 import shutil
+import signal
 import subprocess
+import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -162,16 +166,17 @@ class Switch:
 @contextmanager
 def hosts(*names: str) -> Iterator[tuple[Switch, list[Host]]]:
     """A switch and running hosts, the first with the address NETWORK.10."""
-    switch = Switch()
-    found = [Host(switch, name, 10 + number) for number, name in enumerate(names)]
-    try:
-        for host in found:
-            host.start()
-        yield switch, found
-    finally:
-        for host in found:
-            host.kill()
-        switch.close()
+    with _ending_in_order():
+        switch = Switch()
+        found = [Host(switch, name, 10 + number) for number, name in enumerate(names)]
+        try:
+            for host in found:
+                host.start()
+            yield switch, found
+        finally:
+            for host in found:
+                host.kill()
+            switch.close()
 
 
 def missing() -> str:
@@ -189,6 +194,19 @@ def missing() -> str:
     if tried.returncode:
         return f"needs namespaces and bridges, which this machine refuses: {tried.stderr.strip()}"
     return ""
+
+
+@contextmanager
+def _ending_in_order() -> Iterator[None]:
+    """SIGTERM ends this process by an exception, as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 def _ip(process: int, *lines: str) -> None:

@@ -25,9 +25,9 @@ while True:
     server.accept()[0].close()
 """
 NEVER_ENDS = """
-import sys, time
+import sys, tempfile, time
 from tests.cluster.hosts import hosts
-with hosts("a", "b") as (switch, (a, b)):
+with tempfile.TemporaryDirectory(dir=sys.argv[1]), hosts("a", "b") as (switch, (a, b)):
     print(switch._process.pid, a._process.pid, a._first, b._first, flush=True)
     if "fail" in sys.argv:
         raise SystemExit("failed")
@@ -120,8 +120,8 @@ def test_only_the_thread_that_joins_reaches_the_hosts(pair: tuple[Switch, Host, 
 
 
 @pytest.mark.parametrize("end", ["fail", signal.SIGTERM, signal.SIGKILL])
-def test_nothing_is_left_however_it_ends(end: str | signal.Signals) -> None:
-    words = [end] if isinstance(end, str) else []
+def test_nothing_is_left_however_it_ends(end: str | signal.Signals, tmp_path: Path) -> None:
+    words = [str(tmp_path), *([end] if isinstance(end, str) else [])]
     process = subprocess.Popen(
         [sys.executable, "-c", NEVER_ENDS, *words], stdout=subprocess.PIPE, text=True
     )
@@ -136,3 +136,5 @@ def test_nothing_is_left_however_it_ends(end: str | signal.Signals) -> None:
     while left := [pid for pid in started if psutil.pid_exists(pid)]:
         assert time.monotonic() < until_gone, left
         time.sleep(0.05)
+    # What `kill -9` ends can remove no file.
+    assert end == signal.SIGKILL or list(tmp_path.iterdir()) == []
