@@ -30,11 +30,13 @@ clean() {
 trap clean EXIT
 trap 'exit 0' TERM INT
 
-# A worker may be there before the head is, and a head that was cut off comes back: it tries again.
-while :; do
+# A worker may be there before the head is, and one that was cut off comes back: it tries again. A head
+# whose start took longer than Ray allows tries twice more; later there is no study left to come back to.
+attempt=0
+while [ "${role[0]}" != --head ] || [ $((attempt += 1)) -le 3 ]; do
     ray start --block "${role[@]}" "${size[@]}" &
     node=$!
     wait "$node" || true
-    [ "${role[0]}" != --head ] || exit 1
     sleep 2
 done
+exit 1

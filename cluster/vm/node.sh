@@ -2,7 +2,7 @@
 # Ray on this machine: bash cluster/vm/node.sh head, or RAY_HEAD_IP=10.0.0.10 bash cluster/vm/node.sh worker.
 #
 # `ray up` calls it. It is also how a machine is started by hand, and what a supervisor (systemd) runs
-# with BLOCK=1, so that a machine that was cut off joins again.
+# with BLOCK=1: then it ends with Ray, and the supervisor lets a machine that was cut off join again.
 set -euo pipefail
 
 fail() {
@@ -45,5 +45,11 @@ worker)
     ;;
 esac
 ulimit -n 65536 2>/dev/null || true # where the machine allows it
-ray stop >/dev/null
-exec ray start "${options[@]}"
+# Ray gives itself 30 seconds, which a machine that has just started and reads all from a slow disk may
+# not keep. The next attempt finds the files in memory.
+for attempt in 1 2 3; do
+    ray stop >/dev/null
+    ray start "${options[@]}" && exit
+    echo "attempt $attempt of 3 failed" >&2
+done
+exit 1

@@ -9,6 +9,7 @@ remove files too.
 What lies on the disk is seen by all hosts, as on NFS, but for /tmp/ray and /dev/shm.
 """
 
+import contextlib
 import ctypes
 import os
 import shutil
@@ -60,7 +61,10 @@ class Host:
         private = ["--uts", "--ipc", "--mount", "--net", "--pid", "--fork", "--kill-child"]
         command = [*_WITH_ME, "unshare", *private, "--mount-proc", "bash", "-ec", _FIRST, "first"]
         self._process = subprocess.Popen(
-            [*command, self.name, self.address], stdout=subprocess.PIPE, text=True
+            [*command, self.name, self.address],
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # Ctrl-C is for the tests
         )
         assert self._process.stdout is not None
         if self._process.stdout.readline() != "ready\n":
@@ -113,6 +117,7 @@ class Host:
         self._process.wait()
         while psutil.pid_exists(self._first):
             time.sleep(0.01)
+        self._switch.disconnect(self._port)
         self._process = None
 
     def is_on(self) -> bool:
@@ -123,7 +128,8 @@ class Switch:
     """The bridge to which all hosts are connected."""
 
     def __init__(self) -> None:
-        self._process = subprocess.Popen([*_WITH_ME, "unshare", "--net", "sleep", "infinity"])
+        command = [*_WITH_ME, "unshare", "--net", "sleep", "infinity"]
+        self._process = subprocess.Popen(command, start_new_session=True)
         own = Path("/proc/self/ns/net").readlink()
         while Path(f"/proc/{self._process.pid}/ns/net").readlink() == own:
             if self._process.poll() is not None:
@@ -138,6 +144,11 @@ class Switch:
         self._ip(f"link set {port} master br0 up")
         inside = [f"addr add {address}/24 dev eth0", "link set eth0 up", "link set lo up"]
         _ip(process, *inside)
+
+    def disconnect(self, port: str) -> None:
+        """Take a link away. The kernel does that too, but some time after the last process."""
+        with contextlib.suppress(subprocess.CalledProcessError):  # it has done so
+            self._ip(f"link del {port}")
 
     def set(self, port: str, state: str) -> None:
         self._ip(f"link set {port} {state}")
@@ -166,17 +177,15 @@ class Switch:
 @contextmanager
 def hosts(*names: str) -> Iterator[tuple[Switch, list[Host]]]:
     """A switch and running hosts, the first with the address NETWORK.10."""
-    with _ending_in_order():
+    with contextlib.ExitStack() as ends:
+        ends.enter_context(_ending_in_order())
         switch = Switch()
+        ends.callback(switch.close)
         found = [Host(switch, name, 10 + number) for number, name in enumerate(names)]
-        try:
-            for host in found:
-                host.start()
-            yield switch, found
-        finally:
-            for host in found:
-                host.kill()
-            switch.close()
+        for host in found:
+            ends.callback(host.kill)
+            host.start()
+        yield switch, found
 
 
 def missing() -> str:
@@ -216,6 +225,7 @@ def _ip(process: int, *lines: str) -> None:
         input="\n".join(lines),
         text=True,
         check=True,
+        stderr=subprocess.PIPE,
     )
 
 

@@ -110,8 +110,8 @@ def test_every_machine_is_told_token_and_keepalive(
 ) -> None:
     done = _node(home, role, **environment)
     assert done.returncode == 0, done.stderr
-    call, *told = done.stdout.splitlines()
-    assert call == line  # and no token in it
+    call, *told = done.stdout.splitlines()  # `ray stop` before it is quiet
+    assert call == line  # with no token in it
     assert set(told) >= {
         "RAY_AUTH_MODE=token",
         f"RAY_AUTH_TOKEN={TOKEN}",
@@ -121,6 +121,17 @@ def test_every_machine_is_told_token_and_keepalive(
         "RAY_USAGE_STATS_ENABLED=0",
         "PGPASSWORD=p",
     }
+
+
+def test_a_start_that_took_too_long_is_tried_again(home: Path) -> None:
+    ray = home / "afdcd" / ".venv" / "bin" / "ray"
+    write_program(ray, f'[ "$1" = stop ] || (echo "$1" >> {home}/calls; ! [ -f {home}/slow ])')
+    (home / "slow").touch()
+    assert _node(home, "head").returncode == 1
+    assert (home / "calls").read_text() == "start\n" * 3
+    (home / "slow").unlink()
+    assert _node(home, "head").returncode == 0
+    assert (home / "calls").read_text() == "start\n" * 4
 
 
 def test_a_head_that_ray_up_started_gets_its_autoscaler(home: Path) -> None:
