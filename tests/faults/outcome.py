@@ -10,6 +10,7 @@ import mlflow
 import optuna
 from mlflow import MlflowClient
 
+from afdcd import storage
 from afdcd.search.rows import entry_of, standing
 from afdcd.training import journal
 from tests.faults.stand import Stand
@@ -49,7 +50,7 @@ def facts_of(stand: Stand, name: str) -> Facts:
     url = stand.environment["AFDCD_STUDY_DB"]
     study = optuna.load_study(study_name=name, storage=url)
     _rows(facts, study)
-    _folders(facts, stand.folder / "runs" / "studies" / name, study)
+    _folders(facts, storage.join(stand.environment["AFDCD_STORAGE"], "studies", name), study)
     client = MlflowClient(stand.uri)
     _pages(facts, client, study.user_attrs["id"])
     _versions(facts, client, name)
@@ -83,16 +84,17 @@ def _rows(facts: Facts, study: optuna.Study) -> None:
             facts[f"{row} at {iteration}"].append(repr(value))
 
 
-def _folders(facts: Facts, folder: Path, study: optuna.Study) -> None:
+def _folders(facts: Facts, folder: str, study: optuna.Study) -> None:
     entries = standing([entry_of(row) for row in study.get_trials(deepcopy=False)])
-    for place in {entry.run.folder(str(folder)): entry.run for entry in entries}:
-        run = f"folder {Path(place).relative_to(folder)}"
+    for place in {entry.run.folder(folder): entry.run for entry in entries}:
+        run = "folder " + place.removeprefix(folder + "/")
         for report in journal.read(place):
             said = repr((report.score.value, report.score.parts, report.curve, report.notes))
             facts[f"{run} at {report.iteration}"].append(said)
         for file in ("student.safetensors", "panel.png"):
             with contextlib.suppress(FileNotFoundError):
-                facts[f"{run} {file}"].append(_digest(Path(place, file)))
+                content = storage.read_bytes(storage.join(place, file))
+                facts[f"{run} {file}"].append(_digest(content))
 
 
 def _pages(facts: Facts, client: MlflowClient, study: str) -> None:
@@ -127,13 +129,13 @@ def _versions(facts: Facts, client: MlflowClient, name: str) -> None:
             version.source, tracking_uri=client.tracking_uri
         )
         (file,) = Path(place).rglob("*.safetensors")
-        digests[str(version.version)] = _digest(file)
+        digests[str(version.version)] = _digest(file.read_bytes())
         tags = {
             key: value for key, value in version.tags.items() if key.startswith(("m", "t", "s"))
         }
         tags = {**tags, "study": "", "afdcd.study": ""}
         facts[f"version of trial {version.tags['trial']}"].append(
-            repr((_digest(file), sorted(tags.items())))
+            repr((digests[str(version.version)], sorted(tags.items())))
         )
     for model in client.search_registered_models(f"name = '{name}'"):
         for alias, number in model.aliases.items():
@@ -142,5 +144,5 @@ def _versions(facts: Facts, client: MlflowClient, name: str) -> None:
             facts[f"model's tag {tag}"].append("")
 
 
-def _digest(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
