@@ -1,7 +1,7 @@
 """Install what requirements.lock names into .venv. `make demo`, `make test` and `make lock` call this.
 
     python3 install.py                    install, or go on where an install was stopped
-    python3 install.py lock [OPTION...]   renew requirements.lock and docker/*.lock; options of `uv pip compile`
+    python3 install.py lock [OPTION...]   renew the locks, here and in docker/; options of `uv pip compile`
 
 pip fetches uv, and uv installs the rest, because it is several times as fast as pip. Both compare
 every file with its sha256 in requirements.lock. Only the standard library is used, and no syntax
