@@ -1,10 +1,12 @@
 """The checks of `afdcd doctor`, each a line: ok, or what to do."""
 
+import os
+import sys
 from collections.abc import Iterable, Iterator
 from platform import python_version
 
 from afdcd.commands.doctor import here
-from afdcd.commands.doctor.finding import Check, Finding, guarded, merged
+from afdcd.commands.doctor.finding import Check, Finding, guarded, hanging, merged
 from afdcd.commands.doctor.speed import data_read
 from afdcd.commands.versions import versions
 from afdcd.config import UserError
@@ -25,7 +27,11 @@ def execute(*, from_worker: bool = False, data: str | None = None) -> int:
     print(versions())
     print("\n".join(f"{name}={value}" for name, value in _variables()))
     findings = [*_printed(_here(data)), *_printed(cluster(from_worker, data))]
-    return int(any(finding.mend for finding in findings))
+    status = int(any(finding.mend for finding in findings))
+    if hanging():
+        sys.stdout.flush()
+        os._exit(status)  # pyarrow would wait for its store for two minutes more
+    return status
 
 
 def _printed(findings: Iterable[Finding]) -> Iterator[Finding]:

@@ -33,6 +33,12 @@ class Finding:
 
 
 Check = Callable[[], list[Finding]]
+_unended: list[threading.Thread] = []  # checks that gave no answer in time
+
+
+def hanging() -> bool:
+    """Whether a check still waits for its answer."""
+    return any(thread.is_alive() for thread in _unended)
 
 
 def guarded(check: Check, patience: float = PATIENCE) -> list[Finding]:
@@ -50,10 +56,12 @@ def guarded(check: Check, patience: float = PATIENCE) -> list[Finding]:
         except BaseException as error:  # raised below, in the thread that asked
             ended.append(error)
 
-    # A daemon, for a read that hangs would keep the process from its end.
+    # A daemon, for a read that hangs must not keep the process from its end.
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     thread.join(patience)
+    if thread.is_alive():
+        _unended.append(thread)
     outcome = ended[0] if ended else UserError(f"look why nothing came within {patience:g} s")
     if isinstance(outcome, UserError):
         return [Finding(what, "not usable" if ended else "no answer", str(outcome))]

@@ -1,12 +1,13 @@
 """`afdcd doctor`: a line for each thing, and a remedy where one is needed."""
 
+import threading
 from pathlib import Path
 
 import pytest
 
 from afdcd.commands import doctor
 from afdcd.commands.doctor import here
-from afdcd.commands.doctor.finding import Finding
+from afdcd.commands.doctor.finding import Finding, guarded
 from afdcd.config import UserError
 from afdcd.doctor import main
 from afdcd.environment import VARIABLES
@@ -64,6 +65,23 @@ def test_every_secret_of_the_environment_is_hidden(
         monkeypatch.setenv(name, f"value-of-{name}")
     doctor.execute()
     assert "value-of-" not in capsys.readouterr().out
+
+
+def test_it_ends_although_a_check_still_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """pyarrow, asked for a store that does not answer, held up the end for two minutes."""
+    never, left = threading.Event(), []
+
+    def silent() -> list[Finding]:
+        """Storage."""
+        never.wait()
+        return []
+
+    monkeypatch.setattr(doctor, "HERE", (silent,))
+    monkeypatch.setattr(doctor, "guarded", lambda check: guarded(check, patience=0.05))
+    monkeypatch.setattr(doctor.os, "_exit", left.append)
+    doctor.execute()
+    never.set()
+    assert left == [1]
 
 
 def test_this_machine_is_looked_at() -> None:
