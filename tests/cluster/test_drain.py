@@ -23,7 +23,7 @@ from afdcd.search.kept import kept_study
 from afdcd.training import journal, pulse
 from tests.running import ROOT, Study, finish, kill_tree, until
 
-pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.timeout(1800), pytest.mark.slow]
+pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.timeout(1800), pytest.mark.cluster]
 
 SPACE = """
 data: {dataset: synthetic, crop: [64, 64], root: ROOT}

@@ -22,7 +22,7 @@ REASON = missing() or (
     else "needs sshd and rsync: apt-get install openssh-server rsync"
 )
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.cluster,
     pytest.mark.xdist_group("ray"),
     pytest.mark.timeout(2400),
     pytest.mark.skipif(bool(REASON), reason=REASON),

@@ -17,7 +17,7 @@ from tests.running import ROOT, assert_each_went_on
 
 REASON = missing()
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.cluster,
     pytest.mark.xdist_group("ray"),
     pytest.mark.timeout(2400),
     pytest.mark.skipif(bool(REASON), reason=REASON),

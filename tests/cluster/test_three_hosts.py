@@ -16,7 +16,7 @@ from tests.faults.outcome import difference, facts_of, leftovers
 
 REASON = missing()
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.cluster,
     pytest.mark.xdist_group("ray"),
     pytest.mark.timeout(3600),
     pytest.mark.skipif(bool(REASON), reason=REASON),
