@@ -6,19 +6,18 @@ checked for duplicates, and its CEL rules run. Kinds of Kubernetes: the schemas 
 """
 
 import functools
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import celpy
 import jsonschema
-import pytest
 import yaml
 from kubernetes_validate.utils import schema_contents
 from referencing import Registry, Resource
 
-from tests.cluster.manifests import ROOT, Document, Loader
+from tests.cluster.manifests import Document, Loader
+from tests.cluster.shared import shared
 
 # Of Kubernetes: the oldest that is promised, and the newest that is known.
 VERSIONS = ("1.30", "1.37")
@@ -34,13 +33,7 @@ _METADATA = {
 
 def definitions() -> Path:
     """The folder with the operators' definitions, which are no part of the repository."""
-    folder = Path(os.environ.get("AFDCD_CRDS") or ROOT.parent / "shared" / "crds")
-    if not folder.is_dir():
-        pytest.skip(
-            f"needs the definitions of KubeRay, Kueue and the Prometheus operator in {folder}; "
-            "AFDCD_CRDS names another folder"
-        )
-    return folder
+    return shared("crds")
 
 
 def errors(documents: list[Document]) -> Iterator[str]:
