@@ -72,6 +72,11 @@ def test_a_study_survives_what_can_go_wrong_and_ends_in_the_registry(tmp_path: P
     damaged = _damage_a_row_that_small_batches_do_not_see(root)
     study = Study(tmp_path, SPACE.replace("ROOT", str(root)))
     study.environment |= _of_a_compute_node(tmp_path)
+    for name in (
+        "RAY_AUTH_MODE",
+        "RAY_AUTH_TOKEN",
+    ):  # of a cluster that an earlier test joined here
+        study.environment.pop(name, None)
     process = study.start()
     try:
         before = until(process, "trial 0 none  iteration 6/16")

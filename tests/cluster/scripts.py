@@ -16,7 +16,7 @@ _NAMED = re.compile(
     r"(?i)\b\w*(?:token|password|secret|access_key\w*)['\"]?[ \t]*[=:][ \t]*['\"]?([^\s'\"$#?]+)"
 )
 _LOOKS_LIKE_ONE = re.compile(r"AKIA[0-9A-Z]{16}|\b[0-9a-f]{32,}\b|BEGIN [A-Z ]*PRIVATE KEY")
-_HARMLESS = ("token", "x")
+_HARMLESS = ("token", "x", "-}")  # the last: a shell's `${TOKEN:-}`, which is empty
 
 
 def write_program(path: Path, text: str) -> None:

@@ -11,7 +11,8 @@ from mlflow.cli import cli
 
 from afdcd import train
 from afdcd.cli import USER_ERROR, run
-from afdcd.commands import doctor
+from afdcd.commands.doctor.finding import guarded
+from afdcd.commands.doctor.here import mlflow_here
 from afdcd.config import UserError
 from afdcd.search import run_study
 from afdcd.tracking import registry
@@ -91,7 +92,7 @@ def test_models_can_still_be_used(client: MlflowClient) -> None:
 
 
 def test_the_doctor_says_it(client: MlflowClient) -> None:
-    (finding,) = doctor._guarded(doctor._mlflow)
+    (finding,) = guarded(mlflow_here)
     assert finding.mend == _refused()
 
 
