@@ -11,7 +11,7 @@ import pytest
 import ray
 
 from afdcd.search import run_study
-from afdcd.search.gauges import Figures, Gauges, published, ray_metrics
+from afdcd.search.gauges import OUTCOMES, Figures, Gauges, published, ray_metrics
 from afdcd.search.local_cluster import free_port, session_folder
 from afdcd.training.job import RunResult
 from tests.examples import job, report, score
@@ -173,7 +173,7 @@ def _shown(port: int) -> dict[str, float]:
             labels, _, value = rest.rpartition("} ")
             kept = [part for part in labels.split(",") if part.startswith("outcome=")]
             found[name + (f"{{{kept[0]}}}" if kept else "")] = float(value)
-        if len(found) >= 12:
+        if len(found) == len(OUTCOMES) + 5:
             return found
         time.sleep(1)
     return found
