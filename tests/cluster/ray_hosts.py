@@ -98,13 +98,17 @@ class RayHosts(Stand):
         # One after the other: Ray gives each 30 seconds, which many at once on two cores may not keep.
         for number, host in enumerate((self.head, *self.workers), start=1):
             self.start_ray(host)
-            self.until(host.name, lambda number=number: self._nodes() == number)
+            self.until(host.name, lambda number=number: self.nodes() == number)
         images = SyntheticConfig(height=64, width=64, train=36, val=4, test=6)
         prepare_synthetic(self.root, images)
         save_teacher(self.teacher)
 
     def ready(self) -> None:
-        self.until("the nodes", lambda: self._nodes() == 1 + len(self.workers))
+        self.until("the nodes", lambda: self.nodes() == 1 + len(self.workers))
+
+    def nodes(self) -> int:
+        """How many the cluster believes alive."""
+        return self._nodes()
 
     def start_ray(self, host: Host) -> None:
         """`ray start --block` on a host, which is switched on first if need be."""

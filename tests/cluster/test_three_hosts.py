@@ -92,6 +92,7 @@ def _cut_a_link(here: RayHosts, job: Job) -> None:
     host = _training(here, job)
     host.cut()
     here.until("the loss to be noticed", lambda: job.count(LOST) > 0, LONG)
+    here.until("the cluster to give the node up", lambda: here.nodes() == 2, LONG)
     host.heal()
     here.ready()
 
@@ -101,6 +102,7 @@ def _kill_a_host(here: RayHosts, job: Job) -> None:
     lost = job.count(LOST)
     here.kill(host)
     here.until("the loss to be noticed", lambda: job.count(LOST) > lost, LONG)
+    here.until("the cluster to give the node up", lambda: here.nodes() == 2, LONG)
     here.start_ray(host)
     here.ready()
 
