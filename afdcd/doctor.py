@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from afdcd.cli import run
+from afdcd.paths import expanded
 
 PROG = "python -m afdcd.doctor"
 _EXAMPLES = """examples:
@@ -33,7 +34,10 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
         help="let every node of the cluster look, too: versions, storage, databases, shared memory, clock",
     )
     parser.add_argument(
-        "--data", metavar="ROOT", help="a prepared data set: how fast its shards can be read"
+        "--data",
+        metavar="ROOT",
+        type=expanded,
+        help="a prepared data set: how fast its shards can be read",
     )
     return parser
 
