@@ -91,6 +91,21 @@ def test_an_image_has_the_versions_that_the_tests_ran_with(file: Path) -> None:
     assert not {"pytest", "mypy", "ruff", "moto"} & inside.keys()
 
 
+def test_a_service_has_one_version_here_and_in_the_cluster() -> None:
+    here, there = _tags(DOCKER), _tags(ROOT / "cluster")
+    assert here.keys() >= {"postgres", "chrislusf/seaweedfs"}
+    assert all(len(versions | there.get(image, versions)) == 1 for image, versions in here.items())
+
+
+def _tags(folder: Path) -> dict[str, set[str]]:
+    """The versions of each public image that the files of `folder` name."""
+    found: dict[str, set[str]] = {}
+    for file in folder.rglob("*.yaml"):
+        for image, tag in re.findall(r"image:.*?([a-z][a-z/]*):([0-9][0-9.]*)", file.read_text()):
+            found.setdefault(image, set()).add(tag)
+    return found
+
+
 def _pins(lock: Path) -> dict[str, str]:
     return dict(re.findall(r"^([a-z0-9._-]+)==(\S+)", lock.read_text(), re.MULTILINE))
 
