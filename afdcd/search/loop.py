@@ -78,8 +78,8 @@ class Loop:
         self._lease, self._stop_wanted = lease, stop_wanted
         self._next_look = 0.0
         self._reclaimer = Reclaimer(cluster.api)
-        self._waits = Waits(sight, say)
         self._watchdog = Watchdog()
+        self._waits = Waits(sight, say, self._watchdog.has_place)
         self._end: dict[str, Callable[[], None]] = {}  # Tune's trial id -> what ends it
         self._runs: dict[str, _Run] = {}  # Tune's trial id -> the run, from its proposal to its end
         self._dry = False  # nothing to propose until a run ends
@@ -202,7 +202,7 @@ class Loop:
         starting = {
             name: (run.job, self._cluster.demand(run.job.config.resources))
             for name, run in self._runs.items()
-            if run.started and run.last is None
+            if run.started and run.last is None and run.failure is None
         }
         self._waits.look(starting)
         for name, (_, demand) in starting.items():

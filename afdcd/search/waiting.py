@@ -6,9 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from afdcd.search.capacity import HEAD, Bundle, Demand, amounts, nearest, places, room
-from afdcd.training import pulse
 from afdcd.training.job import Job
-from afdcd.training.pulse import Pulse
 
 INTERVAL = 10.0  # seconds between two looks
 PATIENCE = 20.0  # seconds that a run may wait in silence; one that takes another's place needs some
@@ -33,7 +31,6 @@ class Sight:
 @dataclass
 class _Waiting:
     job: Job
-    before: Pulse | None  # what an earlier attempt left in the folder
     said: float | None = None
 
 
@@ -43,7 +40,7 @@ class Waits:
     Args:
         see: the cluster, as it is now.
         tell: prints a line.
-        hear: the last pulse in a folder: a run that gives one has its place.
+        has_place: whether this attempt has its place, for it has given a sign of life.
         clock: seconds, monotonic.
     """
 
@@ -51,13 +48,12 @@ class Waits:
         self,
         see: Callable[[], Sight],
         tell: Callable[[str], None],
-        hear: Callable[[str], Pulse | None] = pulse.read,
+        has_place: Callable[[str], bool],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._see, self._tell, self._hear, self._clock = see, tell, hear, clock
+        self._see, self._tell, self._has_place, self._clock = see, tell, has_place, clock
         self._next = 0.0
         self._runs: dict[str, _Waiting] = {}
-        self._placed: set[str] = set()
         self._since: dict[str, float] = {}  # demand -> when it was first seen without a place
 
     def look(self, runs: Mapping[str, tuple[Job, Demand]]) -> None:
@@ -90,15 +86,8 @@ class Waits:
 
     def _note(self, runs: Mapping[str, tuple[Job, Demand]]) -> None:
         """Which runs have given no sign of life yet."""
-        self._placed &= runs.keys()
-        for name, (job, _) in runs.items():
-            if name in self._placed:
-                continue
-            found = self._hear(job.folder)
-            known = self._runs.setdefault(name, _Waiting(job, found))
-            if found != known.before:
-                self._placed.add(name)
-        self._runs = {n: r for n, r in self._runs.items() if n in runs and n not in self._placed}
+        placeless = {name: job for name, (job, _) in runs.items() if not self._has_place(name)}
+        self._runs = {name: self._runs.get(name, _Waiting(job)) for name, job in placeless.items()}
 
     def _say(self, waiting: list[str], demand: Demand, sight: Sight, now: float) -> None:
         due = [self._runs[name].said for name in waiting]

@@ -53,6 +53,19 @@ class Watch:
         return f"no sign of life for {duration(silent)}" if silent > self.limit else ""
 
 
+class _Watched:
+    """An attempt, and what was read in its folder."""
+
+    def __init__(self, folder: str, watch: Watch) -> None:
+        self.folder, self.watch, self.wrote = folder, watch, False
+        self._first: tuple[pulse.Pulse | None] | None = None
+
+    def hear(self, last: pulse.Pulse | None, now: float) -> None:
+        self._first = self._first or (last,)  # which an earlier attempt may have left
+        self.wrote = self.wrote or last != self._first[0]
+        self.watch.hear(last.sign if last else (), now)
+
+
 class Watchdog:
     """Watches runs by what they write into their folders, in a thread of its own: a store may be slow.
 
@@ -67,12 +80,12 @@ class Watchdog:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._hear, self._clock = hear, clock
-        self._watches: dict[str, tuple[str, Watch]] = {}  # by the id of the attempt
+        self._watches: dict[str, _Watched] = {}  # by the id of the attempt
         self._lock, self._over = threading.Lock(), threading.Event()
 
     def watch(self, attempt: str, folder: str) -> None:
         with self._lock:
-            self._watches[attempt] = (folder, Watch(self._clock()))
+            self._watches[attempt] = _Watched(folder, Watch(self._clock()))
 
     def forget(self, attempt: str) -> None:
         with self._lock:
@@ -82,28 +95,33 @@ class Watchdog:
         """The attempt waits for its place, and need not give news."""
         with self._lock:
             if attempt in self._watches:
-                self._watches[attempt][1].rest(self._clock())
+                self._watches[attempt].watch.rest(self._clock())
+
+    def has_place(self, attempt: str) -> bool:
+        """Whether it was seen to write: its processes have their place on the cluster."""
+        with self._lock:
+            return attempt in self._watches and self._watches[attempt].wrote
 
     def hung(self) -> dict[str, str]:
         """Attempts that hang, and why they count as such."""
         with self._lock:
             now = self._clock()
-            found = {name: watch.hangs(now) for name, (_, watch) in self._watches.items()}
+            found = {name: one.watch.hangs(now) for name, one in self._watches.items()}
         return {name: why for name, why in found.items() if why}
 
     def look(self) -> None:
         """Read what every attempt has written."""
         with self._lock:
             watched = list(self._watches.values())
-        for folder, watch in watched:
+        for one in watched:
             try:
-                last = self._hear(folder)
+                last = self._hear(one.folder)
             except Exception:  # a store's own errors are many; none of them is the run's fault
                 with self._lock:
-                    watch.rest(self._clock())
+                    one.watch.rest(self._clock())
                 continue
             with self._lock:
-                watch.hear(last.sign if last else (), self._clock())
+                one.hear(last, self._clock())
 
     def start(self) -> None:
         self._over.clear()

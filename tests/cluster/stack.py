@@ -40,10 +40,12 @@ class Stack:
         self.values = {**filled_example(folder), **PORTS, **images, "WORKER_CPUS": "1"}
 
     def begin(self, *words: str, **options: Any) -> subprocess.Popen[str]:
-        line = [self._program, "--podman-path", str(self.made.program), "-f", str(FILE), *words]
+        line = [self._program, "--podman-path", str(self.made.program), "-f", str(FILE)]
+        if words[0] == "run":  # which docker compose does by itself
+            line += ["--profile", "submit"]
         environment = {**self.made.environment, **self.values}
         return subprocess.Popen(
-            line, env=environment, text=True, stdin=subprocess.DEVNULL, **options
+            [*line, *words], env=environment, text=True, stdin=subprocess.DEVNULL, **options
         )
 
     def compose(self, *words: str) -> subprocess.CompletedProcess[str]:

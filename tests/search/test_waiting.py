@@ -19,9 +19,7 @@ from afdcd.environment import inherited
 from afdcd.search.capacity import Demand
 from afdcd.search.waiting import AGAIN, Sight, Waits, lacking
 from afdcd.training.job import Job
-from afdcd.training.pulse import Pulse
 from tests.examples import job
-from tests.pulses import pulse_of
 from tests.running import ROOT, finish, kill_tree, until
 
 THREE = Demand({"CPU": 3.0})
@@ -29,14 +27,14 @@ TWO_NODES = ({"CPU": 2.0}, {"CPU": 2.0})
 
 
 class World:
-    """A cluster whose pending groups and free nodes the test sets; a second passes per look."""
+    """A cluster whose pending groups, free nodes and placed runs the test sets; a second passes per look."""
 
     def __init__(self) -> None:
         self.now, self.lines = 0.0, list[tuple[float, str]]()
-        self.pulses: dict[str, Pulse] = {}
+        self.placed: set[str] = set()
         self.runs: dict[str, tuple[Job, Demand]] = {}
         self.sight = Sight([], TWO_NODES, TWO_NODES)
-        self.waits = Waits(self.see, self.tell, self.pulses.get, lambda: self.now)
+        self.waits = Waits(self.see, self.tell, self.placed.__contains__, lambda: self.now)
 
     def see(self) -> Sight:
         return self.sight
@@ -58,10 +56,6 @@ class World:
             self.waits.look(self.runs)
             self.now += 1.0
         return [line for _, line in self.lines[before:]]
-
-
-def pulse(at: float) -> Pulse:
-    return pulse_of(at, 0.0, phase="starting", iteration=0)
 
 
 @pytest.fixture
@@ -110,12 +104,11 @@ def test_a_run_that_takes_the_place_of_another_is_not_told(world: World) -> None
 
 
 def test_runs_that_have_their_place_are_not_said_to_wait(world: World) -> None:
-    world.pulses["f1"] = pulse(at=1.0)  # of an earlier attempt
     for number in range(4):
         world.start(number)
     world.pend(THREE, THREE)
     world.pass_time(11)
-    world.pulses |= {"f0": pulse(at=2.0), "f2": pulse(at=2.0)}
+    world.placed |= {"t0", "t2"}
     assert [line.split(" for ")[0] for line in world.pass_time(40)] == ["trial 1 and 1 more wait"]
 
 
@@ -138,7 +131,7 @@ def test_a_lost_run_that_goes_on_waits_anew(world: World) -> None:
     world.start(3)
     world.pend()
     world.pass_time(11)
-    world.pulses["f3"] = pulse(at=2.0)
+    world.placed.add("t3")
     world.pass_time(11)
     world.runs = {"t9": world.runs["t3"]}
     world.pend(THREE)

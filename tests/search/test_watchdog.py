@@ -66,10 +66,22 @@ def test_every_kind_of_progress_is_news_and_a_mere_sign_is_not(
     kennel.passes(20)
     kennel.pulses["f"] = pulse_of(iteration=1, phase="training", images=0, at=50.0)
     kennel.passes(20)
-    before = kennel.dog._watches["a"][1]._since
+    before = kennel.dog._watches["a"].watch._since
     kennel.pulses["f"] = pulse_of(**{"at": 60.0, **news})
     kennel.passes(10)
-    assert before < 40 < kennel.dog._watches["a"][1]._since
+    assert before < 40 < kennel.dog._watches["a"].watch._since
+
+
+def test_a_run_has_its_place_once_it_writes_and_not_by_what_an_earlier_attempt_left(
+    kennel: Kennel,
+) -> None:
+    kennel.pulses["f"] = pulse_of(at=1.0)
+    kennel.passes(20)
+    assert not kennel.dog.has_place("a")
+    kennel.pulses["f"] = pulse_of(at=2.0)  # not a step further, yet alive
+    kennel.passes(10)
+    assert kennel.dog.has_place("a")
+    assert not kennel.dog.has_place("b")
 
 
 def test_once_it_runs_ten_minutes_are_the_limit(kennel: Kennel) -> None:
