@@ -19,11 +19,12 @@ from afdcd.training.artifacts import STUDENT_FILE
 SHA256 = "sha256"  # tag of a version: of its weights
 
 
-def moved(version: ModelVersion, model: str) -> Path:
+def moved(version: ModelVersion, model: str, why: str) -> Path:
     """The weights file of a version, from below the present storage root.
 
     Args:
         model: as a person named it.
+        why: what MLflow said when it was to give them: they may be there, and their store silent.
 
     Raises:
         UserError: it is not there either.
@@ -32,9 +33,9 @@ def moved(version: ModelVersion, model: str) -> Path:
         if storage.exists(place) and storage.sha256(place) == version.tags.get(SHA256):
             return _local(place)
     raise UserError(
-        f"{model}: its files were at {shown(str(version.source))}, and are neither there nor below "
-        f"AFDCD_STORAGE={shown(storage_root())}: put them back, or set AFDCD_STORAGE to the folder "
-        "that they were moved to"
+        f"{model}: its files were at {shown(str(version.source))}, and MLflow cannot give them: "
+        f"{shown(why)}; nor are they below AFDCD_STORAGE={shown(storage_root())}. If their store is "
+        "well, put them back, or set AFDCD_STORAGE to the folder that they were moved to"
     )
 
 

@@ -169,7 +169,7 @@ def fetch(model: str) -> Path:
             place = Path(mlflow.artifacts.download_artifacts(model))
     except (MlflowException, OSError) as error:
         if version := _version(client, model):
-            return moved(version, model)
+            return moved(version, model, why=reason(error))
         raise UserError(
             f"{model}: not in the registry at {shown(mlflow.get_tracking_uri())}: {reason(error)}; "
             "choose one that the MLflow UI lists, or correct MLFLOW_TRACKING_URI"

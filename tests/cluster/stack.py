@@ -41,8 +41,9 @@ class Stack:
 
     def begin(self, *words: str, **options: Any) -> subprocess.Popen[str]:
         line = [self._program, "--podman-path", str(self.made.program), "-f", str(FILE)]
-        if words[0] == "run":  # which docker compose does by itself
-            line += ["--profile", "submit"]
+        if words[0] == "run":  # Podman 4.3 cannot do it for what it depends on, which is up already
+            line += ["--profile", "submit"]  # which docker compose does by itself
+            words = ("run", "--no-deps", "-T", *words[1:])
         environment = {**self.made.environment, **self.values}
         return subprocess.Popen(
             [*line, *words], env=environment, text=True, stdin=subprocess.DEVNULL, **options

@@ -2,10 +2,15 @@
 
 import base64
 import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from afdcd.environment import inherited
+from tests.cluster.containers import ROOT
 from tests.cluster.stack import PORTS, Stack, status
 
 SPACE = (
@@ -65,6 +70,25 @@ def test_a_submitted_search_ends_although_each_service_fails_for_a_minute(stack:
     assert int(stack.sql("mlflow", "select count(*) from runs where status = 'FINISHED'")) >= 4
     assert stack.objects("afdcd"), "checkpoints and weights are in the store"
     assert [name for name in stack.objects("mlflow") if name.endswith(".safetensors")]
+
+
+def test_the_student_labels_a_picture_outside_where_nobody_knows_the_store(
+    stack: Stack, tmp_path: Path
+) -> None:
+    Image.new("RGB", (64, 64)).save(tmp_path / "street.png")
+    known = {
+        "MLFLOW_TRACKING_URI": f"http://127.0.0.1:{PORTS['MLFLOW_PORT']}",
+        "MLFLOW_TRACKING_USERNAME": "admin",
+        "MLFLOW_TRACKING_PASSWORD": stack.values["MLFLOW_ADMIN_PASSWORD"],
+        "AFDCD_STORAGE": str(tmp_path / "none"),
+    }
+    command = [sys.executable, "-m", "afdcd.predict", "models:/quickstart@candidate"]
+    command += [str(tmp_path / "street.png"), "--out", str(tmp_path / "out")]
+    done = subprocess.run(
+        command, cwd=ROOT, env=inherited(**known), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "street.png").exists()
 
 
 def test_down_and_up_again_keeps_what_was_found(stack: Stack) -> None:

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import mlflow
 import pytest
 
 from afdcd import storage
@@ -70,6 +71,20 @@ def test_what_is_nowhere_says_where_it_was(
     assert f"AFDCD_STORAGE={moved}" in str(e.value)
     with pytest.raises(UserError, match="not in the registry"):
         fetch("models:/street/7")
+
+
+def test_a_silent_store_is_not_said_to_be_empty(
+    first: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The files may well be there: what MLflow met is told, too."""
+
+    def silent(*arguments: object, **named: object) -> None:
+        raise OSError("http://store:8333: no route to host")
+
+    shutil.rmtree(first / "artifacts")
+    monkeypatch.setattr(mlflow.artifacts, "download_artifacts", silent)
+    with pytest.raises(UserError, match="http://store:8333: no route to host"):
+        fetch("models:/street@champion")
 
 
 def test_another_file_at_that_place_is_not_taken(

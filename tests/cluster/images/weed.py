@@ -4,6 +4,7 @@
 import json
 import sys
 from pathlib import Path
+from urllib.parse import unquote
 
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import run_simple
@@ -18,7 +19,8 @@ def serve(environ, start):
     if environ["PATH_INFO"] == "/healthz":
         start("200 OK", [])
         return [b""]
-    if not any(f"Credential={key}/" in environ.get("HTTP_AUTHORIZATION", "") for key in KEYS):
+    signed = environ.get("HTTP_AUTHORIZATION", "") + unquote(environ.get("QUERY_STRING", ""))
+    if not any(f"Credential={key}/" in signed for key in KEYS):
         start("403 Forbidden", [])
         return [b"<Error><Code>InvalidAccessKeyId</Code></Error>"]
     return MOTO(environ, start)
