@@ -67,13 +67,13 @@ def test_a_study_outlives_a_cut_link_a_killed_host_and_a_killed_head(here: RayHo
 
 def test_the_two_workers_of_one_run_are_on_two_hosts(here: RayHosts) -> None:
     words = "study.trials=1 training.iterations=10 resources.workers=2"
-    job = _submitted(here, "wide", words + " study.enqueue=[{distiller: {method: none}}]")
-    first, second = here.workers
-    here.until(
-        "a worker on each host",
-        lambda: len(here.trainers(first)) == len(here.trainers(second)) == 1,
-        LONG,
-    )
+    job = _submitted(here, "wide", words + " 'study.enqueue=[{distiller: {method: none}}]'")
+
+    def spread() -> bool:
+        assert not job.has_succeeded(), job.printed()
+        return [len(here.trainers(host)) for host in here.workers] == [1, 1]
+
+    here.until("a worker on each host", spread, LONG)
     here.until("the study", job.has_succeeded, LONG)
     facts = facts_of(here, "wide")
     assert facts["row trial-0000 ended"] == ["COMPLETE completed None"]
