@@ -88,17 +88,15 @@ class Host:
         done = subprocess.run(line, env=environment, check=True, stdout=subprocess.PIPE, text=True)
         return done.stdout
 
-    def processes(self) -> Iterator[psutil.Process]:
-        """All that run on this host."""
+    def processes(self) -> Iterator[tuple[psutil.Process, list[str]]]:
+        """All that run on this host, with the words of their command lines."""
         if not self.is_on():
             return
         mine = Path(f"/proc/{self._first}/ns/pid").readlink()
         for process in psutil.process_iter():
-            try:
+            with contextlib.suppress(OSError, psutil.Error):  # it has ended
                 if Path(f"/proc/{process.pid}/ns/pid").readlink() == mine:
-                    yield process
-            except OSError:  # it has ended
-                continue
+                    yield process, process.cmdline()
 
     def cut(self) -> None:
         """Pull the cable: nobody is told."""

@@ -251,10 +251,5 @@ def ray_hosts() -> Iterator[RayHosts]:
 
 def _titles(host: Host) -> list[tuple[psutil.Process, str]]:
     """Ray's processes on a host that work for somebody, with their titles."""
-    found = []
-    for process in host.processes():
-        with contextlib.suppress(psutil.Error):
-            title = "".join(process.cmdline()[:1])
-            if title.startswith(OURS):
-                found.append((process, title))
-    return found
+    titles = [(process, "".join(words[:1])) for process, words in host.processes()]
+    return [(process, title) for process, title in titles if title.startswith(OURS)]

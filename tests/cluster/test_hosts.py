@@ -73,7 +73,7 @@ def test_a_killed_host_takes_its_processes_along_and_starts_as_an_empty_one(
 ) -> None:
     _, a, b = pair
     b.run("touch", "/tmp/ray/mark", "/dev/shm/mark")
-    before = list(b.processes())
+    before = [process for process, _ in b.processes()]
     assert len(before) > 1
     b.kill()
     assert psutil.wait_procs(before, timeout=10)[1] == []
@@ -93,7 +93,7 @@ def test_hosts_share_neither_processes_nor_names_nor_temporary_folders(
     assert not Path("/tmp/ray/mark").exists()
     seen = {int(line) for line in a.run("ps", "-e", "-o", "pid=").split()}
     assert len(seen) < 10  # of the machine's many
-    mine, theirs = ({process.pid for process in host.processes()} for host in pair[1:])
+    mine, theirs = ({process.pid for process, _ in host.processes()} for host in pair[1:])
     assert mine
     assert not mine & theirs
 

@@ -117,7 +117,7 @@ def _ray(folder: Path, *words: object) -> None:
 
 
 def _raylets(host: Host) -> list[psutil.Process]:
-    return [process for process in host.processes() if process.name() == "raylet"]
+    return [process for process, words in host.processes() if words and "/raylet" in words[0]]
 
 
 def _everywhere_the_same(machines: list[Host], folder: Path) -> None:
@@ -130,7 +130,7 @@ def _everywhere_the_same(machines: list[Host], folder: Path) -> None:
         assert told["RAY_AUTH_TOKEN"] == token
         assert told["RAY_grpc_client_keepalive_time_ms"] == "10000"
         assert told["RAY_grpc_client_keepalive_timeout_ms"] == "5000"
-        lines = [" ".join(process.cmdline()) for process in host.processes()]
+        lines = [" ".join(words) for _, words in host.processes()]
         assert not [line for line in lines if token in line]
 
 

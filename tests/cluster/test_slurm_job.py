@@ -83,7 +83,7 @@ def _has(batch: Batch, text: str) -> bool:
 
 def _left(job: Allocation) -> list[str]:
     """What stays on the hosts after a job: processes but the first and its pause, and files."""
-    found = [" ".join(p.cmdline()) for host in job.hosts for p in host.processes()]
+    found = [" ".join(words) for host in job.hosts for _, words in host.processes()]
     files = [path for host in job.hosts for path in host.run("ls", "/tmp/ray").split()]
     return [line for line in found if "sleep" not in line and "bash -ec" not in line] + [
         path for path in files if path != "hosts"
