@@ -26,8 +26,8 @@ LONG = 900.0  # seconds
 SPACE = """
 data: {dataset: synthetic, crop: [64, 64], root: ROOT}
 pair: {student: {head: pspnet, encoder: "timm:lcnet_050"}}
-training: {iterations: 60, validate_every: 4, batch: 4}
-study: {trials: 1, proof: {seeds: 0}, enqueue: [{training: {lr: 0.01}}]}
+training: {iterations: 60, validate_every: 4, batch: 4, lr: {choice: [0.01]}}
+study: {trials: 1, proof: {seeds: 0}}
 """
 
 

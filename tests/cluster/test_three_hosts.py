@@ -76,7 +76,7 @@ def test_the_two_workers_of_one_run_are_on_two_hosts(here: RayHosts) -> None:
     here.until("a worker on each host", spread, LONG)
     here.until("the study", job.has_succeeded, LONG)
     facts = facts_of(here, "wide")
-    assert facts["row trial-0000 ended"] == ["COMPLETE completed None"]
+    assert facts["row trial-0000 ended"] == ["COMPLETE completed "]
 
 
 def _submitted(here: RayHosts, name: str, words: str = "") -> Job:
