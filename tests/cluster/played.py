@@ -1,7 +1,7 @@
 """The pods that the operator makes of a RayJob, as `podman kube play` can run them beside compose's services.
 
 What podman 4.3 lacks is left out, and no more: the autoscaler (there is no Kubernetes to ask), GPUs,
-projected volumes, and memory volumes, which it makes as root's.
+projected volumes, memory volumes, which it makes as root's, and ports, which it opens on the machine.
 """
 
 import base64
@@ -75,6 +75,7 @@ class Played:
             "volumeMounts": [m for m in container["volumeMounts"] if m["name"] not in LEFT_OUT],
             "env": [{k: v for k, v in e.items() if k != "by"} for e in container["env"]],
         }
+        container.pop("ports", None)  # a worker may name none
         spec = {
             "hostname": name,
             "securityContext": pod.spec["securityContext"],

@@ -37,8 +37,8 @@ def played(stack: Stack) -> Iterator[Played]:
         },
     }
     pods = Played(stack.made, [*build("overlays/cpu-dev"), *build("jobs")], "afdcd-tune", IMAGE)
-    pods.start("afdcd_default", 2, known)
     try:
+        pods.start("afdcd_default", 2, known)
         yield pods
     finally:
         pods.stop()
