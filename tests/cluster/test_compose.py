@@ -45,6 +45,17 @@ def test_mlflow_opens_to_its_password_and_to_its_own_names_alone(stack: Stack) -
     assert status(url, {**known, "Host": "evil.example"}) == 403
 
 
+def test_the_doctor_finds_nothing_to_mend_from_the_driver_and_from_each_node(stack: Stack) -> None:
+    submit = ("ray", "job", "submit", "--address", "http://127.0.0.1:8265", "--")
+    doctor = ("python", "-m", "afdcd.doctor", "--from-worker")
+    told = stack.made.podman("exec", "afdcd_head_1", *submit, *doctor).stdout
+    assert "MEND" not in told
+    for name in ("storage", "study database", "MLflow"):
+        assert f"ok    {name}: " in told
+        assert f"ok    {name} on " in told
+    assert "silently cut host is noticed after 15 s" in told
+
+
 def test_a_submitted_search_ends_although_each_service_fails_for_a_minute(stack: Stack) -> None:
     """The student is registered, its weights lie in the store, its runs in PostgreSQL."""
     log = stack.folder / "tune.log"

@@ -11,7 +11,8 @@ from afdcd.environment import storage_root, study_database, tracking_uri
 from afdcd.text import shown
 
 SHARED_MEMORY = Path("/dev/shm")
-LEAST_SHARED = 2 * 2**30  # Ray's objects and the batches that loader processes hand over
+# Batches that loader processes hand over, some 100 MB at the paper's size; a container has 64 MB unasked.
+LEAST_SHARED = 2**29
 LEAST_ROOM = 10 * 2**30  # of storage: a study's checkpoints at the paper's size
 
 
