@@ -12,6 +12,7 @@ import pydantic_core
 from afdcd.text import shown
 
 Key = tuple[str | int, ...]
+TAGS = ("method", "type")  # keys that say which kind a block is
 
 
 class UserError(Exception):
@@ -140,7 +141,7 @@ def _written_key(loc: Sequence[str | int], values: Any) -> Key:
         if inside:
             key.append(part)
             values = values[part]
-        elif last and isinstance(values, dict) and values.get("method") != part:
+        elif last and isinstance(values, dict) and part not in map(values.get, TAGS):
             key.append(part)
     return tuple(key)
 
@@ -164,8 +165,8 @@ def _field_names(loc: Sequence[str | int], model: type[pydantic.BaseModel]) -> s
 
 
 def _tag(model: type[pydantic.BaseModel]) -> Any:
-    method = model.model_fields.get("method")
-    return method.default if method else None
+    tags = [model.model_fields[name].default for name in TAGS if name in model.model_fields]
+    return tags[0] if tags else None
 
 
 def _models_in(info: Any) -> Iterator[type[pydantic.BaseModel]]:

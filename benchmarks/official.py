@@ -13,6 +13,7 @@ from afdcd.distillers.configs import AfDCDConfig
 from afdcd.models.config import OUTPUT_STRIDE
 from afdcd.models.zoo import SegmentationNetwork
 from afdcd.training.learner import Learner
+from afdcd.training.recipe import PolyConfig, SGDConfig
 from afdcd.training.trial import TrialConfig
 from tests.reference.contrast import official_contrast
 from tests.reference.projector import OfficialReconstruction, random_mask
@@ -89,7 +90,10 @@ def numerics(*, tf32: bool = True, search: bool = False) -> Iterator[None]:
 def recipe_of(config: TrialConfig) -> Recipe:
     """The authors' flags that say what `config` says; its distiller is afdcd with a random mask."""
     method, training = config.distiller, config.training
+    optimizer, schedule = training.optimizer, training.schedule
     assert isinstance(method, AfDCDConfig)
+    assert isinstance(optimizer, SGDConfig)
+    assert isinstance(schedule, PolyConfig)
     return Recipe(
         kd_weight=method.kd_weight,
         fd_weight=method.fd_weight,
@@ -101,8 +105,8 @@ def recipe_of(config: TrialConfig) -> Recipe:
         pool=method.pool,
         mask_ratio=method.mask_ratio,
         lr=training.lr,
-        power=training.poly_power,
-        momentum=training.momentum,
+        power=schedule.power,
+        momentum=optimizer.momentum,
         weight_decay=training.weight_decay,
         clip=training.distiller_clip,
         iterations=training.iterations,

@@ -11,7 +11,8 @@ from afdcd.search.config import StudyConfig
 from afdcd.search.fixed import check_fixed
 from afdcd.search.rungs import Rules, rungs
 from afdcd.search.space import SEED, corners, parameters_of, parse_ranges
-from afdcd.training.trial import SEMANTICS, TrainingConfig, TrialConfig
+from afdcd.training.recipe import TrainingConfig
+from afdcd.training.trial import SEMANTICS, TrialConfig
 from afdcd.yaml_text import load_yaml, override
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")

@@ -104,8 +104,7 @@ def load_checkpoint(
 
 def _tensors(step: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     state = {f"step.{name}": tensor for name, tensor in step.state_dict().items()}
-    for index, slots in optimizer.state_dict()["state"].items():
-        state[f"momentum.{index}"] = slots["momentum_buffer"]
+    state |= _slots(optimizer)
     return {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
 
 
@@ -114,6 +113,20 @@ def _restore(
 ) -> None:
     weights = {k.removeprefix("step."): v for k, v in tensors.items() if k.startswith("step.")}
     assign(step, weights, folder)
+    for name, slot in _slots(optimizer).items():
+        if name not in tensors:
+            raise UserError(
+                f"{folder}: holds no {name}: of another optimizer; delete it to start again"
+            )
+        # In place: the fused step needs each slot laid out in memory as its parameter is.
+        slot.copy_(tensors[name])
+
+
+def _slots(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """All state of an optimizer, by name. SGD's has the name that it had when there was no other."""
+    found = {}
     for index, slots in optimizer.state_dict()["state"].items():
-        # In place: the fused step needs each momentum laid out in memory as its parameter is.
-        slots["momentum_buffer"].copy_(tensors[f"momentum.{index}"])
+        for slot, tensor in slots.items():
+            name = "momentum" if slot == "momentum_buffer" else f"optimizer.{slot}"
+            found[f"{name}.{index}"] = tensor
+    return found

@@ -6,6 +6,7 @@ waits for it. Whether loss terms and gradient are finite is therefore decided on
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, TypeVar
 
 import torch
@@ -24,6 +25,7 @@ from afdcd.models.zoo import SegmentationNetwork
 from afdcd.seeds import derive
 from afdcd.training.choices import Choices
 from afdcd.training.optim import build_optimizer, learning_rate, set_learning_rate
+from afdcd.training.recipe import TrainingConfig
 from afdcd.training.shapes import pair_shapes
 from afdcd.training.step import (
     DistillationStep,
@@ -33,7 +35,7 @@ from afdcd.training.step import (
     teacher_outputs,
     valid_pixels,
 )
-from afdcd.training.trial import TrainingConfig, TrialConfig
+from afdcd.training.trial import TrialConfig
 
 COMPILE_PAYS = 2000  # iterations; compiling takes as long as some hundred of them
 # Below the 151 MB of a projector's convolution at 2048 channels, whose gradient is thus reduced
@@ -140,14 +142,12 @@ class Learner:
         """
         set_learning_rate(self.optimizer, learning_rate(self.config, iteration))
         torch.manual_seed(derive(self.config.seed, "dropout", iteration, self.rank))
-        terms = self._terms(iteration, images, labels)
         self.optimizer.zero_grad(set_to_none=True)
-        torch.stack(list(terms.values())).sum().backward()
+        terms = self._accumulate(iteration, images, labels)
         seen = torch.cat([mean_over_ranks(terms), self._largest_gradient()])
         self._stopped.masked_fill_(seen.isfinite().all().logical_not(), 1.0)
         self._pending.append((iteration, tuple(terms), seen))
-        if adapters := list(self.step.distiller.parameters()):
-            nn.utils.clip_grad_norm_(adapters, self.config.distiller_clip)
+        self._clip()
         self.optimizer.step()
 
     def drain(self) -> list[tuple[int, dict[str, float]]]:
@@ -199,17 +199,44 @@ class Learner:
             for buffer in self.step.buffers():
                 dist.broadcast(buffer, src=0)
 
-    def _terms(self, iteration: int, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    def _clip(self) -> None:
+        if adapters := list(self.step.distiller.parameters()):
+            nn.utils.clip_grad_norm_(adapters, self.config.distiller_clip)
+        if self.config.clip is not None:
+            nn.utils.clip_grad_norm_(self.step.parameters(), self.config.clip)
+
+    def _accumulate(self, iteration: int, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """The gradient of this rank's share of a batch, part by part; the terms are the parts' means.
+
+        The task loss of a part is divided by the labelled pixels of all of them, so together they
+        are what the share is as a whole. Ranks average their gradients once, with the last part.
+        """
+        parts, valid = self.config.accumulate, valid_pixels(labels)
+        found = []
+        for place, share in enumerate(zip(images.chunk(parts), labels.chunk(parts), strict=True)):
+            whole = self.world == 1 or place == parts - 1
+            with nullcontext() if whole else self._model.no_sync():  # type: ignore[operator]
+                terms = self._terms(iteration, place, *share, valid / parts)
+                (torch.stack(list(terms.values())).sum() / parts).backward()
+            found.append({name: term.detach() for name, term in terms.items()})
+        return {name: torch.stack([terms[name] for terms in found]).mean(0) for name in found[0]}
+
+    def _terms(
+        self, iteration: int, place: int, images: Tensor, labels: Tensor, valid: Tensor
+    ) -> dict[str, Tensor]:
+        """Of the part of this rank's share that has this place."""
         if self.device.type == "cuda":
             images = images.to(memory_format=torch.channels_last)
         dtype = self.autocast
         with torch.autocast(self.device.type, dtype or torch.bfloat16, enabled=dtype is not None):
             teacher, uniform = teacher_outputs(self.teacher, images), None
             if teacher is not None and self.step.distiller.needs_uniform:
+                parts = self.config.accumulate
                 batch, _, height, width = teacher.features[TAP].shape
-                shape, seed = (batch, height, width), self.config.seed
-                uniform = mask_noise(shape, seed, iteration, self.rank, self.world, self.device)
-            return self._model(images, labels, teacher, uniform, valid_pixels(labels))
+                shape, seed = (parts * batch, height, width), self.config.seed
+                noise = mask_noise(shape, seed, iteration, self.rank, self.world, self.device)
+                uniform = noise.chunk(parts)[place]
+            return self._model(images, labels, teacher, uniform, valid)
 
 
 def _reconstructions(distiller: nn.Module) -> list[MaskedReconstruction]:

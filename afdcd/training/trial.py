@@ -2,15 +2,16 @@
 
 import hashlib
 import json
-from typing import Any, Literal, Self
+from typing import Any, Self
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import model_validator
 
 from afdcd.config import FrozenConfig
 from afdcd.data.train.config import DataConfig
 from afdcd.distillers.configs import DistillerConfig, NoneConfig
 from afdcd.models.config import ModelConfig
 from afdcd.paths import Location
+from afdcd.training.recipe import TrainingConfig
 from afdcd.training.resources import ResourcesConfig
 
 # Part of every run's identity. To be raised by a change after which the same setting trains another
@@ -18,39 +19,6 @@ from afdcd.training.resources import ResourcesConfig
 # 1: 1ff7205. 2: several GPU workers keep timm's activations, one network on all ranks is validated.
 SEMANTICS = 2
 NOT_COMPUTED = ("root", "loader_workers")  # of `data`: where it lies and who reads it
-
-
-class TrainingConfig(FrozenConfig):
-    """The recipe: SGD with a polynomial schedule, counted in optimizer iterations.
-
-    Defaults are those of the paper's code base (winycg/CIRKD@2d8ad0f, OSVAI/Af-DCD@5b086a7).
-    """
-
-    iterations: PositiveInt = 40_000
-    batch: PositiveInt = 16  # images per iteration over all workers
-    validate_every: PositiveInt = 800  # iterations; each validation is also a checkpoint
-    lr: PositiveFloat = 0.02
-    momentum: float = Field(default=0.9, ge=0.0, lt=1.0)
-    weight_decay: NonNegativeFloat = 1e-4
-    poly_power: PositiveFloat = 0.9
-    aux_weight: NonNegativeFloat = 0.4
-    distiller_clip: PositiveFloat = (
-        15.0  # L2 norm of the distiller's gradient; the student's is free
-    )
-    precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto: bf16 on GPU, fp32 on CPU
-    # Of the student's forward and backward pass. auto: on one GPU, from 2000 iterations on, which
-    # win back the minutes it costs. What cannot be compiled runs as it is.
-    compile: Literal["auto", "on", "off"] = "auto"
-    seed: int = Field(default=0, ge=0)
-
-    @model_validator(mode="after")
-    def _ends_with_a_validation(self) -> Self:
-        if self.iterations % self.validate_every:
-            raise ValueError(
-                f"iterations {self.iterations} must be a multiple of validate_every "
-                f"{self.validate_every}, so that the last value is a full-length value"
-            )
-        return self
 
 
 class TeacherConfig(FrozenConfig):
@@ -106,10 +74,15 @@ class TrialConfig(FrozenConfig):
                 f"training.batch {self.training.batch} must be divisible by "
                 f"resources.workers {self.resources.workers}"
             )
-        if per_worker < 2:
+        parts = self.training.accumulate
+        if per_worker % parts:
             raise ValueError(
-                "each worker needs at least 2 images (batch norm of pooled features): raise "
-                "training.batch or lower resources.workers"
+                f"training.accumulate {parts} must divide the {per_worker} images of a worker"
+            )
+        if per_worker // parts < 2:
+            raise ValueError(
+                "each worker needs at least 2 images at a time (batch norm of pooled features): raise "
+                "training.batch, or lower resources.workers or training.accumulate"
             )
         return self
 
@@ -131,11 +104,17 @@ class TrialConfig(FrozenConfig):
             "data": {k: v for k, v in plain["data"].items() if k not in NOT_COMPUTED},
             "data_digest": data_digest,
             "student": {**plain["pair"]["student"], "aux": self.pair.student.has_aux},
-            "teacher": (teacher or _without_compile(plain["pair"]["teacher"])) if distils else None,
+            "teacher": (teacher or self._teacher_identity()) if distils else None,
             "distiller": plain["distiller"],
-            "training": _without_compile(plain["training"]),
+            "training": self.training.identity(),
         }
         return hashlib.sha256(json.dumps(setting, sort_keys=True).encode()).hexdigest()
+
+    def _teacher_identity(self) -> dict[str, Any] | None:
+        teacher = self.pair.teacher
+        if teacher is None or teacher.train is None:
+            return teacher.plain() if teacher else None
+        return {**teacher.plain(), "train": teacher.train.identity()}
 
     def teacher_trial(self) -> "TrialConfig":
         """The run that trains this trial's teacher: the same data, no distiller."""
@@ -148,12 +127,3 @@ class TrialConfig(FrozenConfig):
             training=teacher.train,
             resources=self.resources,
         )
-
-
-def _without_compile(plain: dict[str, Any]) -> dict[str, Any]:
-    """Plain values without the key that says how fast a run is, at any depth."""
-    return {
-        key: _without_compile(value) if isinstance(value, dict) else value
-        for key, value in plain.items()
-        if key != "compile"
-    }

@@ -82,3 +82,12 @@ def test_half_precision_and_a_cpu_need_twice_the_maps() -> None:
     gpu, host = memory_of(paper("none"), GPUS["h200"]), memory_of(paper("none"), HOST)
     assert host.activations / gpu.activations == pytest.approx(2, rel=0.15)
     assert (host.context, host.optimizer) == (0, gpu.optimizer)
+
+
+def test_in_parts_a_share_needs_less_and_adamw_keeps_two_numbers_of_each() -> None:
+    whole, device = paper("none"), GPUS["h200"]
+    divided = whole.updated(training=whole.training.updated(accumulate=4))
+    assert memory_of(divided, device).activations < 0.35 * memory_of(whole, device).activations
+    assert memory_of(divided, device).loader == memory_of(whole, device).loader
+    adamw = whole.updated(training=whole.training.updated(optimizer={"type": "adamw"}))
+    assert memory_of(adamw, device).optimizer == 2 * memory_of(whole, device).optimizer

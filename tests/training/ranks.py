@@ -67,6 +67,15 @@ def learned(rank: int, world: int) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return state, {"terms": learner.drain(), "buckets": buckets}
 
 
+def in_parts(rank: int, world: int) -> dict[str, Tensor]:
+    """Parameters after two iterations for which each rank takes its share image by image."""
+    learner = build_learner(rank, world, training__accumulate=2, **LOUD, **SMALL_TEACHER)
+    freeze_noise(learner.step)
+    for iteration in range(2):
+        learner.iterate(iteration, *share(rank, world))
+    return {f"trained.{name}": p.detach() for name, p in learner.step.named_parameters()}
+
+
 def _reduced(learner: Learner) -> list[list[str]]:
     """A list that each reduced bucket of gradients adds the names of its parameters to."""
     names = {p.data_ptr(): name for name, p in learner.step.named_parameters()}
@@ -92,5 +101,6 @@ def one_of_two(rank: int, folder: str) -> None:
     choices = Choices(f"{folder}/choices", rank)
     told["choices"] = [choices("a case", lambda: measured) for _ in range(2)]
     save_file(state, f"{folder}/learned{rank}.safetensors")
+    save_file(in_parts(rank, 2), f"{folder}/parts{rank}.safetensors")
     Path(f"{folder}/told{rank}.json").write_text(json.dumps(told))
     dist.destroy_process_group()

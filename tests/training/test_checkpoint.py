@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 import afdcd
 from afdcd.config import UserError
 from afdcd.training.checkpoint import Position, load_checkpoint, save_checkpoint
 from afdcd.training.optim import build_optimizer
-from afdcd.training.trial import TrainingConfig
+from afdcd.training.recipe import TrainingConfig
 
 RUN, OTHER = "a" * 64, "b" * 64
 PROGRESS = Position(iteration=7, seconds=1.5)
@@ -95,6 +96,35 @@ def test_state_that_a_module_names_itself_comes_back(tmp_path: Path) -> None:
     save_checkpoint(tmp_path, RUN, step, torch.optim.SGD(step.parameters()), PROGRESS)
     load_checkpoint(tmp_path, RUN, other, torch.optim.SGD(other.parameters()))
     assert other[0].count == 2**40
+
+
+def test_any_optimizers_state_comes_back_and_has_a_name_of_its_own(tmp_path: Path) -> None:
+    kind = {"type": "adamw", "betas": [0.5, 0.9]}
+    config = TrainingConfig(iterations=10, validate_every=10, lr=0.1, optimizer=kind)
+
+    def built(seed: int, steps: int) -> tuple[nn.Module, torch.optim.Optimizer]:
+        step, _ = trained(seed=seed)
+        optimizer = build_optimizer(config, step.parameters())
+        for _ in range(steps):
+            advance(step, optimizer)
+        return step, optimizer
+
+    original, other = built(0, steps=3), built(1, steps=1)
+    save_checkpoint(tmp_path, RUN, *original, PROGRESS)
+    load_checkpoint(tmp_path, RUN, *other)
+    for step, optimizer in (original, other):
+        advance(step, optimizer)  # equal only if moments and count came back too
+    for name, value in original[0].state_dict().items():
+        assert value.equal(other[0].state_dict()[name]), name
+    with pytest.raises(UserError, match="of another optimizer; delete it to start again"):
+        load_checkpoint(tmp_path, RUN, *trained())
+
+
+def test_sgds_state_has_the_name_that_an_earlier_afdcd_gave_it(saved: Path) -> None:
+    names = load_file(saved / STATE).keys()
+    assert {name for name in names if not name.startswith("step.")} == {
+        f"momentum.{index}" for index in range(6)
+    }
 
 
 def test_momentum_comes_back_laid_out_in_memory_as_its_parameter_is(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from afdcd.distillers import projector
 from afdcd.models.outputs import SegOutput
 from afdcd.training.choices import Choices
 from afdcd.training.learner import Learner, _compiles, _follow
-from afdcd.training.trial import TrainingConfig
+from afdcd.training.recipe import TrainingConfig
 from tests.examples import trial
 from tests.training.networks import (
     CLASSES,
@@ -25,6 +25,7 @@ from tests.training.networks import (
     batch,
     build_learner,
     built_teacher,
+    freeze_noise,
 )
 
 
@@ -239,6 +240,34 @@ def test_gradient_of_the_distiller_is_clipped_and_the_students_is_not() -> None:
     }
     assert norms["distiller"] == pytest.approx(1e-3, rel=1e-3)
     assert norms["student"] > 0.1
+
+
+def test_the_whole_gradient_is_clipped_where_that_is_asked_for() -> None:
+    learner = build_learner(**LOUD, training__clip=1e-2)
+    learner.iterate(0, *batch())
+    norms = torch.stack([p.grad.norm() for p in learner.step.parameters() if p.grad is not None])
+    assert norms.norm().item() == pytest.approx(1e-2, rel=1e-3)
+
+
+@pytest.mark.parametrize("method", ["none", "kd", "fd", "afdcd"])
+def test_a_share_in_parts_has_the_gradient_and_the_terms_of_the_whole(method: str) -> None:
+    """In double precision, where no layer looks at several images at once."""
+    loud = LOUD if method == "afdcd" else {"distiller": {"method": method}}
+    found = []
+    for parts in (1, 2):
+        learner = build_learner(**loud, training__accumulate=parts)
+        freeze_noise(learner.step)
+        learner.step.double()
+        if isinstance(learner.teacher, nn.Module):
+            learner.teacher.double().dtype = torch.float64
+        images, labels = batch(side=32)
+        terms = learner._accumulate(5, images.double(), labels)
+        named = learner.step.named_parameters()
+        found.append(({name: p.grad for name, p in named if p.grad is not None}, terms))
+    for whole, divided in zip(*found, strict=True):
+        assert whole.keys() == divided.keys()
+        for name, value in whole.items():
+            torch.testing.assert_close(divided[name], value, rtol=1e-9, atol=1e-12, msg=name)
 
 
 class _NoReading(TorchDispatchMode):

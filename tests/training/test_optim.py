@@ -3,11 +3,16 @@ import torch
 from torch import nn
 
 from afdcd.training.optim import build_optimizer, learning_rate, set_learning_rate
-from afdcd.training.trial import TrainingConfig
+from afdcd.training.recipe import SGDConfig, TrainingConfig
 
 CONFIG = TrainingConfig(
-    iterations=100, validate_every=100, lr=0.02, momentum=0.8, weight_decay=0.1, poly_power=0.9
+    iterations=100,
+    validate_every=100,
+    lr=0.02,
+    weight_decay=0.1,
+    optimizer={"type": "sgd", "momentum": 0.8},
 )
+ADAMW = CONFIG.updated(optimizer={"type": "adamw", "betas": [0.8, 0.9], "eps": 1e-3})
 
 
 @pytest.mark.parametrize(
@@ -51,7 +56,7 @@ def test_step_that_is_left_out_changes_neither_parameter_nor_momentum() -> None:
 
 @pytest.mark.parametrize("momentum", [0.8, 0.0])
 def test_steps_equal_those_of_torchs_own_plain_sgd(momentum: float) -> None:
-    config = CONFIG.updated(momentum=momentum)
+    config = CONFIG.updated(optimizer=SGDConfig(momentum=momentum))
     weights = [nn.Parameter(torch.linspace(-1, 1, 12).view(3, 4)) for _ in range(2)]
     plain = torch.optim.SGD([weights[1]], lr=0.02, momentum=momentum, weight_decay=0.1)
     for optimizer in (build_optimizer(config, [weights[0]]), plain):
@@ -60,3 +65,33 @@ def test_steps_equal_those_of_torchs_own_plain_sgd(momentum: float) -> None:
             weight.grad = weight.detach().sin()
             optimizer.step()
     torch.testing.assert_close(weights[0], weights[1])
+
+
+def test_steps_equal_those_of_torchs_own_plain_adamw() -> None:
+    """A step that is left out, the first one or a later one, counts for nothing in its state."""
+    weights = [nn.Parameter(torch.linspace(-1, 1, 12).view(3, 4)) for _ in range(2)]
+    plain = torch.optim.AdamW([weights[1]], 0.02, (0.8, 0.9), 1e-3, weight_decay=0.1, fused=False)
+    for optimizer in (build_optimizer(ADAMW, [weights[0]]), plain):
+        (weight,) = optimizer.param_groups[0]["params"]
+        for left_out in (True, False, False, True, False):
+            if optimizer is not plain:
+                optimizer.found_inf = torch.tensor(float(left_out))
+            elif left_out:
+                continue
+            weight.grad = weight.detach().sin() * (torch.nan if left_out else 1.0)
+            optimizer.step()
+    torch.testing.assert_close(weights[0], weights[1])
+
+
+def test_a_step_schedule_falls_at_its_milestones() -> None:
+    schedule = {"type": "step", "milestones": [60, 90], "gamma": 0.5}
+    config = CONFIG.updated(schedule=schedule)
+    rates = [learning_rate(config, iteration) for iteration in (0, 59, 60, 89, 90, 99)]
+    assert rates == pytest.approx([0.02, 0.02, 0.01, 0.01, 0.005, 0.005])
+
+
+def test_warm_up_rises_in_a_line_to_what_the_schedule_says() -> None:
+    config = CONFIG.updated(warmup={"iterations": 10, "start": 0.1})
+    for iteration, share in ((0, 0.1), (5, 0.55), (9, 0.91), (10, 1.0), (50, 1.0)):
+        expected = share * learning_rate(CONFIG, iteration)
+        assert learning_rate(config, iteration) == pytest.approx(expected)

@@ -55,6 +55,15 @@ def test_two_processes_learn_what_one_does(
             assert terms == pytest.approx(expected, rel=1e-4, nan_ok=True)
 
 
+def test_two_processes_that_take_their_shares_in_parts_learn_the_same(
+    folder: Path, one: tuple[dict[str, Tensor], dict[str, Any]]
+) -> None:
+    for rank in range(2):
+        found = load_file(folder / f"parts{rank}.safetensors")
+        for name, value in found.items():
+            torch.testing.assert_close(value, one[0][name], rtol=1e-4, atol=1e-6, msg=name)
+
+
 def test_term_that_is_not_finite_on_one_rank_stops_both(folder: Path) -> None:
     for rank in range(2):
         told = json.loads((folder / f"told{rank}.json").read_text())["terms"]

@@ -78,7 +78,7 @@ def free_bytes(folder: str) -> int | None:
 
 
 def _checkpoint(config: TrialConfig) -> float:
-    """Weights of student and distiller, and their momentum."""
+    """Weights of student and distiller, and what their optimizer keeps of each."""
     networks = networks_of(config)
-    states = 2 if config.training.momentum else 1
+    states = 1 + config.training.optimizer.slots
     return float(states * (networks.student.parameters + networks.adapters) * NUMBER)

@@ -45,7 +45,8 @@ def measure(space: SearchSpace, plan: Plan) -> dict[Kind, Measured]:
 def _too_large(space: SearchSpace, corner: Corner) -> UserError:
     return UserError(
         f"{space.source.at(('training', 'batch'))}: {corner.pair} {corner.method} does not fit into the "
-        "memory of this machine; lower training.batch or data.crop, or leave out --measure"
+        "memory of this machine; lower training.batch or data.crop, raise training.accumulate, or leave "
+        "out --measure"
     )
 
 

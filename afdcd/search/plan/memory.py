@@ -76,24 +76,26 @@ def networks_of(config: TrialConfig) -> Networks:
 
 def memory_of(config: TrialConfig, device: Device) -> Memory:
     networks, training = networks_of(config), config.training
-    images, each = training.batch // config.resources.workers, number_size(config, device)
+    each = number_size(config, device)
+    share = training.batch // config.resources.workers
+    images = share // training.accumulate  # at a time
     height, width = config.data.crop
     learnt = networks.student.parameters + networks.adapters
     student = networks.student
     wide = min(CHUNK_ELEMENTS, images * _classes(config) * height * width)
     half = each if each < 4 else 0  # autocast makes copies of images and weights
-    shown = images * height * width * (3 * (4 + half) + 8)  # images and labels
+    shown = share * height * width * (3 * (4 + half) + 8)  # images and labels
     casts = learnt * half
     kept = images * (student.floats * each + student.other)
     workers = config.data.loader_workers
     return Memory(
         parameters=learnt * 4,
         gradients=learnt * 4,
-        optimizer=learnt * 4 if training.momentum else 0,
+        optimizer=learnt * 4 * training.optimizer.slots,
         activations=kept + shown + casts + 3 * 4 * wide,
         distillation=_distillation(config, networks, images, each, device),
         context=CONTEXT if device.is_gpu else 0,
-        loader=(2 * workers + 1) * images * height * width * 4,
+        loader=(2 * workers + 1) * share * height * width * 4,
     )
 
 

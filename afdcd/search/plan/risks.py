@@ -65,7 +65,7 @@ def _memory(corner: Corner, plan: Plan, source: Source) -> Iterator[Risk]:
         return
     what = "a worker of the teacher's training" if corner.method == "teacher" else "a worker"
     figure = f"{corner.need.likely / GIB:.1f} GiB ({corner.need.low / GIB:.1f} at least)"
-    mend = "lower training.batch or data.crop, or raise resources.workers"
+    mend = "lower training.batch or data.crop, or raise resources.workers or training.accumulate"
     text = f"{what}, {corner.pair} {corner.method}, needs {figure}, {where}; {mend}"
     certain = need.low > has and plan.machine.is_meant
     yield Risk(source.at(_key(corner, "batch")), text, certain)
