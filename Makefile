@@ -6,7 +6,7 @@ export AFDCD_STORAGE ?= $(CURDIR)/runs
 # Dozens of processes import the same thousands of modules: compiled once, whatever the shell says.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo test test-slow test-all test-cluster check format lock clean
+.PHONY: demo test test-slow test-all test-hosts test-cluster check format lock clean
 
 demo: .venv/installed
 	$(BIN)/python -m afdcd.tune search_spaces/quickstart.yaml
@@ -21,6 +21,10 @@ test-slow: .venv/installed
 	$(PYTEST) -m "slow and not cluster"
 
 test-all: test test-slow
+
+# What of the next fits in six minutes: `ray up` and a Slurm job on hosts in network namespaces, as root.
+test-hosts: .venv/installed
+	$(BIN)/python -m pytest --durations=15 -rs tests/cluster/test_ray_up.py tests/cluster/test_slurm_job.py
 
 # Images, docker/compose.yaml, the pods of cluster/jobs, several hosts: as root, with podman; an hour.
 test-cluster: .venv/installed
