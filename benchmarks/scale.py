@@ -42,14 +42,14 @@ class Study:
 class Costs:
     """Seconds of one event, each of the thread that handles it; statements of SQL.
 
-    Report and proposal: docs/performance.md, 5,000 trials on SQLite, a slow machine. The others are
-    guesses for a server and a store across a network, until scale_costs is run beside them.
+    Proposal: docs/performance.md, 5,000 trials on SQLite, its sampler included. The others: the slower
+    of two runs of scale_costs against PostgreSQL, an MLflow server and an S3 server on two cores.
     """
 
-    report: float = 0.039
+    report: float = 0.045
     proposal: float = 0.39
-    page: float = 0.10
-    look: float = 0.010
+    page: float = 0.15
+    look: float = 0.023
     statements_of_report: float = 12.0
     statements_of_proposal: float = 120.0
 
@@ -106,8 +106,8 @@ def rates(gpus: int, study: Study, costs: Costs) -> Iterator[tuple[str, str, flo
     yield "database", f"{statements:,.0f} statements", gpus * 60 * DATABASE / statements
     page = pages * costs.page / 60
     yield "MLflow", f"{pages:.0f} pages written: {page:.0%} of the writing thread", gpus / page
-    look = looks * costs.look / 60
-    yield "watchdog", f"{looks:,.0f} pulses read: {look:.0%} of its thread", gpus / look
+    look = looks * costs.look / 60 / watchdog.AT_ONCE
+    yield "watchdog", f"{looks:,.0f} pulses read: {look:.0%} of its threads", gpus / look
     pulses = gpus * 60 / pulse.EVERY
     asked = f"{pulses:,.0f} written, {looks:,.0f} read"
     yield "store, small objects", asked, gpus * 60 * PUTS / pulses

@@ -9,6 +9,7 @@ import statistics
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from afdcd.search.watched import duration
@@ -18,6 +19,7 @@ FIRST = 1800.0  # seconds, before anything is known: a start may fetch weights a
 LEAST = 600.0  # seconds
 TIMES = 20  # the median of what passed between two pieces of news
 LOOK = 10.0  # seconds between two looks
+AT_ONCE = 8  # folders read at the same time: a store answers slowly, and many at once
 
 
 class Watch:
@@ -67,7 +69,7 @@ class _Watched:
 
 
 class Watchdog:
-    """Watches runs by what they write into their folders, in a thread of its own: a store may be slow.
+    """Watches runs by what they write into their folders, in threads of its own: a store may be slow.
 
     Args:
         hear: the last pulse in a folder; raises where the store does not answer.
@@ -113,15 +115,18 @@ class Watchdog:
         """Read what every attempt has written."""
         with self._lock:
             watched = list(self._watches.values())
-        for one in watched:
-            try:
-                last = self._hear(one.folder)
-            except Exception:  # a store's own errors are many; none of them is the run's fault
-                with self._lock:
-                    one.watch.rest(self._clock())
-                continue
+        with ThreadPoolExecutor(AT_ONCE, "watchdog") as threads:
+            list(threads.map(self._read, watched))
+
+    def _read(self, one: _Watched) -> None:
+        try:
+            last = self._hear(one.folder)
+        except Exception:  # a store's own errors are many; none of them is the run's fault
             with self._lock:
-                one.hear(last, self._clock())
+                one.watch.rest(self._clock())
+            return
+        with self._lock:
+            one.hear(last, self._clock())
 
     def start(self) -> None:
         self._over.clear()

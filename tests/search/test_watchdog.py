@@ -1,11 +1,12 @@
 """What counts as hung, in virtual time."""
 
+import threading
 from pathlib import Path
 
 import pytest
 
 from afdcd.config import UserError
-from afdcd.search.watchdog import FIRST, LEAST, TIMES, Watch, Watchdog
+from afdcd.search.watchdog import AT_ONCE, FIRST, LEAST, TIMES, Watch, Watchdog
 from afdcd.training import pulse
 from afdcd.training.pulse import Pulse
 from tests.pulses import pulse_of
@@ -134,3 +135,18 @@ def test_a_store_that_does_not_answer_is_told_from_a_missing_pulse(
     with pytest.raises(UserError, match=pulse.FILE):
         pulse.found(str(tmp_path))
     assert pulse.read(str(tmp_path)) is None
+
+
+def test_a_slow_store_is_asked_for_several_runs_at_once() -> None:
+    """One after the other, a thousand runs would take longer than the time between two looks."""
+    meeting = threading.Barrier(AT_ONCE)
+
+    def slow(folder: str) -> Pulse | None:
+        meeting.wait(timeout=30)  # until all the others are on their way, too
+        return None
+
+    dog = Watchdog(hear=slow)
+    for number in range(AT_ONCE):
+        dog.watch(f"run {number}", f"folder {number}")
+    dog.look()
+    assert not meeting.broken
