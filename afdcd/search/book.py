@@ -48,7 +48,9 @@ class Book:
 
     def ask(self) -> optuna.Trial:
         """A row that runs: the first of those that wait, else a new one."""
-        return self._study.ask()
+        row = self._study.ask()
+        self._ids[row.number] = row._trial_id  # else all rows were read for it
+        return row
 
     def pin(self, number: int, parameters: dict[str, Any]) -> None:
         """Fix what Optuna would sample for a row that waits."""

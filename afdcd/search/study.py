@@ -265,8 +265,7 @@ class Study:
             self._book.close(trial.number, TrialState.FAIL, "infeasible", cause=str(error))
             return None
         identity = self.settings.identity(config)
-        known = [e for e in self.entries() if e.number != trial.number]
-        if twin := next((e for e in known if _stands_for(e, identity)), None):
+        if twin := self._twin(trial.number, identity):
             self._book.note(trial.number, rows.TWIN, twin.number)
             done = twin.state == TrialState.COMPLETE
             state = TrialState.COMPLETE if done else TrialState.PRUNED
@@ -282,6 +281,12 @@ class Study:
         run = self._book.entry(trial.number).run
         self._live[run.name] = trial.number
         return Proposal(run, config, identity)
+
+    def _twin(self, number: int, identity: str) -> Entry | None:
+        """Another row that counts and stands for this run."""
+        others = (e for e in rows.standing(self.everything()) if e.number != number)
+        alike = (e for e in others if _stands_for(e, identity))
+        return next((e for e in alike if self._fitting.holds(e)), None)
 
     def _searched(self, trial: int) -> dict[str, Any]:
         """The searched values of a trial."""
