@@ -1,10 +1,13 @@
 """Which code runs."""
 
 import hashlib
+import platform
 import subprocess
+from functools import cache
 from pathlib import Path
 
 from afdcd import environment
+from afdcd.config import UserError
 
 
 def git_commit() -> str:
@@ -21,14 +24,35 @@ def git_commit() -> str:
         return "unknown"
 
 
+@cache
 def code_sha256() -> str:
-    """Of the code that runs here, whether git knows it or not; without what only measures it."""
+    """Of the code that runs here, whether git knows it or not; without what only measures it.
+
+    As it was when first asked for: a file that is changed later is not what this process has loaded.
+    """
     package, digest = Path(__file__).parent, hashlib.sha256()
     for file in sorted(package.rglob("*.py")):
         name = file.relative_to(package).as_posix()
         if not name.startswith("bench/"):
             digest.update(f"{name}\0{file.stat().st_size}\0".encode() + file.read_bytes())
     return digest.hexdigest()
+
+
+class OtherCodeError(UserError):
+    """This machine has another afdcd than the driver: what it computed would be no part of the study."""
+
+
+def check_code(wanted: str) -> None:
+    """Refuse to compute for a driver whose `code_sha256` is another; empty is any.
+
+    Raises:
+        OtherCodeError
+    """
+    if wanted and (found := code_sha256()) != wanted:
+        raise OtherCodeError(
+            f"{platform.node()} has another afdcd ({found[:12]}) than the driver ({wanted[:12]}), or its "
+            "files were changed since the driver began: install the same, or submit with --working-dir"
+        )
 
 
 def _git(folder: Path, *arguments: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import afdcd
-from afdcd.version import git_commit
+from afdcd.version import OtherCodeError, check_code, code_sha256, git_commit
 
 
 def test_commit_of_an_image_is_what_its_builder_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,3 +33,13 @@ def test_an_installed_copy_is_not_the_commit_of_the_repository_around_it(tmp_pat
         [sys.executable, "-c", program], cwd=site, capture_output=True, text=True, check=True
     )
     assert done.stdout == "unknown\n"
+
+
+def test_a_machine_with_other_code_computes_nothing_for_a_driver() -> None:
+    check_code(code_sha256())
+    check_code("")
+    with pytest.raises(
+        OtherCodeError, match=r"has another afdcd \(\w{12}\) than .*--working-dir"
+    ) as e:
+        check_code("0" * 64)
+    assert "\n" not in str(e.value)

@@ -26,6 +26,7 @@ from afdcd.search.watchdog import Watchdog
 from afdcd.training import pulse
 from afdcd.training.job import Failure, Job, Report, RunResult, message_of, result_of
 from afdcd.training.launch import run_job
+from afdcd.version import code_sha256
 
 LOOK = 3.0  # seconds between two looks at what people want
 
@@ -76,7 +77,7 @@ class Loop:
     ) -> None:
         self._source, self._watchers, self._cluster = source, watchers, cluster
         self._lease, self._stop_wanted = lease, stop_wanted
-        self._next_look = 0.0
+        self._next_look, self._code = 0.0, code_sha256()
         self._reclaimer = Reclaimer(cluster.api)
         self._watchdog = Watchdog()
         self._waits = Waits(sight, say, self._watchdog.has_place)
@@ -143,7 +144,8 @@ class Loop:
             self._dry = True  # a live run may be lost, and then it is proposed again
             return None if self._runs else Searcher.FINISHED
         self._runs[trial_id] = _Run(job)
-        return {"job": job.plain(), "gpu": self._cluster.uses_gpu(job.config.resources)}
+        gpu = self._cluster.uses_gpu(job.config.resources)
+        return {"job": job.plain(), "gpu": gpu, "code": self._code}
 
     def started(self, trial_id: str) -> None:
         run = self._runs[trial_id]

@@ -25,6 +25,7 @@ from afdcd.tasks.scores import score_of
 from afdcd.tasks.segmentation import evaluate
 from afdcd.training.artifacts import load_from
 from afdcd.training.resources import ResourcesConfig
+from afdcd.version import check_code, code_sha256
 
 T = TypeVar("T")
 EVERY = 5.0  # seconds between two signs of life
@@ -39,7 +40,8 @@ def score_networks(
         resources: of a run; here they say how many threads compute.
 
     Raises:
-        UserError: it hangs, by the watchdog's measure, or data or weights cannot be read.
+        UserError: it hangs, by the watchdog's measure, data or weights cannot be read, or a node has
+            other code.
     """
     if cluster.gpus < 1 and cluster.nodes == 1:
         torch.set_num_threads(max(1, int(cluster.alone(resources).cpus)))
@@ -52,7 +54,8 @@ def score_networks(
     signs = storage.join(storage_root(), "measuring", uuid.uuid4().hex)
     places = [storage.join(signs, str(place)) for place in range(len(weights))]
     pairs = zip(weights, places, strict=True)
-    running = [task.remote(uri, data, role, partial(_write, at)) for uri, at in pairs]
+    code = code_sha256()
+    running = [task.remote(code, uri, data, role, partial(_write, at)) for uri, at in pairs]
     try:
         found = results([ref.future() for ref in running], lambda: list(map(_read, places)))
         cluster.measured(sum(seconds for _, seconds in found) / 3600)
@@ -114,9 +117,10 @@ def _measure(
     return score_of(matrix, dataset.classes)
 
 
-def _timed(*given: Any) -> tuple[Score, float]:
-    """With the seconds for which it held its device."""
+def _timed(code: str, *given: Any) -> tuple[Score, float]:
+    """With the seconds for which it held its device. `code` is the driver's."""
     began = time.monotonic()
+    check_code(code)
     return _measure(*given), time.monotonic() - began
 
 

@@ -14,6 +14,7 @@ from afdcd.config import UserError, validate
 from afdcd.text import first_line
 from afdcd.training.resources import ResourcesConfig
 from afdcd.training.resume import TRAIN, newest_checkpoint
+from afdcd.version import check_code
 
 if TYPE_CHECKING:
     from afdcd.training.job import Failure, Fault
@@ -43,17 +44,18 @@ DEVICE_FULL = (
 
 
 def build_trainer(
-    job: dict[str, Any], *, gpu: bool, callbacks: list[ray.train.UserCallback]
+    job: dict[str, Any], *, gpu: bool, callbacks: list[ray.train.UserCallback], code: str = ""
 ) -> TorchTrainer:
     """A trainer that continues from the job's `checkpoint` if it has one.
 
     Args:
         job: a `Job` as plain values.
+        code: `code_sha256` of the driver, which workers must have, too; empty if any will do.
     """
     resources = validate(ResourcesConfig, job["config"]["resources"])
     return TorchTrainer(
         _work,
-        train_loop_config=job,
+        train_loop_config={"job": job, "code": code},
         scaling_config=ray.train.ScalingConfig(
             num_workers=resources.workers,
             use_gpu=gpu,
@@ -74,7 +76,8 @@ def run_job(config: dict[str, Any]) -> None:
     """The Tune trainable: one Ray Train run. A failed run is reported, never retried here.
 
     Args:
-        config: `job`, a `Job` as plain values, and `gpu`, whether its workers take one each.
+        config: `job`, a `Job` as plain values; `gpu`, whether its workers take one each; `code`, the
+            driver's `code_sha256`.
     """
     from ray.tune.integration.ray_train import TuneReportCallback
 
@@ -88,18 +91,20 @@ def run_job(config: dict[str, Any]) -> None:
         return
     job = {**config["job"], "checkpoint": checkpoint}
     try:
-        build_trainer(job, gpu=config["gpu"], callbacks=[TuneReportCallback()]).fit()
+        callbacks: list[ray.train.UserCallback] = [TuneReportCallback()]
+        build_trainer(job, gpu=config["gpu"], callbacks=callbacks, code=config["code"]).fit()
     except ray.train.TrainingFailedError as error:
         from afdcd.training.job import said
 
         ray.tune.report(said(failure_of(error)))
 
 
-def _work(job: dict[str, Any]) -> None:
+def _work(given: dict[str, Any]) -> None:
     began = time.time()  # the imports take seconds for which the devices are held, too
+    check_code(given["code"])
     from afdcd.training.worker import train_loop
 
-    train_loop(job, began)
+    train_loop(given["job"], began)
 
 
 def failure_of(error: ray.train.TrainingFailedError) -> "Failure":

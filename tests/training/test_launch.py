@@ -46,7 +46,7 @@ def test_a_job_is_found_again_by_its_folder_and_hears_of_each_report(tmp_path: P
     assert run.failure_config.max_failures == 0  # who tries again is not Train's to decide
     assert run.failure_config.max_preemption_failures == 0  # by default without end
     assert run.callbacks == [listener]
-    assert trainer.train_loop_config == plain
+    assert trainer.train_loop_config == {"job": plain, "code": ""}
 
 
 def test_resources_that_make_no_sense_are_refused(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def _failed(
     monkeypatch.setattr(launch, "build_trainer", lambda *_, **__: SimpleNamespace(fit=fit))
     monkeypatch.setattr(ray.tune, "report", told.append)
     monkeypatch.setattr(ray_train, "TuneReportCallback", SimpleNamespace)  # needs a Tune session
-    run_job({"job": job(folder=folder).plain(), "gpu": False})
+    run_job({"job": job(folder=folder).plain(), "gpu": False, "code": ""})
     (report,) = told
     return report
 
@@ -189,7 +189,7 @@ def test_each_attempt_goes_on_from_the_newest_whole_checkpoint(
 
     monkeypatch.setattr(launch, "build_trainer", trainer)
     monkeypatch.setattr(ray_train, "TuneReportCallback", SimpleNamespace)
-    config = {"job": _plain(tmp_path), "gpu": False}
+    config = {"job": _plain(tmp_path), "gpu": False, "code": ""}
     run_job(config)
     for iteration in (2, 4):
         write_checkpoint(tmp_path, iteration)

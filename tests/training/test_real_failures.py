@@ -27,7 +27,9 @@ def _cluster() -> Iterator[None]:
         yield
 
 
-def _failed(monkeypatch: pytest.MonkeyPatch, plain: dict[str, Any], work: Callable) -> Failure:
+def _failed(
+    monkeypatch: pytest.MonkeyPatch, plain: dict[str, Any], work: Callable, code: str = ""
+) -> Failure:
     """What is told of a run whose worker does this; it must have been started once."""
     starts = Path(plain["folder"]) / "starts"
 
@@ -38,7 +40,7 @@ def _failed(monkeypatch: pytest.MonkeyPatch, plain: dict[str, Any], work: Callab
 
     monkeypatch.setattr(launch, "_work", counted)
     with pytest.raises(ray.train.TrainingFailedError) as told:
-        build_trainer(plain, gpu=False, callbacks=[]).fit()
+        build_trainer(plain, gpu=False, callbacks=[], code=code).fit()
     assert starts.read_text() == "started\n"
     return failure_of(told.value)
 
@@ -89,4 +91,14 @@ def test_a_damaged_row_is_told_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path
     told = _failed(monkeypatch, given.plain(), launch._work)
     assert told.fault == "data"
     assert "cannot be read" in told.failed
+    assert "\n" not in told.failed
+
+
+def test_a_node_with_other_code_trains_nothing_and_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The machine's: the run goes on where the driver's code is, and costs no trial."""
+    told = _failed(monkeypatch, job(folder=str(tmp_path)).plain(), launch._work, code="0" * 64)
+    assert told.fault == "machine"
+    assert "has another afdcd" in told.failed
     assert "\n" not in told.failed
