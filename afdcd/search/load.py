@@ -8,6 +8,7 @@ from typing import Any
 
 from afdcd.config import Key, Source, UserError, validate
 from afdcd.search.config import StudyConfig
+from afdcd.search.earlier import in_present_keys
 from afdcd.search.fixed import check_fixed
 from afdcd.search.rungs import Rules, rungs
 from afdcd.search.space import SEED, corners, parameters_of, parse_ranges
@@ -84,7 +85,7 @@ class SearchSpace:
 def teacher_key(config: TrialConfig) -> str:
     """Equal for two trials exactly if they ask for the same teacher; empty without one."""
     teacher = config.pair.teacher
-    return json.dumps(teacher.plain(), sort_keys=True) if teacher else ""
+    return json.dumps(teacher.as_before(), sort_keys=True) if teacher else ""
 
 
 def load_space(path: str, assignments: list[str]) -> SearchSpace:
@@ -111,6 +112,7 @@ def read_space(path: str, assignments: list[str]) -> SearchSpace:
     """
     values, source = load_yaml(path)
     override(values, source, assignments)
+    values = in_present_keys(values, source)
     section = Source(source.name, source.lines, prefix=("study",))
     written = values.pop("study", {})
     study = validate(StudyConfig, written, section)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from afdcd.config import Key
+from afdcd.search.earlier import setting_of_today
 from afdcd.search.space import Choice, Range
 
 # Of a setting: labels, places and machines, which make no other setting.
@@ -28,7 +29,7 @@ def parameters_in(space: Any, setting: Any) -> Iterator[dict[str, Any]]:
     Args:
         setting: plain config values with all defaults filled in.
     """
-    return _fits(space, setting, "", ())
+    return _fits(space, setting_of_today(setting), "", ())
 
 
 def _fits(space: Any, value: Any, name: str, key: Key) -> Iterator[dict[str, Any]]:

@@ -12,6 +12,7 @@ from afdcd.environment import study_database
 from afdcd.search import holder, leases, rows, wishes
 from afdcd.search.book import Book, waiting_reference
 from afdcd.search.config import BudgetConfig
+from afdcd.search.earlier import in_present_keys
 from afdcd.search.kept import Kept
 from afdcd.search.leases import Held
 from afdcd.search.ledger import other_hours, worked_hours
@@ -117,7 +118,8 @@ def enqueue(kept: Kept, text: str) -> str:
     """
     name = kept.study.study_name
     setting, source = parse_yaml(text, "SETTING")
-    space = parse_ranges(_written(kept)["space"], Source(f"study {name}"))
+    setting, origin = in_present_keys(setting, source), Source(f"study {name}")
+    space = parse_ranges(in_present_keys(_written(kept)["space"], origin), origin)
     reference = reference_of(space, setting, source, ())
     book, values = Book(kept.study), without_seed(reference)
     extra = {rows.EXTRA: True}

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from afdcd.config import FrozenConfig, Source, UserError, validate
 from afdcd.models.tensors import assign
 from afdcd.text import first_line
+from afdcd.training.optim import state_of
 from afdcd.training.resume import HEADER, TENSORS
 
 # 2: momentum from the start, state that modules name themselves. 3: the run it belongs to
@@ -104,7 +105,7 @@ def load_checkpoint(
 
 def _tensors(step: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     state = {f"step.{name}": tensor for name, tensor in step.state_dict().items()}
-    state |= _slots(optimizer)
+    state |= state_of(optimizer)
     return {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
 
 
@@ -113,20 +114,10 @@ def _restore(
 ) -> None:
     weights = {k.removeprefix("step."): v for k, v in tensors.items() if k.startswith("step.")}
     assign(step, weights, folder)
-    for name, slot in _slots(optimizer).items():
+    for name, slot in state_of(optimizer).items():
         if name not in tensors:
             raise UserError(
                 f"{folder}: holds no {name}: of another optimizer; delete it to start again"
             )
         # In place: the fused step needs each slot laid out in memory as its parameter is.
         slot.copy_(tensors[name])
-
-
-def _slots(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """All state of an optimizer, by name. SGD's has the name that it had when there was no other."""
-    found = {}
-    for index, slots in optimizer.state_dict()["state"].items():
-        for slot, tensor in slots.items():
-            name = "momentum" if slot == "momentum_buffer" else f"optimizer.{slot}"
-            found[f"{name}.{index}"] = tensor
-    return found

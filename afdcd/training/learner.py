@@ -24,7 +24,7 @@ from afdcd.models.outputs import SegOutput
 from afdcd.models.zoo import SegmentationNetwork
 from afdcd.seeds import derive
 from afdcd.training.choices import Choices
-from afdcd.training.optim import build_optimizer, learning_rate, set_learning_rate
+from afdcd.training.optim import build_optimizer, learning_rate, set_learning_rate, state_of
 from afdcd.training.recipe import TrainingConfig
 from afdcd.training.shapes import pair_shapes
 from afdcd.training.step import (
@@ -142,7 +142,9 @@ class Learner:
         """
         set_learning_rate(self.optimizer, learning_rate(self.config, iteration))
         torch.manual_seed(derive(self.config.seed, "dropout", iteration, self.rank))
-        self.optimizer.zero_grad(set_to_none=True)
+        # Gradients that ranks share lie in DDP's buckets, and parts are added there.
+        shared = self.world > 1 and self.config.accumulate > 1
+        self.optimizer.zero_grad(set_to_none=not shared)
         terms = self._accumulate(iteration, images, labels)
         seen = torch.cat([mean_over_ranks(terms), self._largest_gradient()])
         self._stopped.masked_fill_(seen.isfinite().all().logical_not(), 1.0)
@@ -165,13 +167,15 @@ class Learner:
         return drained
 
     def check_state(self, iteration: int) -> None:
-        """See whether weights and running statistics are finite after `iteration`, in one transfer.
+        """See whether weights, running statistics and the optimizer's state are finite, in one transfer.
 
         A gradient that is finite can still be too large for them, and then a network that predicts
-        nothing would be scored. All ranks come to the same, after `share_buffers`.
+        nothing, or learns nothing any more, would be scored. All ranks come to the same, after
+        `share_buffers`.
         """
         self.share_buffers()
         state = {k: v for k, v in self.step.state_dict().items() if v.is_floating_point()}
+        state |= state_of(self.optimizer)
         finite = torch.stack([value.isfinite().all() for value in state.values()]).tolist()
         wrong = [name for name, fine in zip(state, finite, strict=True) if not fine]
         self._look(iteration, dict.fromkeys(wrong, math.nan))
@@ -210,10 +214,12 @@ class Learner:
 
         The task loss of a part is divided by the labelled pixels of all of them, so together they
         are what the share is as a whole. Ranks average their gradients once, with the last part.
+        Every so-many-th image is a part: so, over all ranks, it has the same images for any number.
         """
         parts, valid = self.config.accumulate, valid_pixels(labels)
         found = []
-        for place, share in enumerate(zip(images.chunk(parts), labels.chunk(parts), strict=True)):
+        for place in range(parts):
+            share = images[place::parts], labels[place::parts]
             whole = self.world == 1 or place == parts - 1
             with nullcontext() if whole else self._model.no_sync():  # type: ignore[operator]
                 terms = self._terms(iteration, place, *share, valid / parts)
@@ -235,7 +241,7 @@ class Learner:
                 batch, _, height, width = teacher.features[TAP].shape
                 shape, seed = (parts * batch, height, width), self.config.seed
                 noise = mask_noise(shape, seed, iteration, self.rank, self.world, self.device)
-                uniform = noise.chunk(parts)[place]
+                uniform = noise[place::parts]
             return self._model(images, labels, teacher, uniform, valid)
 
 

@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from afdcd.training.recipe import AdamWConfig, PolyConfig, SGDConfig, TrainingConfig
 
@@ -61,6 +61,16 @@ def _adamw(
             "exp_avg_sq": torch.zeros_like(parameter),
         }
     return made
+
+
+def state_of(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """All that an optimizer keeps, by name. SGD's has the name that it had when there was no other."""
+    found = {}
+    for index, slots in optimizer.state_dict()["state"].items():
+        for slot, tensor in slots.items():
+            name = "momentum" if slot == "momentum_buffer" else f"optimizer.{slot}"
+            found[f"{name}.{index}"] = tensor
+    return found
 
 
 def learning_rate(config: TrainingConfig, iteration: int) -> float:

@@ -10,9 +10,9 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_
 from afdcd.config import FrozenConfig
 
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
-# Lists become tuples in JSON alone, and what `_read_earlier_names` has seen is none any more.
+# Lists become tuples in JSON alone, and what `_read_earlier` has seen is none any more.
 Pair = Annotated[tuple[Share, Share], Field(strict=False)]
-Milestones = Annotated[tuple[PositiveInt, ...], Field(strict=False, min_length=1)]
+Milestones = Annotated[tuple[PositiveInt, ...], Field(strict=False)]
 
 
 class SGDConfig(FrozenConfig):
@@ -28,7 +28,7 @@ class SGDConfig(FrozenConfig):
 
 
 class AdamWConfig(FrozenConfig):
-    """Adam with decoupled weight decay (Loshchilov and Hutter, ICLR 2019). Defaults are torch's.
+    """Adam with decoupled weight decay (Loshchilov and Hutter, ICLR 2019); betas and eps are torch's.
 
     SegFormer's recipe has lr 6e-5, weight_decay 0.01, poly with power 1 (NVlabs/SegFormer@073b02d).
     """
@@ -103,17 +103,8 @@ class TrainingConfig(FrozenConfig):
 
     @model_validator(mode="before")
     @classmethod
-    def _read_earlier_names(cls, values: Any) -> Any:
-        if not isinstance(values, dict) or not EARLIER.keys() & values.keys():
-            return values
-        kept = {key: value for key, value in values.items() if key not in EARLIER}
-        for name in EARLIER.keys() & values.keys():
-            block, kind, key = EARLIER[name]
-            given = kept.get(block, {"type": kind})
-            if not isinstance(given, dict) or given.get("type") != kind or key in given:
-                raise ValueError(f"{name} is now {block}.{key} of {kind}: leave {name} out")
-            kept[block] = {**given, key: values[name]}
-        return kept
+    def _read_earlier(cls, values: Any) -> Any:
+        return in_present_names(values) if isinstance(values, dict) else values
 
     @model_validator(mode="after")
     def _fits_its_length(self) -> Self:
@@ -137,12 +128,16 @@ class TrainingConfig(FrozenConfig):
         return self
 
     def identity(self) -> dict[str, Any]:
-        """What two runs that compute the same have in common.
+        """What two runs that compute the same have in common; how fast they are makes no difference."""
+        return {key: value for key, value in self.as_before().items() if key != "compile"}
+
+    def as_before(self) -> dict[str, Any]:
+        """As plain values that an earlier edition would have written, if it could.
 
         What was added later leaves no trace where it is not used, and keys keep their earlier names:
-        a run of before is still the same run. How fast a run is makes no difference.
+        so a run of before is still the same run, and a teacher the same teacher.
         """
-        found = {key: value for key, value in self.plain().items() if key != "compile"}
+        found = self.plain()
         for key, unused in (("accumulate", 1), ("warmup", None), ("clip", None)):
             if found[key] == unused:
                 del found[key]
@@ -152,7 +147,32 @@ class TrainingConfig(FrozenConfig):
         return found
 
 
+def in_present_names(values: dict[str, Any]) -> dict[str, Any]:
+    """A recipe, or what a search space says of one, without keys that have other names now.
+
+    Raises:
+        ValueError: it has both names, or the earlier one and a block of another kind.
+    """
+    kept = {key: value for key, value in values.items() if key not in EARLIER}
+    for name in EARLIER.keys() & values.keys():
+        block, kind, key = EARLIER[name]
+        given = kept.get(block, {"type": kind})
+        if not isinstance(given, dict) or given.get("type") != kind or key in given:
+            raise ValueError(f"{name} is now {block}.{key} of {kind}: leave {name} out")
+        kept[block] = {**given, key: values[name]}
+    return kept
+
+
+def recorded(values: dict[str, Any]) -> dict[str, Any]:
+    """A recipe on record with all the keys that one has now, whatever edition wrote it."""
+    if TrainingConfig.model_fields.keys() <= values.keys():
+        return values
+    return TrainingConfig.model_validate(values).plain()
+
+
 def _check(milestones: tuple[int, ...], iterations: int) -> None:
+    if not milestones:
+        raise ValueError("schedule.milestones must name one iteration at least")
     if list(milestones) != sorted(set(milestones)) or milestones[-1] >= iterations:
         raise ValueError(
             f"schedule.milestones {list(milestones)} must rise and end before iterations {iterations}"

@@ -40,6 +40,10 @@ class TeacherConfig(FrozenConfig):
             raise ValueError("train needs model: {head, encoder}, the network to train")
         return self
 
+    def as_before(self) -> dict[str, Any]:
+        """As plain values that an earlier edition would have written: `TrainingConfig.as_before`."""
+        return {**self.plain(), "train": self.train.as_before() if self.train else None}
+
 
 class PairConfig(FrozenConfig):
     """A student and its teacher; `name` labels the pair where a search chooses among several."""
@@ -68,22 +72,9 @@ class TrialConfig(FrozenConfig):
     def _fits_together(self) -> Self:
         if self.distiller.method != "none" and self.pair.teacher is None:
             raise ValueError(f"method {self.distiller.method!r} needs pair.teacher")
-        per_worker, rest = divmod(self.training.batch, self.resources.workers)
-        if rest:
-            raise ValueError(
-                f"training.batch {self.training.batch} must be divisible by "
-                f"resources.workers {self.resources.workers}"
-            )
-        parts = self.training.accumulate
-        if per_worker % parts:
-            raise ValueError(
-                f"training.accumulate {parts} must divide the {per_worker} images of a worker"
-            )
-        if per_worker // parts < 2:
-            raise ValueError(
-                "each worker needs at least 2 images at a time (batch norm of pooled features): raise "
-                "training.batch, or lower resources.workers or training.accumulate"
-            )
+        _check_shares("training", self.training, self.resources.workers)
+        if self.pair.teacher and self.pair.teacher.train:
+            _check_shares("pair.teacher.train", self.pair.teacher.train, self.resources.workers)
         return self
 
     def fingerprint(self, data_digest: str, teacher: str | None = None) -> str:
@@ -126,4 +117,22 @@ class TrialConfig(FrozenConfig):
             pair=PairConfig(student=teacher.model),
             training=teacher.train,
             resources=self.resources,
+        )
+
+
+def _check_shares(where: str, training: TrainingConfig, workers: int) -> None:
+    """That each worker has as many images as the others, and enough of them at a time."""
+    each, rest = divmod(training.batch, workers)
+    if rest:
+        raise ValueError(
+            f"{where}.batch {training.batch} must be divisible by resources.workers {workers}"
+        )
+    if each % training.accumulate:
+        raise ValueError(
+            f"{where}.accumulate {training.accumulate} must divide the {each} images of a worker"
+        )
+    if each // training.accumulate < 2:
+        raise ValueError(
+            "each worker needs at least 2 images at a time (batch norm of pooled features): raise "
+            f"{where}.batch, or lower resources.workers or {where}.accumulate"
         )

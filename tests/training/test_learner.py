@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -247,6 +248,43 @@ def test_the_whole_gradient_is_clipped_where_that_is_asked_for() -> None:
     learner.iterate(0, *batch())
     norms = torch.stack([p.grad.norm() for p in learner.step.parameters() if p.grad is not None])
     assert norms.norm().item() == pytest.approx(1e-2, rel=1e-3)
+
+
+def test_an_optimizer_that_can_learn_no_more_is_seen() -> None:
+    """A gradient whose square overflows stops AdamW for ever, and no weight shows it."""
+    learner = build_learner(training__optimizer={"type": "adamw"}, training__lr=1e-3)
+    learner.iterate(0, *batch(images=2, side=32))
+    learner.check_state(0)
+    assert learner.diverged is None
+    state = next(iter(learner.optimizer.state.values()))
+    state["exp_avg_sq"].fill_(torch.inf)
+    learner.check_state(1)
+    assert learner.diverged == "optimizer.exp_avg_sq.0 is not finite at iteration 2"
+
+
+def test_a_part_has_the_same_images_for_any_number_of_ranks() -> None:
+    """For batch norm, which ranks synchronise, looks at all images of a part."""
+    seen: list[list[float]] = []
+
+    def parts(rank: int, world: int) -> list[list[float]]:
+        learner = build_learner(training__accumulate=2, distiller={"method": "none"})
+        learner.world = world
+        learner._model = learner.step
+        learner.step.no_sync = nullcontext  # type: ignore[assignment]
+        images, labels = batch(images=8, side=32)
+        images[:, 0, 0, 0] = torch.arange(8.0)
+        share = slice(rank * 8 // world, (rank + 1) * 8 // world)
+        seen.clear()
+
+        def look(_: nn.Module, given: tuple[Tensor]) -> None:
+            seen.append(given[0][:, 0, 0, 0].tolist())
+
+        learner.step.student.register_forward_pre_hook(look)
+        learner._accumulate(0, images[share], labels[share])
+        return [list(part) for part in seen]
+
+    alone, first, second = parts(0, 1), parts(0, 2), parts(1, 2)
+    assert [a + b for a, b in zip(first, second, strict=True)] == alone
 
 
 @pytest.mark.parametrize("method", ["none", "kd", "fd", "afdcd"])

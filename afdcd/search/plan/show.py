@@ -10,7 +10,7 @@ from afdcd.text import byte_count, table
 
 PARTS = [part.name for part in fields(Memory) if part.name != "loader"]
 MIB = 2**20
-SHORT = {"parameters": "weights", "optimizer": "momentum", "context": "CUDA"}
+SHORT = {"parameters": "weights", "context": "CUDA"}
 
 
 def shown_plan(plan: Plan) -> str:

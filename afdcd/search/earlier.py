@@ -1,0 +1,43 @@
+"""Search spaces and settings in the keys of today, whatever edition of afdcd they were written for."""
+
+from typing import Any
+
+from afdcd.config import Key, Source, UserError
+from afdcd.training.recipe import EARLIER, in_present_names, recorded
+
+RECIPES = ("training", "train")  # keys whose block is a recipe, at any depth
+
+
+def in_present_keys(values: Any, source: Source, key: Key = ()) -> Any:
+    """What a file says, with the names that keys have now; a line of the file stays theirs.
+
+    Raises:
+        UserError: one key under both of its names.
+    """
+    if isinstance(values, list):
+        return [in_present_keys(item, source, (*key, at)) for at, item in enumerate(values)]
+    if not isinstance(values, dict):
+        return values
+    found = {name: in_present_keys(item, source, (*key, name)) for name, item in values.items()}
+    if not key or key[-1] not in RECIPES:
+        return found
+    for name in EARLIER.keys() & found.keys():
+        block, _, part = EARLIER[name]
+        for at, line in [
+            (at, n) for at, n in source.lines.items() if at[: len(key) + 1] == (*key, name)
+        ]:
+            source.lines[(*key, block, part, *at[len(key) + 1 :])] = line
+    try:
+        return in_present_names(found)
+    except ValueError as error:
+        raise UserError(f"{source.at(key)}: {error}") from None
+
+
+def setting_of_today(setting: dict[str, Any]) -> dict[str, Any]:
+    """A setting on record, with all keys that one has now."""
+    pair = setting.get("pair") or {}
+    teacher = pair.get("teacher") or {}
+    if teacher.get("train"):
+        teacher = {**teacher, "train": recorded(teacher["train"])}
+        pair = {**pair, "teacher": teacher}
+    return {**setting, "pair": pair, "training": recorded(setting["training"])}
