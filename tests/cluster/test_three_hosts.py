@@ -5,6 +5,7 @@ its power, the head loses its power and the same command is given again. All its
 for, so every value, every point and every weight must be those of the undisturbed study.
 """
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -91,7 +92,9 @@ def _cut_a_link(here: RayHosts, job: Job) -> None:
     """Of a host that trains. The run goes on elsewhere, and the host joins again."""
     host = _training(here, job)
     host.cut()
+    began = time.monotonic()
     here.until("the loss to be noticed", lambda: job.count(LOST) > 0, LONG)
+    print(f"the run on a host that was cut off was lost after {time.monotonic() - began:.0f} s")
     here.until("the cluster to give the node up", lambda: here.nodes() == 2, LONG)
     host.heal()
     here.ready()
