@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from afdcd.search.load import load_space
+from afdcd.search.plan import known
 from afdcd.search.plan.devices import GPUS, Machine, cpu
 from afdcd.search.plan.hours import CALLS, run_time
 from afdcd.search.plan.make import make_plan
@@ -91,3 +92,11 @@ def test_in_parts_a_share_needs_less_and_adamw_keeps_two_numbers_of_each() -> No
     assert memory_of(divided, device).loader == memory_of(whole, device).loader
     adamw = whole.updated(training=whole.training.updated(optimizer={"type": "adamw"}))
     assert memory_of(adamw, device).optimizer == 2 * memory_of(whole, device).optimizer
+
+
+def test_a_run_that_takes_its_share_in_parts_tells_nothing_of_one_that_does_not() -> None:
+    setting = paper("none").plain()
+    divided = {**setting, "training": {**setting["training"], "accumulate": 4}}
+    before = {k: v for k, v in setting["training"].items() if k != "accumulate"}
+    assert known._kind(divided, "cuda") != known._kind(setting, "cuda")
+    assert known._kind({**setting, "training": before}, "cuda") == known._kind(setting, "cuda")

@@ -91,5 +91,7 @@ def _kind(setting: dict[str, Any], device: str) -> str:
     pair, data, method = setting["pair"], setting["data"], setting["distiller"]["method"]
     teacher = (pair["teacher"] or {}).get("model") if method != "none" else None
     parts = (pair["student"], teacher, method, data["dataset"], data["crop"])
-    more = (setting["training"]["batch"], setting["resources"]["workers"], device)
+    training = setting["training"]
+    share = (training["batch"], setting["resources"]["workers"], training.get("accumulate", 1))
+    more = (*share, device)
     return json.dumps([*parts, *more], sort_keys=True)
