@@ -48,7 +48,12 @@ def test_mlflow_opens_to_its_password_and_to_its_own_names_alone(stack: Stack) -
 def test_the_doctor_finds_nothing_to_mend_from_the_driver_and_from_each_node(stack: Stack) -> None:
     submit = ("ray", "job", "submit", "--address", "http://127.0.0.1:8265", "--")
     doctor = ("python", "-m", "afdcd.doctor", "--from-worker")
-    told = stack.made.podman("exec", "afdcd_head_1", *submit, *doctor).stdout
+
+    def examined() -> str:
+        return stack.made.podman("exec", "afdcd_head_1", *submit, *doctor, check=False).stdout
+
+    stack.until(lambda: "3 node(s)" in examined(), "both workers have joined")
+    told = examined()
     assert "MEND" not in told
     for name in ("storage", "study database", "MLflow"):
         assert f"ok    {name}: " in told
