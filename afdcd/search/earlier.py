@@ -23,14 +23,17 @@ def in_present_keys(values: Any, source: Source, key: Key = ()) -> Any:
         return found
     for name in EARLIER.keys() & found.keys():
         block, _, part = EARLIER[name]
-        for at, line in [
-            (at, n) for at, n in source.lines.items() if at[: len(key) + 1] == (*key, name)
-        ]:
-            source.lines[(*key, block, part, *at[len(key) + 1 :])] = line
+        _note_lines(source, (*key, name), (*key, block, part))
     try:
         return in_present_names(found)
     except ValueError as error:
         raise UserError(f"{source.at(key)}: {error}") from None
+
+
+def _note_lines(source: Source, written: Key, now: Key) -> None:
+    """Where what was written under one key stands, under the key that it has now."""
+    inside = {k: n for k, n in source.lines.items() if k[: len(written)] == written}
+    source.lines.update({(*now, *key[len(written) :]): line for key, line in inside.items()})
 
 
 def setting_of_today(setting: dict[str, Any]) -> dict[str, Any]:

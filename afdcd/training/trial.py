@@ -44,6 +44,10 @@ class TeacherConfig(FrozenConfig):
         """As plain values that an earlier edition would have written: `TrainingConfig.as_before`."""
         return {**self.plain(), "train": self.train.as_before() if self.train else None}
 
+    def identity(self) -> dict[str, Any]:
+        """What two teachers that are the same have in common, until their weights are known."""
+        return {**self.plain(), "train": self.train.identity() if self.train else None}
+
 
 class PairConfig(FrozenConfig):
     """A student and its teacher; `name` labels the pair where a search chooses among several."""
@@ -88,24 +92,18 @@ class TrialConfig(FrozenConfig):
             teacher: sha256 of the teacher's weights; what a plain run would only show in its
                 picture makes no difference.
         """
-        plain = self.plain()
+        plain, of_teacher = self.plain(), self.pair.teacher
         distils = self.distiller.method != "none"
         setting = {
             "semantics": SEMANTICS,
             "data": {k: v for k, v in plain["data"].items() if k not in NOT_COMPUTED},
             "data_digest": data_digest,
             "student": {**plain["pair"]["student"], "aux": self.pair.student.has_aux},
-            "teacher": (teacher or self._teacher_identity()) if distils else None,
+            "teacher": (teacher or (of_teacher and of_teacher.identity())) if distils else None,
             "distiller": plain["distiller"],
             "training": self.training.identity(),
         }
         return hashlib.sha256(json.dumps(setting, sort_keys=True).encode()).hexdigest()
-
-    def _teacher_identity(self) -> dict[str, Any] | None:
-        teacher = self.pair.teacher
-        if teacher is None or teacher.train is None:
-            return teacher.plain() if teacher else None
-        return {**teacher.plain(), "train": teacher.train.identity()}
 
     def teacher_trial(self) -> "TrialConfig":
         """The run that trains this trial's teacher: the same data, no distiller."""
