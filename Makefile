@@ -24,11 +24,11 @@ test-all: test test-slow
 
 # What of the next fits in six minutes: `ray up` and a Slurm job on hosts in network namespaces, as root.
 test-hosts: .venv/installed
-	$(BIN)/python -m pytest --durations=15 -rs tests/cluster/test_ray_up.py tests/cluster/test_slurm_job.py
+	$(BIN)/python -m pytest --durations=15 -rs -o faulthandler_timeout=3700 tests/cluster/test_ray_up.py tests/cluster/test_slurm_job.py
 
 # Images, docker/compose.yaml, the pods of cluster/jobs, several hosts: as root, with podman; an hour.
 test-cluster: .venv/installed
-	$(BIN)/python -m pytest --durations=15 -rs tests/cluster
+	$(BIN)/python -m pytest --durations=15 -rs -o faulthandler_timeout=3700 tests/cluster
 
 check: .venv/installed
 	$(BIN)/ruff check .
