@@ -12,12 +12,14 @@ from torch import Tensor, nn
 
 from afdcd.bench.report import OFFICIAL, OURS
 from afdcd.distillers.algorithm import ALGORITHMS, Algorithm
-from afdcd.distillers.base import TAP
 from afdcd.distillers.configs import AfDCDConfig, PairShapes
 from afdcd.distillers.configs.reconstruction import ReconstructionConfig
+from afdcd.distillers.configs.shapes import ENCODER
+from afdcd.distillers.context import StepContext
 from afdcd.distillers.projector import MaskedReconstruction
 from afdcd.losses.contrast import omni_contrast, shrink
 from afdcd.models.outputs import SegOutput
+from afdcd.models.taps import Tap
 from benchmarks.official import (
     OfficialReconstruction,
     Recipe,
@@ -59,7 +61,7 @@ class Case:
 
     @property
     def pair(self) -> PairShapes:
-        return PairShapes(self.student, self.teacher, CLASSES, stride=8)
+        return PairShapes({ENCODER: (Tap(self.student, 8), Tap(self.teacher, 8))}, CLASSES)
 
     @property
     def shape(self) -> str:
@@ -159,17 +161,18 @@ def whole(case: Case) -> Part:
     recipe = Recipe(groups=case.groups, mask_ratio=case.mask_ratio)
     official = loss_like(ours, recipe).to(case.device)
     _place(ours, case)
-    uniform = case.uniform()
+    shape = (case.images, 1, *case.map)
+    uniform = StepContext(seed=0, iteration=0).uniform("mask", shape, case.device)
     student = _output(case, case.student, seed=0)
     teacher = _output(case, case.teacher, seed=1)
-    feature = student.features[TAP].requires_grad_()
+    feature = student.features[ENCODER].requires_grad_()
     student32, teacher32 = _plain(student), _plain(teacher)
-    feature32 = student32.features[TAP].requires_grad_()
+    feature32 = student32.features[ENCODER].requires_grad_()
     labels = torch.zeros(case.images, 1, 1, dtype=torch.int64, device=case.device)
 
     def our_pass() -> Tensors:
         with case.autocast():
-            terms = ours(student, teacher, labels, uniform)
+            terms = ours(student, teacher, labels, StepContext(seed=0, iteration=0))
         return _backward(terms, feature, ours)
 
     def official_pass() -> Tensors:
@@ -202,13 +205,13 @@ def _backward(
 
 def _output(case: Case, channels: int, seed: int) -> SegOutput:
     logits = case.as_trained(case.random(CLASSES, seed + 2))
-    return SegOutput(logits, None, {TAP: case.as_trained(case.random(channels, seed))})
+    return SegOutput(logits, None, {ENCODER: case.as_trained(case.random(channels, seed))})
 
 
 def _plain(output: SegOutput) -> SegOutput:
     """The same numbers in fp32 and in torch's own layout."""
-    feature = output.features[TAP].detach().float().contiguous()
-    return SegOutput(output.logits.float().contiguous(), None, {TAP: feature})
+    feature = output.features[ENCODER].detach().float().contiguous()
+    return SegOutput(output.logits.float().contiguous(), None, {ENCODER: feature})
 
 
 def _place(module: nn.Module, case: Case) -> None:

@@ -28,13 +28,13 @@ from afdcd.data.synthetic.dataset import prepare_synthetic
 from afdcd.data.train.loader import evaluation_images, train_batches
 from afdcd.data.train.to_device import prefetch
 from afdcd.distillers.algorithm import ALGORITHMS, Algorithm
+from afdcd.distillers.context import StepContext
 from afdcd.models.zoo import SegmentationNetwork
 from afdcd.paths import expanded, expanded_path
 from afdcd.seeds import derive
 from afdcd.tasks.segmentation import evaluate
 from afdcd.text import table
 from afdcd.training.learner import Learner
-from afdcd.training.step import mask_noise
 from afdcd.training.trial import TrialConfig
 from benchmarks.official import numerics, trainer_like
 from benchmarks.pairs import checked_trial, our_dtype
@@ -213,8 +213,8 @@ def _official(config: TrialConfig, teacher: SegmentationNetwork, device: torch.d
         for iteration, images, labels in _batches(config, device):
             torch.manual_seed(derive(seed, "dropout", iteration, 0))
             height, width = (-(-side // 8) for side in config.data.crop)
-            shape = (len(images), height, width)
-            uniform = mask_noise(shape, seed, iteration, 0, 1, device)
+            shape = (len(images), 1, height, width)
+            uniform = StepContext(seed, iteration).uniform("mask", shape, device)
             history.append(trainer.iterate(iteration, images, labels, uniform))
         return _run(OFFICIAL, config, history, _miou(trainer.student, config, device))
 

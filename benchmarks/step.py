@@ -28,9 +28,9 @@ from afdcd.bench.report import (
 from afdcd.bench.timing import Timing
 from afdcd.cli import run
 from afdcd.config import UserError
+from afdcd.distillers.context import StepContext
 from afdcd.models.zoo import SegmentationNetwork
 from afdcd.text import table
-from afdcd.training.step import mask_noise
 from afdcd.training.trial import TrialConfig
 from benchmarks.official import ARITHMETICS, numerics, trainer_like
 from benchmarks.pairs import (
@@ -231,8 +231,8 @@ def _agreement(
     ((_, ours),) = learner.drain()
     with torch.no_grad():
         height, width = trainer.teacher(images[:1]).logits.shape[-2:]
-    shape = (SMALL_BATCH, height, width)
-    uniform = mask_noise(shape, config.training.seed, 0, 0, 1, device)
+    shape = (SMALL_BATCH, 1, height, width)
+    uniform = StepContext(config.training.seed, 0).uniform("mask", shape, device)
     with numerics(tf32=False):
         official = trainer.iterate(0, images, labels, uniform)
     return {name: abs(ours[name] / value - 1) for name, value in official.items()}

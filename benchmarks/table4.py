@@ -224,8 +224,8 @@ def _features(config: TrialConfig) -> tuple[tuple[int, int], int, int]:
     assert config.pair.teacher is not None and config.pair.teacher.model is not None
     assert isinstance(config.distiller, AfDCDConfig)
     shapes = pair_shapes(config.pair.student, config.pair.teacher.model, CLASSES)
-    height, width = (side // shapes.stride for side in config.data.crop)
-    return (height, width), config.distiller.groups, shapes.teacher_channels
+    _, channels = shapes.channels("encoder")
+    return shapes.grid("encoder", config.data.crop), config.distiller.groups, channels
 
 
 def _shape(config: TrialConfig) -> str:

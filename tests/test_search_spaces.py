@@ -8,7 +8,7 @@ import pytest
 from afdcd.config import validate
 from afdcd.data.catalog.datasets import DATASETS
 from afdcd.distillers.configs import AfDCDConfig
-from afdcd.distillers.configs.presets import PRESETS
+from afdcd.distillers.configs.afdcd_presets import PRESETS
 from afdcd.search.load import load_space
 from afdcd.search.networks import notes
 from afdcd.search.space import parameters_of

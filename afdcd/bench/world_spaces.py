@@ -21,9 +21,9 @@ METHODS: dict[str, dict[str, Any]] = {
         "mask": {"choice": ["random", "centre"]},
         "projector": {"choice": ["plain", "enhanced"]},
     },
-    "fd": {"method": "fd", "kd_weight": LOG, "fd_weight": LOG},
+    "fd": {"method": "mgd", "kd_weight": LOG, "fd_weight": LOG},
     "fd of three": {
-        "method": "fd",
+        "method": "mgd",
         **dict.fromkeys(("kd_weight", "fd_weight", "temperature"), LOG),
         "mask": {"choice": ["random", "centre"]},
     },

@@ -4,48 +4,24 @@ Source: Fan et al. 2023, NeurIPS, sec. 3; OSVAI/Af-DCD@5b086a7 `losses/ocmgd.py`
 tests/distillers/test_afdcd.py holds this to.
 """
 
-from jaxtyping import Float, Int
-from torch import Tensor, nn
+from jaxtyping import Float
+from torch import Tensor
 
-from afdcd.distillers.base import TAP
 from afdcd.distillers.configs.afdcd import AfDCDConfig
-from afdcd.distillers.configs.shapes import PairShapes
-from afdcd.distillers.projector import MaskedReconstruction
+from afdcd.distillers.masked import MaskedMethod
 from afdcd.losses.contrast import omni_contrast, shrink
-from afdcd.losses.kd import pixel_kl
-from afdcd.losses.reconstruction import reconstruction_error
-from afdcd.models.outputs import SegOutput
 
 
-class AfDCD(nn.Module):
-    def __init__(self, config: AfDCDConfig, pair: PairShapes) -> None:
-        super().__init__()
-        self.config = config
-        rebuilds = config.fd_weight or config.contrast_weight
-        self.reconstruct = MaskedReconstruction(config, pair) if rebuilds else None
-        self.needs_uniform = self.reconstruct is not None and config.mask == "random"
-        self.needs_logits = bool(config.kd_weight)
+class AfDCD(MaskedMethod):
+    config: AfDCDConfig
 
-    def forward(
-        self,
-        student: SegOutput,
-        teacher: SegOutput,
-        labels: Int[Tensor, "b H W"],
-        uniform: Float[Tensor, "b 1 h w"] | None,
+    def further_terms(
+        self, rebuilt: Float[Tensor, "b c h w"], target: Float[Tensor, "b c h w"]
     ) -> dict[str, Float[Tensor, ""]]:
-        config, terms = self.config, {}
-        if config.kd_weight:
-            kl = pixel_kl(student.logits, teacher.logits, config.temperature)
-            terms["kd"] = config.kd_weight * kl
-        if self.reconstruct is None:
-            return terms
-        rebuilt, target = self.reconstruct(student.features[TAP], uniform), teacher.features[TAP]
-        if config.fd_weight:
-            error = reconstruction_error(rebuilt, target) / config.fd_unit(*target.shape[1:])
-            terms["fd"] = config.fd_weight * error
-        if config.contrast_weight:
-            terms["contrast"] = config.contrast_weight * self._contrast(rebuilt, target)
-        return terms
+        config = self.config
+        if not config.contrast_weight:
+            return {}
+        return {"contrast": config.contrast_weight * self._contrast(rebuilt, target)}
 
     def _contrast(
         self, rebuilt: Float[Tensor, "b c h w"], target: Float[Tensor, "b c h w"]

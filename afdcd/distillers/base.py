@@ -4,34 +4,58 @@ Axes in this package: b images, k classes, c channels, h w rows and columns of t
 H W rows and columns of the label map.
 """
 
-from typing import Protocol
+from typing import Any, TypeAlias
 
-from jaxtyping import Float, Int
-from torch import Tensor
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
 
+from afdcd.distillers.context import StepContext
 from afdcd.models.outputs import SegOutput
 
-TAP = "encoder"
+# What the task learns from; of segmentation label maps [b H W].
+Targets: TypeAlias = Any
 
 
-class Distiller(Protocol):
+class Distiller(nn.Module):
     """One method: two forward passes in, named and already weighted loss terms out.
 
+    Its parameters learn with the student's, but for those of `adversary`. Its buffers are its own:
+    nothing copies them from rank to rank, so they must come out equal on all. All of it is in
+    checkpoints, and nothing of it in the student that is exported.
+
+    What it reads of the two networks is `MethodConfig.needs` of its settings; other maps may be missing
+    (logits then have no channels).
+
     Attributes:
-        needs_uniform: whether a call needs `uniform`, draws from [0, 1) for each pixel of the
-            student's `encoder` tap. Whoever calls draws them, so that they can depend on seed,
-            iteration and image alone, whatever the number of workers.
-        needs_logits: whether the teacher's are looked at; else its head need not run, and they
-            are an empty [b, 0, h, w] tensor.
+        adversary: a second player, or None.
     """
 
-    needs_uniform: bool
-    needs_logits: bool
+    def __init__(self) -> None:
+        super().__init__()
+        self.adversary: Adversary | None = None
 
-    def __call__(
-        self,
-        student: SegOutput,
-        teacher: SegOutput,
-        labels: Int[Tensor, "b H W"],
-        uniform: Float[Tensor, "b 1 h w"] | None,
-    ) -> dict[str, Float[Tensor, ""]]: ...
+    def forward(
+        self, student: SegOutput, teacher: SegOutput, targets: Targets, step: StepContext
+    ) -> dict[str, Float[Tensor, ""]]:
+        """Terms whose mean over the ranks is what one rank would compute of the whole batch."""
+        raise NotImplementedError
+
+
+class Adversary(nn.Module):
+    """What learns against the student, as a discriminator does.
+
+    While the distiller computes its terms, an adversary's parameters take no gradient. Its own terms
+    are computed after that, of the same outputs, before either player has moved; their gradient is
+    averaged over ranks, and clip and weight decay of the student's optimizer do not see it.
+    """
+
+    def optimizer(self) -> torch.optim.Optimizer:
+        """Its optimizer, with a constant learning rate: a fused one of torch."""
+        raise NotImplementedError
+
+    def forward(
+        self, student: SegOutput, teacher: SegOutput, targets: Targets, step: StepContext
+    ) -> dict[str, Float[Tensor, ""]]:
+        """Its own weighted terms; the student's output is detached."""
+        raise NotImplementedError

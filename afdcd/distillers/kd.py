@@ -1,29 +1,25 @@
 """Logits KD. Source: afdcd/losses/kd.py."""
 
-from jaxtyping import Float, Int
-from torch import Tensor, nn
+from jaxtyping import Float
+from torch import Tensor
 
+from afdcd.distillers.base import Distiller, Targets
 from afdcd.distillers.configs.kd import KDConfig
+from afdcd.distillers.context import StepContext
+from afdcd.losses.grids import on_one_grid
 from afdcd.losses.kd import pixel_kl
 from afdcd.models.outputs import SegOutput
 
 
-class KD(nn.Module):
-    needs_uniform = False
-
+class KD(Distiller):
     def __init__(self, config: KDConfig) -> None:
         super().__init__()
         self.config = config
-        self.needs_logits = bool(config.weight)
 
     def forward(
-        self,
-        student: SegOutput,
-        teacher: SegOutput,
-        labels: Int[Tensor, "b H W"],
-        uniform: Float[Tensor, "b 1 h w"] | None,
+        self, student: SegOutput, teacher: SegOutput, targets: Targets, step: StepContext
     ) -> dict[str, Float[Tensor, ""]]:
         if not self.config.weight:
             return {}
-        kl = pixel_kl(student.logits, teacher.logits, self.config.temperature)
-        return {"kd": self.config.weight * kl}
+        logits = on_one_grid(student.logits, teacher.logits)
+        return {"kd": self.config.weight * pixel_kl(*logits, self.config.temperature)}

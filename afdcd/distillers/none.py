@@ -1,20 +1,15 @@
 """No distillation: how a teacher, and the baseline of every comparison, is trained."""
 
-from jaxtyping import Float, Int
-from torch import Tensor, nn
+from jaxtyping import Float
+from torch import Tensor
 
+from afdcd.distillers.base import Distiller, Targets
+from afdcd.distillers.context import StepContext
 from afdcd.models.outputs import SegOutput
 
 
-class NoDistiller(nn.Module):
-    needs_uniform = False
-    needs_logits = False
-
+class NoDistiller(Distiller):
     def forward(
-        self,
-        student: SegOutput,
-        teacher: SegOutput,
-        labels: Int[Tensor, "b H W"],
-        uniform: Float[Tensor, "b 1 h w"] | None,
+        self, student: SegOutput, teacher: SegOutput, targets: Targets, step: StepContext
     ) -> dict[str, Float[Tensor, ""]]:
         return {}

@@ -1,7 +1,7 @@
 """The same loss in official and in portable weights: how to carry settings from one to the other.
 
     config = validate(AfDCDConfig, {"preset": "cityscapes-deeplabv3-mobilenetv2"})
-    pair = PairShapes(student_channels=320, teacher_channels=2048, classes=19, stride=8)
+    pair = PairShapes({"encoder": (Tap(320, 8), Tap(2048, 8))}, classes=19)
     portable(config, pair, (64, 128))
 
 gives settings whose terms are equal on 64x128 maps, and on maps or widths of another size are what
@@ -10,9 +10,10 @@ those settings mean there. What is normalised, and how far that holds: docs/meth
 
 from typing import TypeVar
 
-from afdcd.distillers.configs import AfDCDConfig, FDConfig, PairShapes
+from afdcd.distillers.configs import AfDCDConfig, MGDConfig, PairShapes
+from afdcd.distillers.configs.shapes import ENCODER
 
-ConfigT = TypeVar("ConfigT", AfDCDConfig, FDConfig)
+ConfigT = TypeVar("ConfigT", AfDCDConfig, MGDConfig)
 
 
 def portable(config: ConfigT, pair: PairShapes, feature_hw: tuple[int, int]) -> ConfigT:
@@ -30,11 +31,11 @@ def official(config: ConfigT, pair: PairShapes, feature_hw: tuple[int, int]) -> 
 
 
 def _rescaled(config: ConfigT, pair: PairShapes, feature_hw: tuple[int, int], sign: int) -> ConfigT:
-    channels = pair.teacher_channels
+    channels = pair.channels(ENCODER)[1]
     config = config.updated(
         fd_weight=config.fd_weight * config.fd_unit(channels, *feature_hw) ** sign
     )
-    if isinstance(config, FDConfig):
+    if isinstance(config, MGDConfig):
         return config
     tau_unit, value_unit = config.contrast_units(channels, *feature_hw)
     return config.updated(

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from afdcd.distillers.algorithm import ALGORITHMS, SMALL, Algorithm, Choose, by_rule
 from afdcd.distillers.configs import PairShapes
 from afdcd.distillers.configs.reconstruction import ReconstructionConfig
+from afdcd.distillers.configs.shapes import ENCODER
 from afdcd.distillers.masked_conv import kept_conv3x3_relu, kept_positions
 from afdcd.distillers.winograd import winograd_conv3x3
 from afdcd.losses.reconstruction import centre_mask, keep_mask
@@ -38,7 +39,7 @@ class MaskedReconstruction(nn.Module):
     def __init__(self, config: ReconstructionConfig, pair: PairShapes) -> None:
         super().__init__()
         self.config = config
-        inputs, channels = pair.student_channels, pair.teacher_channels
+        inputs, channels = pair.channels(ENCODER)
         self.align = nn.Identity() if inputs == channels else nn.Conv2d(inputs, channels, 1)
         self.projector = (PlainProjector if config.projector == "plain" else EnhancedProjector)(
             channels

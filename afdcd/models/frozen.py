@@ -1,5 +1,6 @@
 """A network that will never be trained again, made as cheap to run as it gets."""
 
+from collections.abc import Collection
 from typing import Self
 
 import torch
@@ -14,14 +15,15 @@ from afdcd.models.zoo import SegmentationNetwork
 
 
 class FrozenTeacher(nn.Module):
-    """What a teacher says, without gradients, auxiliary head and batch normalisations.
+    """What a teacher says, without gradients and batch normalisations.
 
     A copy: `network` may go. Weights, images and everything returned are in `dtype`; autocast
     around a call changes nothing. Keep it out of what is wrapped, optimised or saved.
 
     Args:
-        logits: False runs the encoder alone; the logits then are an empty [b, 0, h, w] tensor and
-            the only feature is `encoder`.
+        needs: the maps that are read, as `network.taps` names them; None: all but "aux". Without
+            "logits" and "head" the encoder runs alone; logits that nobody needs are an empty
+            [b, 0, h, w] tensor.
         channels_last: the memory format of weights and images, hence of the features.
         fused_relu: on CUDA, convolution, addition and ReLU as one cuDNN kernel: faster than what
             torch.compile makes of the network (docs/performance.md), and ready at once.
@@ -31,7 +33,7 @@ class FrozenTeacher(nn.Module):
         self,
         network: SegmentationNetwork,
         *,
-        logits: bool = True,
+        needs: Collection[str] | None = None,
         dtype: torch.dtype = torch.float32,
         channels_last: bool = False,
         fused_relu: bool = True,
@@ -40,18 +42,25 @@ class FrozenTeacher(nn.Module):
         self.dtype = dtype
         self.layout = torch.channels_last if channels_last else torch.contiguous_format
         self.encoder = _frozen(network.encoder, fused_relu)
-        self.head = _frozen(network.head, fused_relu) if logits else None
+        wanted = network.taps.keys() - {"aux"} if needs is None else set(needs)
+        self.head = _frozen(network.head, fused_relu) if wanted & {"head", "logits"} else None
+        self.aux = None
+        if "aux" in wanted:
+            if network.aux is None:
+                raise ValueError("this teacher has no auxiliary head")
+            self.aux = _frozen(network.aux, fused_relu)
         self.to(dtype=dtype, memory_format=self.layout)  # type: ignore[call-overload]
         self.eval().requires_grad_(False)
 
     def forward(self, images: Float[Tensor, "b 3 H W"]) -> SegOutput:
         # Not inference_mode: its tensors cannot be saved for the backward pass of a loss.
         with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
-            _, c4 = self.encoder(images.to(self.dtype, memory_format=self.layout))
+            c3, c4 = self.encoder(images.to(self.dtype, memory_format=self.layout))
+            aux = None if self.aux is None else self.aux(c3)
             if self.head is None:
-                return SegOutput(c4[:, :0], None, {"encoder": c4})
+                return SegOutput(c4[:, :0], aux, {"encoder": c4})
             feature, logits = self.head(c4)
-            return SegOutput(logits, None, {"encoder": c4, "head": feature})
+            return SegOutput(logits, aux, {"encoder": c4, "head": feature})
 
     def train(self, mode: bool = True) -> Self:
         """Stays in eval mode, whatever `mode`."""

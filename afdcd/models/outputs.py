@@ -1,4 +1,4 @@
-"""What a segmentation network returns, and what is known of it without running it.
+"""What a segmentation network returns.
 
 Axes: b images, k classes, c channels, h w rows and columns at the network's own stride.
 """
@@ -10,20 +10,21 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
-class Tap:
-    """A named feature map that a distiller may ask for."""
-
-    channels: int
-    stride: int
-
-
-@dataclass(frozen=True, slots=True)
 class SegOutput:
     """One forward pass: logits at the network's own stride, and its named features.
 
-    `encoder` is the last backbone stage ("c4"), `head` the map before the classifier.
+    `encoder` is the last backbone stage ("c4"), `head` the map before the classifier. `aux` are the
+    auxiliary head's logits.
+
+    Where less was asked for (`FrozenTeacher`), features are missing and the logits have no channels.
     """
 
     logits: Float[Tensor, "b k h w"]
     aux: Float[Tensor, "b k h w"] | None
     features: dict[str, Float[Tensor, "b _ _ _"]]
+
+    def detached(self) -> "SegOutput":
+        """The same maps, through which no gradient flows back."""
+        aux = None if self.aux is None else self.aux.detach()
+        features = {name: feature.detach() for name, feature in self.features.items()}
+        return SegOutput(self.logits.detach(), aux, features)

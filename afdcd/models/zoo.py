@@ -6,7 +6,8 @@ from torch import Tensor, nn
 from afdcd.models.config import OUTPUT_STRIDE, HeadName, ModelConfig
 from afdcd.models.encoders import build_encoder
 from afdcd.models.heads import AuxiliaryHead, DeepLabV3Head, PSPHead
-from afdcd.models.outputs import SegOutput, Tap
+from afdcd.models.outputs import SegOutput
+from afdcd.models.taps import Tap
 
 # Widths of winycg/CIRKD@2d8ad0f and OSVAI/Af-DCD@5b086a7 (CIRKDv2 made the ResNets' 512).
 PAPER_HEAD_WIDTHS: dict[tuple[HeadName, str], int] = {
@@ -37,7 +38,10 @@ class SegmentationNetwork(nn.Module):
         head = DeepLabV3Head if config.head == "deeplabv3" else PSPHead
         self.head = head(c4, width, classes)
         self.aux = AuxiliaryHead(c3, max(16, c3 // 4), classes) if config.has_aux else None
-        self.taps = {"encoder": Tap(c4, OUTPUT_STRIDE), "head": Tap(width, OUTPUT_STRIDE)}
+        widths = {"encoder": c4, "head": width, "logits": classes}
+        if self.aux is not None:
+            widths["aux"] = classes
+        self.taps = {name: Tap(channels, OUTPUT_STRIDE) for name, channels in widths.items()}
 
     def forward(self, images: Float[Tensor, "b 3 H W"]) -> SegOutput:
         c3, c4 = self.encoder(images)

@@ -179,6 +179,6 @@ def _plain_students(study: Study) -> dict[str, Score]:
     found: dict[str, Score] = {}
     for entry in reversed(study.best(study.counted())):
         config = study.config_of(entry)
-        if config and config.distiller.method == "none" and entry.value is not None:
+        if config and not config.distiller.DISTILS and entry.value is not None:
             found[config.pair.student.name] = Score(name=SELECTED_BY, value=entry.value)
     return found

@@ -50,7 +50,7 @@ def describe(candidate: Candidate, card: NetworkCard, tests: dict[int, Score], g
 
 def gain_over(candidate: Candidate, alone: Score | None) -> str:
     """What one run of each says; a proof says more, and then this is not told."""
-    if alone is None or candidate.config.distiller.method == "none":
+    if alone is None or not candidate.config.distiller.DISTILS:
         return ""
     points = 100 * (candidate.score.value - alone.value)
     return f" ({points:+.2f} over the plain student, one seed each)"

@@ -3,6 +3,8 @@
 from typing import Any
 
 from afdcd.config import Key, Source, UserError
+from afdcd.distillers.configs import EARLIER as EARLIER_METHODS
+from afdcd.distillers.configs import in_present_names as with_present_method
 from afdcd.training.recipe import EARLIER, in_present_names, recorded
 
 RECIPES = ("training", "train")  # keys whose block is a recipe, at any depth
@@ -14,6 +16,8 @@ def in_present_keys(values: Any, source: Source, key: Key = ()) -> Any:
     Raises:
         UserError: one key under both of its names.
     """
+    if isinstance(values, str):
+        return EARLIER_METHODS.get(values, values) if _names_method(key) else values
     if isinstance(values, list):
         return [in_present_keys(item, source, (*key, at)) for at, item in enumerate(values)]
     if not isinstance(values, dict):
@@ -30,6 +34,12 @@ def in_present_keys(values: Any, source: Source, key: Key = ()) -> Any:
         raise UserError(f"{source.at(key)}: {error}") from None
 
 
+def _names_method(key: Key) -> bool:
+    """Whether the value there is a method's name, or one of several to choose from."""
+    words = [part for part in key if isinstance(part, str) and part != "choice"]
+    return "distiller" in words and words[-1] == "method"
+
+
 def _note_lines(source: Source, written: Key, now: Key) -> None:
     """Where what was written under one key stands, under the key that it has now."""
     inside = {k: n for k, n in source.lines.items() if k[: len(written)] == written}
@@ -43,4 +53,10 @@ def setting_of_today(setting: dict[str, Any]) -> dict[str, Any]:
     if teacher.get("train"):
         teacher = {**teacher, "train": recorded(teacher["train"])}
         pair = {**pair, "teacher": teacher}
-    return {**setting, "pair": pair, "training": recorded(setting["training"])}
+    distiller = with_present_method(setting.get("distiller"))
+    return {
+        **setting,
+        **({"distiller": distiller} if distiller else {}),
+        "pair": pair,
+        "training": recorded(setting["training"]),
+    }

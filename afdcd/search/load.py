@@ -77,7 +77,7 @@ class SearchSpace:
         found = {
             teacher_key(example): example
             for example in self.examples
-            if example.pair.teacher and example.distiller.method != "none"
+            if example.pair.teacher and example.distiller.DISTILS
         }
         return list(found.values())
 

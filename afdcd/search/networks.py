@@ -39,8 +39,7 @@ def notes(space: SearchSpace) -> list[str]:
         if teacher:
             crop, student = example.data.crop, example.pair.student
             pair = shapes.pair_shapes(student, teacher, len(DATASETS[data.dataset].classes))
-            height, width = (-(-side // pair.stride) for side in crop)
-            for note in example.distiller.notes(pair, (height, width)):
+            for note in example.distiller.notes(pair, crop):
                 found[f"crop {crop[0]}x{crop[1]}: {note}"] = None
     return list(found)
 

@@ -168,11 +168,11 @@ class Prover:
         champion = self._study.config_of(best)
         assert champion is not None
         arms = {CHAMPION: champion}
-        if champion.distiller.method != "none":
+        if champion.distiller.DISTILS:
             arms[PLAIN] = champion.updated(distiller=NoneConfig())
         for entry in self._study.best(self._study.counted()):
             config = self._study.config_of(entry)
-            if entry.is_reference and config and config.distiller.method != "none":
+            if entry.is_reference and config and config.distiller.DISTILS:
                 if entry.first != best.first:
                     arms[PUBLISHED] = config
                 break

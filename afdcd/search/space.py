@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from afdcd.config import Key, Source, UserError
+from afdcd.distillers.configs import METHODS
 from afdcd.distillers.configs.presets import pinned
 
 if TYPE_CHECKING:
@@ -268,10 +269,11 @@ def _match(space: Any, block: Any, name: str, found: dict, source: Source, key: 
 
 def _without_preset(space: dict, block: dict, source: Source, key: Key) -> dict[str, Any]:
     """A preset pins what is searched; left in place, it would leave that to the sampler."""
-    if "preset" not in block:
+    method = METHODS.get(str(block.get("method", space.get("method"))))
+    if "preset" not in block or method is None:
         return block
     try:
-        return pinned(block, space, (Range, Choice))
+        return pinned(method.PRESETS, method.defaults(), block, space, (Range, Choice))
     except ValueError as error:
         raise UserError(f"{source.at((*key, 'preset'))}: {error}") from None
 

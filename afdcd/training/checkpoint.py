@@ -8,7 +8,6 @@ import hashlib
 import json
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
@@ -16,7 +15,6 @@ from torch import Tensor, nn
 from afdcd.config import FrozenConfig, Source, UserError, validate
 from afdcd.models.tensors import assign
 from afdcd.text import first_line
-from afdcd.training.optim import state_of
 from afdcd.training.resume import HEADER, TENSORS
 
 # 2: momentum from the start, state that modules name themselves. 3: the run it belongs to
@@ -46,14 +44,15 @@ class Header(FrozenConfig):
 
 
 def save_checkpoint(
-    folder: Path, run: str, step: nn.Module, optimizer: torch.optim.Optimizer, position: Position
+    folder: Path, run: str, step: nn.Module, slots: dict[str, Tensor], position: Position
 ) -> None:
     """Write `state.safetensors` and, last, `state.json` into `folder`.
 
     Args:
         run: the identity of the job.
+        slots: what optimizers keep, by name (`optim.state_of`).
     """
-    payload = save(_tensors(step, optimizer))
+    payload = save(_tensors(step, slots))
     digest = hashlib.sha256(payload).hexdigest()
     header = Header(version=VERSION, run=run, sha256=digest, position=position).plain()
     if position.curve is None:  # as before there was one
@@ -62,10 +61,8 @@ def save_checkpoint(
     (folder / HEADER).write_text(json.dumps(header))
 
 
-def load_checkpoint(
-    folder: Path, run: str, step: nn.Module, optimizer: torch.optim.Optimizer
-) -> Position:
-    """Restore `step` and `optimizer` in place and return how far the run was.
+def load_checkpoint(folder: Path, run: str, step: nn.Module, slots: dict[str, Tensor]) -> Position:
+    """Restore `step` and `slots` in place and return how far the run was.
 
     Raises:
         UserError: written by another version, incomplete, altered, or of another run or network.
@@ -99,22 +96,21 @@ def load_checkpoint(
         raise UserError(
             f"{folder}: checkpoint is damaged ({first_line(error)}); delete it to start again"
         ) from None
-    _restore(tensors, step, optimizer, folder)
+    _restore(tensors, step, slots, folder)
     return checked.position
 
 
-def _tensors(step: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    state = {f"step.{name}": tensor for name, tensor in step.state_dict().items()}
-    state |= state_of(optimizer)
+def _tensors(step: nn.Module, slots: dict[str, Tensor]) -> dict[str, Tensor]:
+    state = {f"step.{name}": tensor for name, tensor in step.state_dict().items()} | slots
     return {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
 
 
 def _restore(
-    tensors: dict[str, Tensor], step: nn.Module, optimizer: torch.optim.Optimizer, folder: Path
+    tensors: dict[str, Tensor], step: nn.Module, slots: dict[str, Tensor], folder: Path
 ) -> None:
     weights = {k.removeprefix("step."): v for k, v in tensors.items() if k.startswith("step.")}
     assign(step, weights, folder)
-    for name, slot in state_of(optimizer).items():
+    for name, slot in slots.items():
         if name not in tensors:
             raise UserError(
                 f"{folder}: holds no {name}: of another optimizer; delete it to start again"

@@ -7,6 +7,7 @@ waits for it. Whether loss terms and gradient are finite is therefore decided on
 import math
 from collections.abc import Callable
 from contextlib import nullcontext
+from inspect import signature
 from typing import Any, TypeVar
 
 import torch
@@ -16,7 +17,9 @@ from timm.layers import convert_sync_batchnorm
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from afdcd.distillers.base import TAP, Distiller
+from afdcd.distillers.base import Distiller
+from afdcd.distillers.configs.shapes import Needs
+from afdcd.distillers.context import StepContext
 from afdcd.distillers.none import NoDistiller
 from afdcd.distillers.projector import MaskedReconstruction
 from afdcd.models.frozen import FrozenTeacher
@@ -24,13 +27,18 @@ from afdcd.models.outputs import SegOutput
 from afdcd.models.zoo import SegmentationNetwork
 from afdcd.seeds import derive
 from afdcd.training.choices import Choices
-from afdcd.training.optim import build_optimizer, learning_rate, set_learning_rate, state_of
+from afdcd.training.optim import (
+    build_optimizer,
+    learning_rate,
+    set_learning_rate,
+    started,
+    state_of,
+)
 from afdcd.training.recipe import TrainingConfig
 from afdcd.training.shapes import pair_shapes
 from afdcd.training.step import (
     DistillationStep,
     compiled_or_eager,
-    mask_noise,
     mean_over_ranks,
     teacher_outputs,
     valid_pixels,
@@ -41,6 +49,10 @@ COMPILE_PAYS = 2000  # iterations; compiling takes as long as some hundred of th
 # Below the 151 MB of a projector's convolution at 2048 channels, whose gradient is thus reduced
 # alone, while the student's are still being computed: the distiller's are the first to be ready.
 BUCKET_MB = 25
+
+# What torch calls it, before 2.15 and since.
+_TODAY = "forward_sync_buffers" in signature(DistributedDataParallel).parameters
+_KEPT_BUFFERS: dict[str, Any] = {"forward_sync_buffers" if _TODAY else "broadcast_buffers": False}
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -66,11 +78,14 @@ class Learner:
     ) -> None:
         self.config, self.step, self.teacher, self.device = config, step, teacher, device
         self.rank, self.world = rank, world
-        self.optimizer = build_optimizer(config, step.parameters())
+        self.optimizer = build_optimizer(config, step.learnt())
+        adversary = step.distiller.adversary
+        self.adversary = None if adversary is None else started(adversary.optimizer())
         self._model = _distributed(step, device) if world > 1 else step
         # 1 from the first term or gradient on that is not finite: the fused step then changes nothing.
         self._stopped = torch.zeros((), device=device)
-        self.optimizer.found_inf = self._stopped  # type: ignore[attr-defined]
+        for optimizer in self._optimizers:
+            optimizer.found_inf = self._stopped  # type: ignore[attr-defined]
         # Iteration, names of the terms, their values and, last, the gradient's largest entry.
         self._pending: list[tuple[int, tuple[str, ...], Tensor]] = []
         self.diverged: str | None = None
@@ -103,16 +118,16 @@ class Learner:
             torch.backends.cudnn.benchmark = True
         torch.manual_seed(derive(config.training.seed, "init"))
         student = config.pair.student.build(classes)
-        distiller: Any = NoDistiller()
+        distiller: Distiller = NoDistiller()
         frozen = None
-        if config.distiller.method != "none":
+        if config.distiller.DISTILS:
             if teacher is None:
                 raise ValueError(f"method {config.distiller.method!r} needs a teacher; give one")
             shapes = pair_shapes(config.pair.student, teacher.config, classes)
             distiller = config.distiller.build(shapes)
             if choices:
                 _follow(Choices(choices, rank), distiller, device)
-            frozen = _frozen(config.training, teacher, distiller, device)
+            frozen = _frozen(config.training, teacher, config.distiller.needs, device)
         step = DistillationStep(student, distiller, config.training.aux_weight)
         _placed(step, device).train()
         if world > 1 and device.type == "cuda":
@@ -145,12 +160,24 @@ class Learner:
         # Gradients that ranks share lie in DDP's buckets, and parts are added there.
         shared = self.world > 1 and self.config.accumulate > 1
         self.optimizer.zero_grad(set_to_none=not shared)
+        if self.adversary is not None:
+            self.adversary.zero_grad()
         terms = self._accumulate(iteration, images, labels)
         seen = torch.cat([mean_over_ranks(terms), self._largest_gradient()])
         self._stopped.masked_fill_(seen.isfinite().all().logical_not(), 1.0)
         self._pending.append((iteration, tuple(terms), seen))
         self._clip()
-        self.optimizer.step()
+        for optimizer in self._optimizers:
+            optimizer.step()
+
+    @property
+    def _optimizers(self) -> list[torch.optim.Optimizer]:
+        return [self.optimizer, *([] if self.adversary is None else [self.adversary])]
+
+    def slots(self) -> dict[str, Tensor]:
+        """What the optimizers keep, by name."""
+        found = state_of(self.optimizer)
+        return found if self.adversary is None else found | state_of(self.adversary, "adversary.")
 
     def drain(self) -> list[tuple[int, dict[str, float]]]:
         """Iteration and terms (mean over ranks) of all since the last call, in one transfer."""
@@ -170,14 +197,15 @@ class Learner:
         """See whether weights, running statistics and the optimizer's state are finite, in one transfer.
 
         A gradient that is finite can still be too large for them, and then a network that predicts
-        nothing, or learns nothing any more, would be scored. All ranks come to the same, after
-        `share_buffers`.
+        nothing, or learns nothing any more, would be scored. All ranks come to the same.
         """
         self.share_buffers()
         state = {k: v for k, v in self.step.state_dict().items() if v.is_floating_point()}
-        state |= state_of(self.optimizer)
-        finite = torch.stack([value.isfinite().all() for value in state.values()]).tolist()
-        wrong = [name for name, fine in zip(state, finite, strict=True) if not fine]
+        state |= self.slots()
+        finite = torch.stack([value.isfinite().all() for value in state.values()]).float()
+        if self.world > 1:
+            dist.all_reduce(finite, dist.ReduceOp.MIN)
+        wrong = [name for name, fine in zip(state, finite.tolist(), strict=True) if not fine]
         self._look(iteration, dict.fromkeys(wrong, math.nan))
 
     def _look(self, iteration: int, values: dict[str, float]) -> None:
@@ -194,20 +222,21 @@ class Learner:
         return nn.utils.get_total_norm(gradients, norm_type=math.inf).float().reshape(1)
 
     def share_buffers(self) -> None:
-        """Give every rank the running statistics of rank 0, whose network is saved.
+        """Give every rank the student's running statistics of rank 0, whose network is saved.
 
-        DDP does so before each forward pass. After the last one the ranks have each seen other
-        images, and what they predict together would be the work of no single network.
+        The ranks have each seen other images, and what they predict together would be the work of
+        no single network. A distiller's buffers are its own, and equal on all ranks.
         """
         if self.world > 1:
-            for buffer in self.step.buffers():
+            for buffer in self.step.student.buffers():
                 dist.broadcast(buffer, src=0)
 
     def _clip(self) -> None:
-        if adapters := list(self.step.distiller.parameters()):
+        learnt, theirs = self.step.learnt(), set(self.step.student.parameters())
+        if adapters := [parameter for parameter in learnt if parameter not in theirs]:
             nn.utils.clip_grad_norm_(adapters, self.config.distiller_clip)
         if self.config.clip is not None:
-            nn.utils.clip_grad_norm_(self.step.parameters(), self.config.clip)
+            nn.utils.clip_grad_norm_(learnt, self.config.clip)
 
     def _accumulate(self, iteration: int, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """The gradient of this rank's share of a batch, part by part; the terms are the parts' means.
@@ -225,7 +254,19 @@ class Learner:
                 terms = self._terms(iteration, place, *share, valid / parts)
                 (torch.stack(list(terms.values())).sum() / parts).backward()
             found.append({name: term.detach() for name, term in terms.items()})
+        self._average_adversary()
         return {name: torch.stack([terms[name] for terms in found]).mean(0) for name in found[0]}
+
+    def _average_adversary(self) -> None:
+        """Over ranks, as DDP does for the rest; it would take the gradients of one backward pass alone."""
+        gradients = [p.grad for p in self.step.adversarial() if p.grad is not None]
+        if self.world == 1 or not gradients:
+            return
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        dist.all_reduce(flat)
+        parts = (flat / self.world).split([gradient.numel() for gradient in gradients])
+        for gradient, part in zip(gradients, parts, strict=True):
+            gradient.copy_(part.view_as(gradient))
 
     def _terms(
         self, iteration: int, place: int, images: Tensor, labels: Tensor, valid: Tensor
@@ -235,14 +276,10 @@ class Learner:
             images = images.to(memory_format=torch.channels_last)
         dtype = self.autocast
         with torch.autocast(self.device.type, dtype or torch.bfloat16, enabled=dtype is not None):
-            teacher, uniform = teacher_outputs(self.teacher, images), None
-            if teacher is not None and self.step.distiller.needs_uniform:
-                parts = self.config.accumulate
-                batch, _, height, width = teacher.features[TAP].shape
-                shape, seed = (parts * batch, height, width), self.config.seed
-                noise = mask_noise(shape, seed, iteration, self.rank, self.world, self.device)
-                uniform = noise[place::parts]
-            return self._model(images, labels, teacher, uniform, valid)
+            teacher = teacher_outputs(self.teacher, images)
+            parts, seed = self.config.accumulate, self.config.seed
+            context = StepContext(seed, iteration, self.rank, self.world, place, parts)
+            return self._model(images, labels, teacher, context, valid)
 
 
 def _reconstructions(distiller: nn.Module) -> list[MaskedReconstruction]:
@@ -277,12 +314,12 @@ def _compiles(config: TrainingConfig, device: torch.device, world: int) -> bool:
 
 
 def _frozen(
-    config: TrainingConfig, teacher: SegmentationNetwork, distiller: Distiller, device: torch.device
+    config: TrainingConfig, teacher: SegmentationNetwork, needs: Needs, device: torch.device
 ) -> FrozenTeacher:
     own = next(teacher.parameters()).dtype
     frozen = FrozenTeacher(
         teacher,
-        logits=distiller.needs_logits,
+        needs=needs.teacher,
         dtype=_autocast(config, device) or own,
         channels_last=device.type == "cuda",
     )
@@ -299,5 +336,6 @@ def _distributed(step: DistillationStep, device: torch.device) -> nn.Module:
         step,
         device_ids=[device.index] if device.type == "cuda" else None,
         bucket_cap_mb=BUCKET_MB,
+        **_KEPT_BUFFERS,  # `share_buffers` does it where it matters
         gradient_as_bucket_view=True,
     )

@@ -6,11 +6,12 @@ Source: OSVAI/Af-DCD@5b086a7 (SGD, one group, weight decay on every parameter, n
 
 from bisect import bisect_right
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from afdcd.training.recipe import AdamWConfig, PolyConfig, SGDConfig, TrainingConfig
+from afdcd.training.recipe import AdamWConfig, PolyConfig, TrainingConfig
 
 
 def build_optimizer(
@@ -21,55 +22,57 @@ def build_optimizer(
     All state is there from the start, as torch's own is before its first step. So there is something
     to save, and nothing uninitialised, also if that step is left out.
     """
-    if isinstance(config.optimizer, AdamWConfig):
-        return _adamw(config, config.optimizer, parameters)
-    return _sgd(config, config.optimizer, parameters)
+    kind = config.optimizer
+    common: dict[str, Any] = {"lr": config.lr, "weight_decay": config.weight_decay, "fused": True}
+    if isinstance(kind, AdamWConfig):
+        return started(torch.optim.AdamW(parameters, betas=kind.betas, eps=kind.eps, **common))
+    return started(torch.optim.SGD(parameters, momentum=kind.momentum, **common))
 
 
-def _sgd(
-    config: TrainingConfig, kind: SGDConfig, parameters: Iterable[nn.Parameter]
-) -> torch.optim.SGD:
-    """Momentum starts at 0, from which the first step comes out as torch's own does."""
-    made = torch.optim.SGD(
-        parameters,
-        lr=config.lr,
-        momentum=kind.momentum,
-        weight_decay=config.weight_decay,
-        fused=True,
-    )
-    if kind.momentum:
-        for parameter in made.param_groups[0]["params"]:
-            made.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
-    return made
+def started(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
+    """An SGD, Adam or AdamW with the state that it has before its first step.
+
+    Momentum starts at 0, from which the first step comes out as torch's own does.
+
+    Raises:
+        ValueError: of another kind, or not a fused one.
+    """
+    if (
+        not isinstance(optimizer, torch.optim.SGD | torch.optim.Adam)
+        or not optimizer.defaults["fused"]
+    ):
+        raise ValueError(
+            f"{type(optimizer).__name__}: an SGD, Adam or AdamW with fused=True is needed"
+        )
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            optimizer.state[parameter] = _slots(optimizer, group, parameter)
+    return optimizer
 
 
-def _adamw(
-    config: TrainingConfig, kind: AdamWConfig, parameters: Iterable[nn.Parameter]
-) -> torch.optim.AdamW:
-    made = torch.optim.AdamW(
-        parameters,
-        lr=config.lr,
-        betas=kind.betas,
-        eps=kind.eps,
-        weight_decay=config.weight_decay,
-        fused=True,
-    )
-    for parameter in made.param_groups[0]["params"]:
-        made.state[parameter] = {
-            "step": torch.zeros((), device=parameter.device),
-            "exp_avg": torch.zeros_like(parameter),
-            "exp_avg_sq": torch.zeros_like(parameter),
-        }
-    return made
+def _slots(
+    optimizer: torch.optim.Optimizer, group: dict[str, Any], parameter: nn.Parameter
+) -> dict[str, Tensor]:
+    if isinstance(optimizer, torch.optim.SGD):
+        return {"momentum_buffer": torch.zeros_like(parameter)} if group["momentum"] else {}
+    return {
+        "step": torch.zeros((), device=parameter.device),
+        "exp_avg": torch.zeros_like(parameter),
+        "exp_avg_sq": torch.zeros_like(parameter),
+    }
 
 
-def state_of(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """All that an optimizer keeps, by name. SGD's has the name that it had when there was no other."""
+def state_of(optimizer: torch.optim.Optimizer, owner: str = "") -> dict[str, Tensor]:
+    """All that an optimizer keeps, by name. SGD's has the name that it had when there was no other.
+
+    Args:
+        owner: begins the names, where there are several optimizers.
+    """
     found = {}
     for index, slots in optimizer.state_dict()["state"].items():
         for slot, tensor in slots.items():
             name = "momentum" if slot == "momentum_buffer" else f"optimizer.{slot}"
-            found[f"{name}.{index}"] = tensor
+            found[f"{owner}{name}.{index}"] = tensor
     return found
 
 

@@ -109,7 +109,7 @@ def leave(run: Run, why: str) -> None:
 
 def _report_with_checkpoint(run: Run, message: Report | Failure, name: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        state = (run.learner.step, run.learner.optimizer, run.position)
+        state = (run.learner.step, run.learner.slots(), run.position)
         save_checkpoint(Path(folder), run.job.identity, *state)
         ray.train.report(
             said(message),

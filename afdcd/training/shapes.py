@@ -1,5 +1,6 @@
 """What only the two networks themselves can tell of a trial; they are built without memory."""
 
+from collections.abc import Collection
 from functools import lru_cache
 
 import torch
@@ -8,7 +9,7 @@ from torch import nn
 from afdcd.config import UserError
 from afdcd.distillers.configs import PairShapes
 from afdcd.models.config import PAPER_ENCODERS, ModelConfig
-from afdcd.models.outputs import Tap
+from afdcd.models.taps import Tap
 from afdcd.training.trial import TrialConfig
 
 
@@ -28,29 +29,37 @@ def check_shapes(config: TrialConfig, classes: int, teacher: ModelConfig | None 
     if teacher is None:
         return
     _check_forward(teacher, classes, config.data.crop)
-    shapes = pair_shapes(config.pair.student, teacher, classes)
-    height, width = (-(-side // shapes.stride) for side in config.data.crop)
-    config.distiller.check(shapes, (height, width))
+    needs = config.distiller.needs
+    for side, model, wanted in (
+        ("student", config.pair.student, needs.student),
+        ("teacher", teacher, needs.teacher),
+    ):
+        _check_gives(side, model, classes, wanted, config.distiller.method)
+    config.distiller.check(pair_shapes(config.pair.student, teacher, classes), config.data.crop)
 
 
 def pair_shapes(student: ModelConfig, teacher: ModelConfig, classes: int) -> PairShapes:
-    student_tap, teacher_tap = _encoder_tap(student, classes), _encoder_tap(teacher, classes)
-    if student_tap.stride != teacher_tap.stride:
-        raise ValueError(
-            f"strides {student_tap.stride} and {teacher_tap.stride} of the pair differ"
-        )
-    return PairShapes(
-        student_channels=student_tap.channels,
-        teacher_channels=teacher_tap.channels,
-        classes=classes,
-        stride=student_tap.stride,
-    )
+    """The maps that both networks have, under their common names."""
+    ours, theirs = taps_of(student, classes), taps_of(teacher, classes)
+    return PairShapes({k: (tap, theirs[k]) for k, tap in ours.items() if k in theirs}, classes)
 
 
 @lru_cache(maxsize=64)
-def _encoder_tap(model: ModelConfig, classes: int) -> Tap:
+def taps_of(model: ModelConfig, classes: int) -> dict[str, Tap]:
     with torch.device("meta"):
-        return model.updated(pretrained=None).build(classes).taps["encoder"]
+        return model.updated(pretrained=None).build(classes).taps
+
+
+def _check_gives(
+    side: str, model: ModelConfig, classes: int, wanted: Collection[str], method: str
+) -> None:
+    """Raises ValueError where a network has not all maps that a method reads."""
+    has = taps_of(model, classes)
+    if missing := sorted(set(wanted) - has.keys()):
+        raise ValueError(
+            f"method {method} reads {', '.join(missing)} of the {side}, but {model.name} has "
+            f"{', '.join(sorted(has))}; choose another {side} or method"
+        )
 
 
 @lru_cache(maxsize=64)

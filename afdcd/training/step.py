@@ -1,7 +1,7 @@
 """One optimizer iteration: student and distiller in one wrap, teacher outside it.
 
-The mask noise is drawn for the global batch and sliced per rank, and the task loss is divided by
-the global count of labelled pixels, so 1, 2 or 4 workers compute the same gradient.
+What is drawn is drawn for the global batch and sliced per rank (`StepContext`), and the task loss is
+divided by the global count of labelled pixels, so 1, 2 or 4 workers compute the same gradient.
 """
 
 import logging
@@ -13,23 +13,31 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from afdcd.data.catalog.datasets import IGNORE
+from afdcd.distillers.base import Distiller
+from afdcd.distillers.context import StepContext
 from afdcd.models.outputs import SegOutput
 from afdcd.models.zoo import SegmentationNetwork
-from afdcd.seeds import derive
 from afdcd.tasks.segmentation import task_terms
 from afdcd.text import first_line
 
+ADVERSARY = "adversary/"  # begins the names of an adversary's terms, which are no part of the total
+
 
 class DistillationStep(nn.Module):
-    """What DDP wraps: images and the teacher's outputs in, named weighted loss terms out."""
+    """What DDP wraps: images and the teacher's outputs in, named weighted loss terms out.
+
+    An adversary's parameters are kept from taking gradients but while its own terms are computed and
+    until they have been passed back. DDP, which looks once, therefore leaves them alone.
+    """
 
     def __init__(
-        self, student: SegmentationNetwork, distiller: nn.Module, aux_weight: float
+        self, student: SegmentationNetwork, distiller: Distiller, aux_weight: float
     ) -> None:
         super().__init__()
         self.student = student
         self.distiller = distiller
         self.aux_weight = aux_weight
+        self._lets_adversary_learn(False)
         # Not a module: a compiled forward pass must not show in the names of the state.
         self.run_student: Callable[[Tensor], SegOutput] | None = None
 
@@ -38,14 +46,33 @@ class DistillationStep(nn.Module):
         images: Float[Tensor, "b 3 H W"],
         labels: Int[Tensor, "b H W"],
         teacher: SegOutput | None,
-        uniform: Float[Tensor, "b 1 h w"] | None,
+        context: StepContext,
         valid: Float[Tensor, ""],
     ) -> dict[str, Float[Tensor, ""]]:
         output = (self.run_student or self.student)(images)
         terms = task_terms(output, labels, valid, aux_weight=self.aux_weight)
-        if teacher is not None:
-            terms |= self.distiller(output, teacher, labels, uniform)
+        if teacher is None:
+            return terms
+        self._lets_adversary_learn(False)
+        terms |= self.distiller(output, teacher, labels, context)
+        if (adversary := self.distiller.adversary) is not None:
+            self._lets_adversary_learn(True)
+            own = adversary(output.detached(), teacher, labels, context)
+            terms |= {f"{ADVERSARY}{name}": term for name, term in own.items()}
         return terms
+
+    def learnt(self) -> list[nn.Parameter]:
+        """The parameters that learn by the student's terms: all but an adversary's."""
+        theirs = set(self.adversarial())
+        return [parameter for parameter in self.parameters() if parameter not in theirs]
+
+    def adversarial(self) -> list[nn.Parameter]:
+        adversary = self.distiller.adversary
+        return [] if adversary is None else list(adversary.parameters())
+
+    def _lets_adversary_learn(self, learns: bool) -> None:
+        if self.distiller.adversary is not None:
+            self.distiller.adversary.requires_grad_(learns)
 
 
 def compiled_or_eager(
@@ -76,25 +103,6 @@ def teacher_outputs(
     return None if teacher is None else teacher(images)
 
 
-def mask_noise(
-    shape: tuple[int, int, int],
-    seed: int,
-    iteration: int,
-    rank: int,
-    world: int,
-    device: torch.device,
-) -> Float[Tensor, "b 1 h w"]:
-    """Uniform [0, 1) noise of this rank's slice of the global batch.
-
-    Args:
-        shape: images of this rank, rows and columns of the feature map.
-    """
-    images, height, width = shape
-    generator = torch.Generator(device).manual_seed(derive(seed, "mask", iteration))
-    noise = torch.rand((images * world, 1, height, width), generator=generator, device=device)
-    return noise[rank * images : (rank + 1) * images]
-
-
 def valid_pixels(labels: Int[Tensor, "b H W"]) -> Float[Tensor, ""]:
     """Labelled pixels per rank, averaged over ranks (at least one): the task loss's divisor.
 
@@ -105,6 +113,11 @@ def valid_pixels(labels: Int[Tensor, "b H W"]) -> Float[Tensor, ""]:
         dist.all_reduce(count)
         count /= dist.get_world_size()
     return count.clamp(min=1.0)
+
+
+def total_of(terms: dict[str, float]) -> float:
+    """What the student is trained by."""
+    return sum(value for name, value in terms.items() if not name.startswith(ADVERSARY))
 
 
 def mean_over_ranks(terms: dict[str, Float[Tensor, ""]]) -> Float[Tensor, " terms"]:

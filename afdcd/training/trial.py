@@ -74,8 +74,13 @@ class TrialConfig(FrozenConfig):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if self.distiller.method != "none" and self.pair.teacher is None:
+        if self.distiller.DISTILS and self.pair.teacher is None:
             raise ValueError(f"method {self.distiller.method!r} needs pair.teacher")
+        if self.distiller.COUPLES_IMAGES and self.training.accumulate > 1:
+            raise ValueError(
+                f"method {self.distiller.method!r} compares the images of a batch with each other, so "
+                "it needs all of them at once: set training.accumulate to 1"
+            )
         _check_shares("training", self.training, self.resources.workers)
         if self.pair.teacher and self.pair.teacher.train:
             _check_shares("pair.teacher.train", self.pair.teacher.train, self.resources.workers)
@@ -93,14 +98,14 @@ class TrialConfig(FrozenConfig):
                 picture makes no difference.
         """
         plain, of_teacher = self.plain(), self.pair.teacher
-        distils = self.distiller.method != "none"
+        distils = self.distiller.DISTILS
         setting = {
             "semantics": SEMANTICS,
             "data": {k: v for k, v in plain["data"].items() if k not in NOT_COMPUTED},
             "data_digest": data_digest,
             "student": {**plain["pair"]["student"], "aux": self.pair.student.has_aux},
             "teacher": (teacher or (of_teacher and of_teacher.identity())) if distils else None,
-            "distiller": plain["distiller"],
+            "distiller": self.distiller.identity(),
             "training": self.training.identity(),
         }
         return hashlib.sha256(json.dumps(setting, sort_keys=True).encode()).hexdigest()

@@ -31,6 +31,7 @@ from afdcd.training.learner import Learner
 from afdcd.training.notice import DrainedError, Notice
 from afdcd.training.optim import learning_rate
 from afdcd.training.run import Run, leave, made, report
+from afdcd.training.step import total_of
 
 T = TypeVar("T")
 LOG_POINTS = 20  # loss values kept per validation interval
@@ -107,7 +108,7 @@ def _prepare(job: Job, pulses: pulse.Pulses) -> Run:
         # As many threads as the worker reserved, or concurrent trials crowd each other out.
         torch.set_num_threads(max(1, int(job.config.resources.cpus)))
     teacher = None
-    if job.teacher and job.config.distiller.method != "none":
+    if job.teacher and job.config.distiller.DISTILS:
         teacher, _ = load_from(job.teacher)
     learner = Learner.build(
         job.config,
@@ -126,7 +127,7 @@ def _prepare(job: Job, pulses: pulse.Pulses) -> Run:
         checkpoint = ray.train.Checkpoint(path, files)
     if checkpoint:
         with checkpoint.as_directory() as folder:
-            position = load_checkpoint(Path(folder), job.identity, learner.step, learner.optimizer)
+            position = load_checkpoint(Path(folder), job.identity, learner.step, learner.slots())
     notice = Notice(
         ray.train.get_preemption_info,
         # A single worker has nobody to agree with.
@@ -166,10 +167,10 @@ def _train_until(run: Run, stop: int) -> dict[str, list[float]]:
         finished = learner.drain()  # here alone the host waits for the device
         if learner.diverged:
             return curve
-        run.pulses.loss = sum(finished[-1][1].values())
+        run.pulses.loss = total_of(finished[-1][1])
         if (iteration + 1) % every == 0:
             terms = finished[-1][1]
-            logged = {"total": sum(terms.values()), "lr": learning_rate(training, iteration)}
+            logged = {"total": total_of(terms), "lr": learning_rate(training, iteration)}
             for name, value in {"iteration": iteration + 1, **terms, **logged}.items():
                 curve.setdefault(name, []).append(value)
         if drained:

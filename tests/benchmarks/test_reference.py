@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from afdcd.distillers.configs import PairShapes
 from afdcd.distillers.configs.reconstruction import ReconstructionConfig
 from afdcd.distillers.projector import MaskedReconstruction
 from afdcd.models.outputs import SegOutput
 from benchmarks.official import Arithmetic
 from tests import golden
+from tests.distillers.pairs import pair_of
 from tests.reference.projector import OfficialReconstruction, centre_mask, feature_distance
 from tests.reference.step import OfficialLoss, OfficialTrainer, Recipe
 
@@ -42,7 +42,7 @@ def test_centre_mask_equals_the_authors_value() -> None:
 
 def test_enhanced_projector_equals_ours() -> None:
     ours = MaskedReconstruction(
-        ReconstructionConfig(projector="enhanced", mask="centre"), PairShapes(3, 4, 2, stride=8)
+        ReconstructionConfig(projector="enhanced", mask="centre"), pair_of(3, 4, 2)
     ).double()
     official = OfficialReconstruction(3, 4, enhanced=True).double()
     official.load_state_dict(dict(ours.named_parameters()))

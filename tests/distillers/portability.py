@@ -17,9 +17,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from afdcd.distillers.configs import AfDCDConfig, PairShapes
+from afdcd.distillers.configs import AfDCDConfig
 from afdcd.distillers.portable import official
 from afdcd.models.outputs import SegOutput
+from tests.distillers.pairs import STEP, pair_of
 
 STRIDE = 8
 CORNERS = tuple(itertools.product((256, 1024), (256, 2048), (4, 32)))  # crop, channels, groups
@@ -49,14 +50,14 @@ def measure(
     config: AfDCDConfig, student: Student, crop: tuple[int, int], channels: int
 ) -> dict[str, Measured]:
     """The FD and contrast terms on one image, the student's map standing for the rebuilt one."""
-    pair = PairShapes(channels, channels, classes=2, stride=STRIDE)
+    pair = pair_of(channels, channels, classes=2, stride=STRIDE)
     with torch.device("meta"):
         distiller = config.updated(kd_weight=0.0, mask="centre").build(pair)
     distiller.reconstruct = AsItIs()
     teacher, rebuilt = _maps(student, channels, crop[0] // STRIDE, crop[1] // STRIDE)
     rebuilt = rebuilt.detach().requires_grad_()
     labels = torch.zeros(1, *crop, dtype=torch.int64)
-    terms = distiller(_output(rebuilt), _output(teacher), labels, None)
+    terms = distiller(_output(rebuilt), _output(teacher), labels, STEP)
     found = {}
     for name, term in terms.items():
         (gradient,) = torch.autograd.grad(term, rebuilt)
@@ -77,7 +78,7 @@ def over_the_corners(
 
 
 class AsItIs(nn.Module):
-    def forward(self, feature: Tensor, uniform: None) -> Tensor:
+    def forward(self, feature: Tensor, uniform: Tensor | None) -> Tensor:
         return feature
 
 
@@ -97,7 +98,7 @@ def _output(feature: Tensor) -> SegOutput:
 
 def _main() -> None:
     torch.set_num_threads(1)
-    reference = PairShapes(320, 2048, classes=19, stride=STRIDE)
+    reference = pair_of(320, 2048, classes=19, stride=STRIDE)
     configs = {
         "official, as published": PUBLISHED,
         "official, equal to portable at 64x128x2048": official(PORTABLE, reference, (64, 128)),

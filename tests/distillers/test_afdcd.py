@@ -9,12 +9,13 @@ from torch import Tensor
 from afdcd.config import UserError, validate
 from afdcd.distillers.afdcd import AfDCD
 from afdcd.distillers.algorithm import ALGORITHMS
-from afdcd.distillers.configs import AfDCDConfig, PairShapes
+from afdcd.distillers.configs import AfDCDConfig
 from afdcd.models.outputs import SegOutput
 from tests import golden
+from tests.distillers.pairs import STEP, given, pair_of
 
 CASES = golden.afdcd_cases()
-PAIR = PairShapes(student_channels=6, teacher_channels=8, classes=3, stride=8)
+PAIR = pair_of(6, 8, classes=3)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -25,9 +26,9 @@ def test_equals_the_authors_values_and_gradients(name: str, term: str, algorithm
     distiller = _authors(name, arrays)
     distiller.reconstruct.algorithm = algorithm
     student = arrays["feat_S"].requires_grad_()
-    uniform = arrays["rand_U"] if distiller.needs_uniform else None
+    step = given(arrays["rand_U"]) if distiller.config.mask == "random" else STEP
     labels = LABELS[: len(student)]
-    loss = distiller(_output(student), _output(arrays["feat_T"]), labels, uniform)[term]
+    loss = distiller(_output(student), _output(arrays["feat_T"]), labels, step)[term]
     torch.testing.assert_close(loss, arrays[theirs], **golden.TOLERANCE)
     loss.backward()
     torch.testing.assert_close(student.grad, arrays[f"grad_S_{theirs}"], **golden.TOLERANCE)
@@ -49,21 +50,22 @@ def test_a_term_of_weight_zero_is_absent_with_its_modules(
     config: dict[str, float], terms: set[str], modules: bool
 ) -> None:
     """DDP waits for ever for the gradient of a parameter that no loss uses."""
-    distiller = AfDCDConfig.model_validate({"groups": 4, **config}).build(PAIR)
+    settings = AfDCDConfig.model_validate({"groups": 4, **config})
+    distiller = settings.build(PAIR)
     student = _random(6)
     student.logits.requires_grad_()
-    losses = distiller(student, _random(8), LABELS, _uniform())
+    losses = distiller(student, _random(8), LABELS, STEP)
     assert losses.keys() == terms
-    assert bool(list(distiller.parameters())) == distiller.needs_uniform == modules
+    assert bool(list(distiller.parameters())) == ("encoder" in settings.needs.teacher) == modules
     sum(losses.values()).backward()
     assert all(parameter.grad is not None for parameter in distiller.parameters())
 
 
 def test_equal_widths_need_no_align() -> None:
-    pair = PairShapes(student_channels=8, teacher_channels=8, classes=3, stride=8)
+    pair = pair_of(8, 8, classes=3)
     distiller = AfDCDConfig(groups=4).build(pair)
     assert not list(distiller.reconstruct.align.parameters())
-    distiller(_random(8), _random(8), LABELS, _uniform())
+    distiller(_random(8), _random(8), LABELS, STEP)
 
 
 def test_enhanced_projector_is_the_mean_of_two_readouts() -> None:
@@ -92,7 +94,7 @@ def test_no_patch_compares_the_whole_pooled_map() -> None:
     whole = _contrast({"groups": 4, "patch": "none", "pool": 2})  # features are 16x16
     torch.testing.assert_close(whole, _contrast({"groups": 4, "patch": 8, "pool": 2}))
     assert whole != _contrast({"groups": 4, "patch": 4, "pool": 2})
-    validate(AfDCDConfig, {"groups": 4, "patch": "none"}).check(PAIR, (37, 53))
+    validate(AfDCDConfig, {"groups": 4, "patch": "none"}).check(PAIR, _crop((37, 53)))
 
 
 @pytest.mark.parametrize(
@@ -107,7 +109,7 @@ def test_check_refuses_before_any_network_exists(
     config: dict[str, Any], feature_hw: tuple[int, int], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        validate(AfDCDConfig, config).check(PAIR, feature_hw)
+        validate(AfDCDConfig, config).check(PAIR, _crop(feature_hw))
 
 
 @pytest.mark.parametrize(
@@ -120,16 +122,16 @@ def test_check_refuses_before_any_network_exists(
     ],
 )
 def test_check_passes_what_the_contrast_will_take(config: dict[str, Any]) -> None:
-    validate(AfDCDConfig, config).check(PAIR, (45, 45))
+    validate(AfDCDConfig, config).check(PAIR, _crop((45, 45)))
 
 
 def test_notes_say_what_the_contrast_does_not_see() -> None:
-    (note,) = AfDCDConfig(groups=4).notes(PAIR, (67, 67))
+    (note,) = AfDCDConfig(groups=4).notes(PAIR, _crop((67, 67)))
     assert note.startswith(
         "contrast: pool 4 and patch 4x4 use 64x64 of the 67x67 feature map (8.8 %"
     )
     assert "multiples of 128x128 pixels lose nothing" in note
-    (note,) = AfDCDConfig(preset="camvid-pspnet-resnet18").notes(PAIR, (45, 45))
+    (note,) = AfDCDConfig(preset="camvid-pspnet-resnet18").notes(PAIR, _crop((45, 45)))
     assert "pool 0 and patch 4x4 use 44x44 of the 45x45 feature map (4.4 %" in note
 
 
@@ -144,7 +146,7 @@ def test_notes_say_what_the_contrast_does_not_see() -> None:
 def test_nothing_is_noted_where_all_is_used(
     config: dict[str, Any], feature_hw: tuple[int, int]
 ) -> None:
-    assert validate(AfDCDConfig, config).notes(PAIR, feature_hw) == []
+    assert validate(AfDCDConfig, config).notes(PAIR, _crop(feature_hw)) == []
 
 
 @pytest.mark.parametrize(
@@ -181,9 +183,7 @@ def _authors(name: str, arrays: dict[str, Tensor]) -> AfDCD:
         patch=tuple(case["patch_size"]),
         pool=0 if case["dataset"] == "camvid" else case["pool_size"],
     )
-    distiller = config.build(
-        PairShapes(case["student_channels"], case["teacher_channels"], classes=3, stride=8)
-    ).double()
+    distiller = config.build(pair_of(case["student_channels"], case["teacher_channels"])).double()
     weights = {key[6:]: value for key, value in arrays.items() if key.startswith("param/")}
     named = {_our_key(key): value for key, value in weights.items()}
     distiller.load_state_dict(distiller.state_dict() | named)
@@ -192,6 +192,10 @@ def _authors(name: str, arrays: dict[str, Tensor]) -> AfDCD:
 
 def _our_key(key: str) -> str:
     return "reconstruct." + key.replace("projetor", "projector")
+
+
+def _crop(feature_hw: tuple[int, int]) -> tuple[int, int]:
+    return 8 * feature_hw[0], 8 * feature_hw[1]
 
 
 def _output(feature: Tensor) -> SegOutput:
@@ -203,12 +207,8 @@ def _random(channels: int) -> SegOutput:
     return _output(torch.randn(2, channels, 16, 16, generator=generator))
 
 
-def _uniform() -> Tensor:
-    return torch.rand(2, 1, 16, 16, generator=torch.Generator().manual_seed(1))
-
-
 def _contrast(config: dict[str, Any]) -> Tensor:
     """Built from the same seed each time, so that only `config` differs."""
     torch.manual_seed(0)
     distiller = validate(AfDCDConfig, config).build(PAIR)
-    return distiller(_random(6), _random(8), LABELS, _uniform())["contrast"]
+    return distiller(_random(6), _random(8), LABELS, STEP)["contrast"]

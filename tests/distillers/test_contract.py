@@ -1,52 +1,65 @@
-"""What every distillation method keeps; a new one joins by being in the union."""
+"""What every distillation method keeps; a new one joins by being in the union.
 
-from typing import Any, get_args
+What needs several ranks, or a student that really trains, is in test_together.py.
+"""
+
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from afdcd.config import FrozenConfig, UserError, validate
-from afdcd.distillers.configs import AfDCDConfig, DistillerConfig, NoneConfig, PairShapes
+from afdcd.distillers.configs import METHODS, DistillerConfig, MethodConfig, Needs, NoneConfig
+from afdcd.distillers.context import StepContext
 from afdcd.models.outputs import SegOutput
+from tests.distillers.hard import HolisticConfig, QueueConfig
+from tests.distillers.pairs import STEP, pair_of
 
-METHODS = get_args(get_args(DistillerConfig)[0])
-DISTILLING = [config for config in METHODS if config is not NoneConfig]
-PAIR = PairShapes(student_channels=8, teacher_channels=48, classes=5, stride=8)
+DISTILLING = [config for config in METHODS.values() if config is not NoneConfig]
+PAIR = pair_of(8, 48, classes=5)
 IMAGES, FEATURE_HW = 3, (16, 32)  # all axes differ, so that none can be taken for another
-LABELS = torch.zeros(IMAGES, *(side * PAIR.stride for side in FEATURE_HW), dtype=torch.int64)
+CROP = (128, 256)
+LABELS = torch.zeros(IMAGES, *CROP, dtype=torch.int64)
+BF16 = 0.05  # how far a term may be off under autocast, relative to fp32
+BACK = 0.9  # and the cosine of its gradient with that of fp32, at least
 
 
-def _names(config: type[FrozenConfig]) -> str:
+def _names(config: type[MethodConfig]) -> str:
     return config.model_fields["method"].default
 
 
-every_method = pytest.mark.parametrize("config", METHODS, ids=_names)
-every_distilling_method = pytest.mark.parametrize("config", DISTILLING, ids=_names)
+every_method = pytest.mark.parametrize("config", METHODS.values(), ids=_names)
+every_distilling_method = pytest.mark.parametrize(
+    "config", [*DISTILLING, HolisticConfig, QueueConfig], ids=_names
+)
 
 
 def test_none_has_no_terms_and_nothing_to_learn() -> None:
     distiller = NoneConfig().build(PAIR)
-    assert distiller(_student(), _teacher(), LABELS, None) == {}
+    assert distiller(_student(), _teacher(), LABELS, STEP) == {}
     assert list(distiller.parameters()) == []
     assert distiller.state_dict() == {}
-    assert not distiller.needs_uniform
-    assert not distiller.needs_logits
+    assert NoneConfig().needs == Needs()
 
 
 def test_what_follows_is_asked_of_methods_of_every_sort() -> None:
-    """With and without weights of their own, with and without a mask."""
+    """With and without weights of their own, of one image and of several, with a second player."""
     built = {_names(config): _build(config) for config in DISTILLING}
-    assert {"kd", "fd", "afdcd"} <= built.keys()
+    assert {"kd", "mgd", "afdcd"} <= built.keys()
     assert {bool(distiller.state_dict()) for distiller in built.values()} == {True, False}
-    assert {distiller.needs_uniform for distiller in built.values()} == {True, False}
+    assert HolisticConfig().build(PAIR).adversary is not None
+    assert QueueConfig.COUPLES_IMAGES
 
 
 @every_distilling_method
-def test_terms_are_finite_scalars_and_reach_the_student(config: type[FrozenConfig]) -> None:
+def test_terms_are_finite_scalars_and_reach_student_and_adapters(
+    config: type[MethodConfig],
+) -> None:
     distiller = _build(config)
     student = _student()
-    terms = distiller(student, _teacher(), LABELS, _uniform(distiller))
+    terms = distiller(student, _teacher(), LABELS, STEP)
     assert terms
     for name, term in terms.items():
         assert term.shape == (), name
@@ -54,117 +67,188 @@ def test_terms_are_finite_scalars_and_reach_the_student(config: type[FrozenConfi
         inputs = [student.logits, student.features["encoder"]]
         grads = torch.autograd.grad(term, inputs, retain_graph=True, allow_unused=True)
         assert any(grad is not None and grad.any() for grad in grads), name
+    second = set(distiller.adversary.parameters()) if distiller.adversary is not None else set()
+    adapters = [p for p in distiller.parameters() if p not in second]
+    if adapters:
+        grads = torch.autograd.grad(sum(terms.values()), adapters)  # raises where one is unused
+        assert any(grad.any() for grad in grads)
 
 
 @every_distilling_method
-def test_logits_that_are_not_needed_may_be_missing(config: type[FrozenConfig]) -> None:
-    """A teacher whose head nobody looks at does not run it."""
-    whole = _build(config)
-    every_term = whole(_student(), _teacher(), LABELS, _uniform(whole))
-    assert whole.needs_logits == ("kd" in every_term)
-    weights = {"weight", "kd_weight"} & config.model_fields.keys()
-    torch.manual_seed(0)
-    distiller: Any = config().updated(**dict.fromkeys(weights, 0.0)).build(PAIR)
-    assert not distiller.needs_logits
-    teacher = _teacher()
-    headless = SegOutput(teacher.logits[:, :0], None, teacher.features)
-    terms = distiller(_student(), headless, LABELS, _uniform(distiller))
-    assert terms == {name: term for name, term in every_term.items() if name != "kd"}
+def test_maps_that_are_not_needed_may_be_missing(config: type[MethodConfig]) -> None:
+    """A teacher computes no more than what its student's method reads."""
+    distiller, again = _build(config), _build(config)
+    needs = config().needs
+    assert needs.teacher <= PAIR.taps.keys()
+    assert needs.student <= PAIR.taps.keys()
+    little = _only(_student(), needs.student), _only(_teacher(), needs.teacher)
+    whole = distiller(_student(), _teacher(), LABELS, STEP)
+    assert again(*little, LABELS, STEP) == whole
+
+
+@pytest.mark.parametrize("config", DISTILLING, ids=_names)
+def test_a_weight_of_zero_needs_nothing(config: type[MethodConfig]) -> None:
+    weights = [key for key in config.model_fields if key == "weight" or key.endswith("_weight")]
+    nothing = config().updated(**dict.fromkeys(weights, 0.0))
+    assert nothing.needs == Needs()
+    assert nothing.build(PAIR)(_student(), _teacher(), LABELS, STEP) == {}
 
 
 @every_distilling_method
-def test_inputs_are_unchanged(config: type[FrozenConfig]) -> None:
+def test_inputs_are_unchanged(config: type[MethodConfig]) -> None:
     distiller = _build(config)
     student, teacher = _student(), _teacher()
     before = [tensor.detach().clone() for tensor in _tensors(student, teacher)]
-    distiller(student, teacher, LABELS, _uniform(distiller))
+    distiller(student, teacher, LABELS, STEP)
     for tensor, copy in zip(_tensors(student, teacher), before, strict=True):
         assert tensor.equal(copy)
 
 
 @every_distilling_method
-def test_same_inputs_give_same_terms(config: type[FrozenConfig]) -> None:
-    """All chance is in `uniform`: resuming a run repeats it."""
-    distiller = _build(config)
-    first, second = (
-        distiller(_student(), _teacher(), LABELS, _uniform(distiller)) for _ in range(2)
-    )
-    assert first
-    assert first == second
+def test_same_inputs_give_same_terms(config: type[MethodConfig]) -> None:
+    """All chance is in the step: resuming a run repeats it."""
+    first, second = _build(config), _build(config)
+    torch.manual_seed(1)
+    expected = first(_student(), _teacher(), LABELS, STEP)
+    torch.manual_seed(2)
+    assert expected
+    assert second(_student(), _teacher(), LABELS, STEP) == expected
 
 
-@every_distilling_method
-def test_mean_over_workers_is_the_term_of_the_whole_batch(config: type[FrozenConfig]) -> None:
+@pytest.mark.parametrize("config", DISTILLING, ids=_names)
+def test_mean_over_parts_is_the_term_of_the_whole_batch(config: type[MethodConfig]) -> None:
+    """So a batch may be taken in parts; a method that couples images is not asked to."""
+    if config.COUPLES_IMAGES:
+        return
     distiller = _build(config)
-    student, teacher, uniform = _student(), _teacher(), _uniform(distiller)
-    whole = distiller(student, teacher, LABELS, uniform)
+    student, teacher = _student(), _teacher()
+    whole = distiller(student, teacher, LABELS, STEP)
     parts = [
         distiller(
-            _slice(student, i), _slice(teacher, i), LABELS[i : i + 1],
-            None if uniform is None else uniform[i : i + 1],
+            _slice(student, i),
+            _slice(teacher, i),
+            LABELS[i : i + 1],
+            StepContext(seed=0, iteration=0, part=i, parts=IMAGES),
         )
         for i in range(IMAGES)
-    ]  # fmt: skip
+    ]
     assert whole
     for name, term in whole.items():
         torch.testing.assert_close(torch.stack([part[name] for part in parts]).mean(), term)
 
 
 @every_distilling_method
-def test_state_is_all_that_a_resumed_run_needs(config: type[FrozenConfig]) -> None:
+def test_state_is_all_that_a_resumed_run_needs(config: type[MethodConfig]) -> None:
     distiller, other = _build(config), _build(config, seed=1)
-    arguments = _student(), _teacher(), LABELS, _uniform(distiller)
+    first = {name: value.clone() for name, value in distiller.state_dict().items()}
+    arguments = _student(), _teacher(), LABELS, STEP
     terms = distiller(*arguments)
     learns = bool(list(distiller.parameters()))
     assert (other(*arguments) != terms) == learns  # a method without weights has no other start
-    other.load_state_dict(distiller.state_dict())
+    other.load_state_dict(first)
     assert other(*arguments) == terms
+
+
+@every_distilling_method
+def test_loss_arithmetic_survives_autocast(config: type[MethodConfig]) -> None:
+    """bf16 features, as under autocast: the terms stay fp32, near those of fp32, and lead the same way."""
+    exact, gradient = _with_gradient(_build(config), autocast=False)
+    terms, half = _with_gradient(_build(config), autocast=True)
+    assert terms.keys() == exact.keys()
+    for name, term in terms.items():
+        assert term.dtype == torch.float32, name
+        torch.testing.assert_close(term, exact[name], rtol=BF16, atol=BF16 * 0.1)
+    assert torch.cosine_similarity(half, gradient, dim=0) > BACK
+
+
+@every_distilling_method
+def test_compiled_it_computes_the_same(config: type[MethodConfig]) -> None:
+    torch._dynamo.reset()
+    terms, gradient = _with_gradient(_build(config), autocast=False)
+    compiled = torch.compile(_build(config), backend="aot_eager")
+    found, compiled_gradient = _with_gradient(compiled, autocast=False)
+    torch.testing.assert_close(found, terms)
+    torch.testing.assert_close(compiled_gradient, gradient)
+
+
+@every_distilling_method
+def test_the_host_never_waits_for_the_device(config: type[MethodConfig]) -> None:
+    """No value is read back and no size depends on one, else a GPU would stand still meanwhile."""
+    with _Watched() as watched:
+        _with_gradient(_build(config), autocast=False)
+    assert watched.count
+    assert not watched.read
+
+
+class _Watched(TorchDispatchMode):
+    READING = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "is_nonzero")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count, self.read = 0, []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += 1
+        name = func.overloadpacket.__name__
+        if name.startswith(self.READING):
+            self.read.append(name)
+        return func(*args, **(kwargs or {}))
+
+
+def test_what_watches_the_host_sees_a_value_that_is_read() -> None:
+    with _Watched() as watched:
+        torch.ones(2).sum().item()
+        torch.ones(2)[torch.tensor([True, False])]
+    assert {"_local_scalar_dense", "nonzero"} & set(watched.read) >= {"_local_scalar_dense"}
 
 
 @every_method
 def test_config_is_selected_by_method_and_survives_plain_values(
-    config: type[FrozenConfig],
+    config: type[MethodConfig],
 ) -> None:
     chosen = validate(Holder, {"distiller": {"method": config.model_fields["method"].default}})
     assert type(chosen.distiller) is config
     assert validate(Holder, chosen.plain()) == chosen
-    chosen.distiller.check(PAIR, FEATURE_HW)
+    chosen.distiller.check(PAIR, CROP)
+    assert isinstance(chosen.distiller.notes(PAIR, CROP), list)
 
 
 def test_unknown_method_lists_the_known_ones() -> None:
-    with pytest.raises(UserError, match=r"'kdd' is not one of .*none.*kd.*fd.*afdcd"):
+    with pytest.raises(UserError, match=r"'kdd' is not one of .*none.*kd.*mgd.*afdcd"):
         validate(Holder, {"distiller": {"method": "kdd"}})
 
 
-def test_loss_arithmetic_survives_autocast() -> None:
-    """bf16 features, as under autocast: the terms stay fp32, and near those of fp32 features."""
-    distiller = _build(AfDCDConfig)
-    uniform = _uniform(distiller)
-    exact = distiller(_student(), _teacher(), LABELS, uniform)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        terms = distiller(_student(), _teacher(), LABELS, uniform)
-    assert terms.keys() == exact.keys() == {"kd", "fd", "contrast"}
-    for name, term in terms.items():
-        assert term.dtype == torch.float32, name
-        torch.testing.assert_close(term, exact[name], rtol=0.05, atol=0.0)
+def test_the_name_that_mgd_had_first_is_read_and_is_the_same_run() -> None:
+    now = validate(Holder, {"distiller": {"method": "mgd", "mask_ratio": 0.5}}).distiller
+    assert validate(Holder, {"distiller": {"method": "fd", "mask_ratio": 0.5}}).distiller == now
+    assert now.identity() == {**now.plain(), "method": "fd"}
 
 
 class Holder(FrozenConfig):
     distiller: DistillerConfig
 
 
-def _build(config: type[FrozenConfig], seed: int = 0) -> nn.Module:
+def _build(config: type[MethodConfig], seed: int = 0) -> nn.Module:
     torch.manual_seed(seed)
-    built: Any = config().build(PAIR)
-    return built
+    return config().build(PAIR)
+
+
+def _with_gradient(distiller: nn.Module, *, autocast: bool) -> tuple[dict[str, Tensor], Tensor]:
+    """The terms, and the gradient of their sum in the student's maps as one vector."""
+    student, teacher = _student(), _teacher()
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
+        terms = distiller(student, teacher, LABELS, STEP)
+    maps = [student.logits, student.features["encoder"]]
+    grads = torch.autograd.grad(sum(terms.values()), maps, allow_unused=True)
+    return terms, torch.cat([grad.flatten() for grad in grads if grad is not None])
 
 
 def _student() -> SegOutput:
-    return _output(PAIR.student_channels)
+    return _output(8)
 
 
 def _teacher() -> SegOutput:
-    return _output(PAIR.teacher_channels)
+    return _output(48)
 
 
 def _output(channels: int) -> SegOutput:
@@ -174,6 +258,12 @@ def _output(channels: int) -> SegOutput:
     return SegOutput(logits.requires_grad_(), None, {"encoder": feature.requires_grad_()})
 
 
+def _only(output: SegOutput, names: frozenset[str]) -> SegOutput:
+    features = {name: value for name, value in output.features.items() if name in names}
+    logits = output.logits if "logits" in names else output.logits[:, :0]
+    return SegOutput(logits, None, features)
+
+
 def _slice(output: SegOutput, i: int) -> SegOutput:
     features = {name: feature[i : i + 1] for name, feature in output.features.items()}
     return SegOutput(output.logits[i : i + 1], None, features)
@@ -181,9 +271,3 @@ def _slice(output: SegOutput, i: int) -> SegOutput:
 
 def _tensors(*outputs: SegOutput) -> list[Tensor]:
     return [tensor for out in outputs for tensor in (out.logits, out.features["encoder"])]
-
-
-def _uniform(distiller: nn.Module) -> Tensor | None:
-    if not distiller.needs_uniform:
-        return None
-    return torch.rand(IMAGES, 1, *FEATURE_HW, generator=torch.Generator().manual_seed(1))

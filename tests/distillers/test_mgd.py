@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from afdcd.distillers.configs import FDConfig, PairShapes
+from afdcd.distillers.configs import MGDConfig
 from afdcd.models.outputs import SegOutput
 from tests import golden
+from tests.distillers.pairs import STEP, given, pair_of
 
 LABELS = torch.zeros(2, 8, 8, dtype=torch.int64)
 
@@ -14,43 +15,41 @@ LABELS = torch.zeros(2, 8, 8, dtype=torch.int64)
 def test_equals_the_value_of_mgd() -> None:
     """yzd-v/MGD@2c9da0b is the same loss: weight 2e-5, mask ratio 0.65."""
     case = golden.others("mgd_spatial_mask")
-    config = FDConfig(kd_weight=0, fd_weight=2e-5, mask_ratio=0.65)
-    distiller = config.build(PairShapes(6, 9, classes=3, stride=8)).double()
+    config = MGDConfig(kd_weight=0, fd_weight=2e-5, mask_ratio=0.65)
+    distiller = config.build(pair_of(6, 9, classes=3)).double()
     weights = {key[6:]: value for key, value in case.items() if key.startswith("param/")}
     ours = {f"reconstruct.{k.replace('generation', 'projector')}": v for k, v in weights.items()}
     distiller.load_state_dict(distiller.state_dict() | ours)
     student = case["S"].requires_grad_()
-    loss = distiller(_output(student), _output(case["T"]), LABELS, case["U"])["fd"]
+    loss = distiller(_output(student), _output(case["T"]), LABELS, given(case["U"]))["fd"]
     (grad,) = torch.autograd.grad(loss, student)
     torch.testing.assert_close(loss, case["loss"], rtol=1e-9, atol=1e-15)
     torch.testing.assert_close(grad, case["grad_S"], rtol=1e-9, atol=1e-15)
 
 
-def test_centre_mask_needs_no_draws_and_sees_nothing_of_the_centre() -> None:
-    distiller = FDConfig(mask="centre").build(PairShapes(4, 4, classes=3, stride=8))
-    assert not distiller.needs_uniform
+def test_centre_mask_sees_nothing_of_the_centre() -> None:
+    distiller = MGDConfig(mask="centre").build(pair_of(4, 4, classes=3))
     feature = torch.randn(2, 4, 9, 9, generator=torch.Generator().manual_seed(0))
     student = feature.requires_grad_()
-    distiller(_output(student), _output(torch.zeros(2, 4, 9, 9)), LABELS, None)["fd"].backward()
+    distiller(_output(student), _output(torch.zeros(2, 4, 9, 9)), LABELS, STEP)["fd"].backward()
     hidden = (student.grad == 0).all(dim=1)[0]
     assert hidden.nonzero().tolist() == [[r, c] for r in (3, 4, 5) for c in (3, 4, 5)]
 
 
 def test_random_mask_without_draws_says_what_is_missing() -> None:
-    distiller = FDConfig().build(PairShapes(4, 4, classes=3, stride=8))
-    maps = _output(torch.zeros(2, 4, 3, 3))
+    reconstruct = MGDConfig().build(pair_of(4, 4)).reconstruct
     with pytest.raises(ValueError, match="needs uniform draws"):
-        distiller(maps, maps, LABELS, None)
+        reconstruct(torch.zeros(2, 4, 3, 3), None)
 
 
 def test_terms_are_weighted() -> None:
-    pair, maps = PairShapes(4, 4, classes=3, stride=8), torch.Generator().manual_seed(0)
+    pair, maps = pair_of(4, 4, classes=3), torch.Generator().manual_seed(0)
     student, teacher = (_output(torch.randn(2, 4, 3, 3, generator=maps)) for _ in range(2))
-    light, heavy = FDConfig(mask="centre"), FDConfig(mask="centre", kd_weight=3, fd_weight=2e-4)
+    light, heavy = MGDConfig(mask="centre"), MGDConfig(mask="centre", kd_weight=3, fd_weight=2e-4)
     torch.manual_seed(0)
-    first = light.build(pair)(student, teacher, LABELS, None)
+    first = light.build(pair)(student, teacher, LABELS, STEP)
     torch.manual_seed(0)
-    second = heavy.build(pair)(student, teacher, LABELS, None)
+    second = heavy.build(pair)(student, teacher, LABELS, STEP)
     torch.testing.assert_close(second["kd"], 3 * first["kd"])
     torch.testing.assert_close(second["fd"], 5 * first["fd"])
 

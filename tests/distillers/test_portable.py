@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from afdcd.config import FrozenConfig, UserError, validate
-from afdcd.distillers.configs import AfDCDConfig, FDConfig, PairShapes
+from afdcd.distillers.configs import AfDCDConfig, MGDConfig
 from afdcd.distillers.portable import official, portable
 from afdcd.models.outputs import SegOutput
+from tests.distillers.pairs import STEP, pair_of
 from tests.distillers.portability import (
     CORNERS,
     PORTABLE,
@@ -20,8 +21,8 @@ from tests.distillers.portability import (
     over_the_corners,
 )
 
-PAIR = PairShapes(student_channels=6, teacher_channels=16, classes=3, stride=8)
-CITYSCAPES = PairShapes(student_channels=320, teacher_channels=2048, classes=19, stride=8)
+PAIR = pair_of(6, 16, classes=3)
+CITYSCAPES = pair_of(320, 2048, classes=19)
 HW = (19, 23)  # whatever the pool and patch, some rows and columns are cut
 
 CASES: dict[str, dict[str, Any]] = {
@@ -49,9 +50,9 @@ def test_converted_settings_give_equal_terms_both_ways(case: str) -> None:
 
 
 def test_fd_alone_converts_too() -> None:
-    here = portable(FDConfig(mask="centre"), PAIR, HW)
+    here = portable(MGDConfig(mask="centre"), PAIR, HW)
     assert here.fd_weight == pytest.approx(4e-5 * 16 * 19 * 23)
-    _assert_equal_terms(FDConfig(mask="centre"), here)
+    _assert_equal_terms(MGDConfig(mask="centre"), here)
     _assert_equal_terms(official(here, PAIR, HW), here)
 
 
@@ -63,16 +64,16 @@ def test_units_worked_out_by_hand() -> None:
     )  # fmt: skip
     student = torch.tensor([0.0, 2.0]).view(1, 2, 1, 1)
     teacher = torch.tensor([1.0, 4.0]).view(1, 2, 1, 1)
-    distiller = config.build(PairShapes(2, 2, classes=2, stride=8))
+    distiller = config.build(pair_of(2, 2, classes=2))
     distiller.reconstruct = AsItIs()
-    terms = distiller(_output(student), _output(teacher), LABELS, None)
+    terms = distiller(_output(student), _output(teacher), LABELS, STEP)
     margins = (1 - 4, 2 - 1)  # |0-1| - |0-4| and |2-4| - |2-1|; base 2 = one negative and oneself
     by_hand = sum(torch.tensor(1 + 2 ** (m / 2)).log2().item() for m in margins) / 2
     assert terms["contrast"].item() == pytest.approx(by_hand)
     assert terms["fd"].item() == pytest.approx((1 + 4) / 2)
 
 
-@pytest.mark.parametrize("method", [FDConfig, AfDCDConfig])
+@pytest.mark.parametrize("method", [MGDConfig, AfDCDConfig])
 def test_unset_weights_are_those_published_for_cityscapes(method: type[FrozenConfig]) -> None:
     """FD as converted; the contrast keeps weight / tau, which is what sizes its gradient."""
     here = validate(method, {"weights": "portable"})
@@ -88,7 +89,7 @@ def test_unset_weights_are_those_published_for_cityscapes(method: type[FrozenCon
 
 def test_weights_are_one_of_two() -> None:
     with pytest.raises(UserError, match="weights: 'paper' is not one of 'official' or 'portable'"):
-        validate(FDConfig, {"weights": "paper"})
+        validate(MGDConfig, {"weights": "paper"})
 
 
 @pytest.mark.parametrize(
@@ -159,10 +160,7 @@ def _assert_equal_terms(a: Any, b: Any) -> None:
             _output(torch.randn(2, channels, *HW, generator=maps, dtype=torch.float64))
             for channels in (6, 16)
         )
-        uniform = torch.rand(2, 1, *HW, generator=maps)
-        found.append(
-            distiller(student, teacher, LABELS, uniform if distiller.needs_uniform else None)
-        )
+        found.append(distiller(student, teacher, LABELS, STEP))
     assert found[0].keys() == found[1].keys()
     for name, term in found[0].items():
         torch.testing.assert_close(found[1][name], term, rtol=1e-12, atol=0.0)

@@ -9,7 +9,7 @@ import pytest
 
 from afdcd.config import UserError, validate
 from afdcd.distillers.configs import AfDCDConfig
-from afdcd.distillers.configs.presets import PRESETS, PresetName
+from afdcd.distillers.configs.afdcd_presets import PRESETS, PresetName
 from afdcd.search.load import SearchSpace, load_space
 from afdcd.search.space import parameters_of, resolve
 from afdcd.training.trial import TrialConfig

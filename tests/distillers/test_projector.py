@@ -10,9 +10,10 @@ from afdcd.distillers import projector
 from afdcd.distillers.algorithm import ALGORITHMS, Algorithm
 from afdcd.distillers.configs import AfDCDConfig, PairShapes
 from afdcd.distillers.projector import MaskedReconstruction
+from tests.distillers.pairs import pair_of
 
-PAIR = PairShapes(student_channels=5, teacher_channels=6, classes=3, stride=8)
-EQUAL = PairShapes(student_channels=6, teacher_channels=6, classes=3, stride=8)
+PAIR = pair_of(5, 6, classes=3)
+EQUAL = pair_of(6, 6, classes=3)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS[2:])
@@ -149,5 +150,7 @@ def _module(pair: PairShapes, **settings: str) -> MaskedReconstruction:
 
 def _inputs(pair: PairShapes) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(1)
-    feature = torch.randn(2, pair.student_channels, 9, 7, generator=generator, dtype=torch.float64)
+    feature = torch.randn(
+        2, pair.channels("encoder")[0], 9, 7, generator=generator, dtype=torch.float64
+    )
     return feature.requires_grad_(), torch.rand(2, 1, 9, 7, generator=generator)

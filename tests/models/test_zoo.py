@@ -34,9 +34,10 @@ def test_output_is_what_the_taps_say(head: Any, encoder: str) -> None:
     network = ModelConfig(head=head, encoder=encoder, aux=True).build(5)
     output = network(torch.zeros(2, 3, 64, 40))
     assert output.logits.shape == output.aux.shape == (2, 5, 8, 5)
-    assert output.features.keys() == network.taps.keys()
+    maps = {**output.features, "logits": output.logits, "aux": output.aux}
+    assert maps.keys() == network.taps.keys()
     for name, tap in network.taps.items():
-        assert output.features[name].shape == (2, tap.channels, 64 // tap.stride, 40 // tap.stride)
+        assert maps[name].shape == (2, tap.channels, *tap.grid((64, 40)))
 
 
 @pytest.mark.parametrize(("head", "encoder"), SMALL)

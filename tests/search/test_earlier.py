@@ -1,15 +1,17 @@
 """Spaces and settings of an earlier edition, which knew one optimizer and one schedule, still count."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from afdcd.config import Source, UserError
+from afdcd.config import Source, UserError, validate
 from afdcd.search.earlier import in_present_keys
 from afdcd.search.load import read_space, teacher_key
 from afdcd.search.membership import parameters_in
+from afdcd.training.trial import TrialConfig
 from tests.examples import trial
 from tests.search.studies import LENGTH, space_of
 
@@ -92,6 +94,34 @@ def test_a_run_of_before_lies_in_a_space_with_the_keys_of_today(change: dict[str
     assert list(parameters_in(space_of(distiller=setting["distiller"], **change), setting))
     other = {"training__optimizer": {"type": "sgd", "momentum": 0.5}}
     assert not list(parameters_in(space_of(distiller=setting["distiller"], **other), setting))
+
+
+def test_a_run_of_a_method_of_before_lies_in_a_space_with_its_name_of_today() -> None:
+    setting = _on_record(training__lr=0.05, distiller={"method": "mgd", "mask": "centre"})
+    config = validate(TrialConfig, setting)
+    setting["distiller"]["method"] = "fd"
+    methods = {"choice": [{"method": "none"}, {"method": "mgd", "mask": "centre"}]}
+    assert list(parameters_in(space_of(lr=0.05, distiller=methods), setting)) == [
+        {"distiller": "mgd"}
+    ]
+    assert validate(TrialConfig, setting) == config
+    assert validate(TrialConfig, setting).fingerprint("d", "t") == config.fingerprint("d", "t")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"method": "fd"},
+        {"choice": [{"method": "fd"}, {"method": "kd"}]},
+        {"method": {"choice": ["fd", "kd"]}},
+    ],
+)
+def test_the_earlier_name_of_a_method_is_read_wherever_it_stands(written: dict[str, Any]) -> None:
+    found = in_present_keys(
+        {"distiller": written, "study": {"enqueue": [{"distiller": written}]}}, Source()
+    )
+    assert json.dumps(found) == json.dumps(found).replace("fd", "mgd")
+    assert found["study"]["enqueue"][0]["distiller"] == found["distiller"]
 
 
 def test_a_teacher_of_before_is_the_same_teacher() -> None:

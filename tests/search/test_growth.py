@@ -8,7 +8,7 @@ from afdcd.config import UserError
 from tests.search.studies import METHODS, completed, opened, pause, run_to_the_end, space_of
 
 WIDER = {"uniform": [0.01, 2.0]}
-MORE = {"choice": [{"method": "none"}, {"method": "kd"}, {"method": "fd"}]}
+MORE = {"choice": [{"method": "none"}, {"method": "kd"}, {"method": "mgd"}]}
 
 
 def test_an_added_choice_and_a_wider_range_go_on_with_the_same_study(tmp_path: Path) -> None:
@@ -19,7 +19,7 @@ def test_an_added_choice_and_a_wider_range_go_on_with_the_same_study(tmp_path: P
     assert grown.best()[0].value == 0.5
     jobs = [run_to_the_end(grown, 0.1) for _ in range(10)]
     assert grown.next() is None  # the two from before count
-    assert "fd" in {job.config.distiller.method for job in jobs}
+    assert "mgd" in {job.config.distiller.method for job in jobs}
     again = opened(tmp_path, space_of(WIDER, MORE), trials=13)
     assert run_to_the_end(again, 0.9).name == "trial-0012"
 

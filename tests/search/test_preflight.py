@@ -18,7 +18,7 @@ pair:
 distiller:
   choice:
     - {method: none}
-    - {method: fd}
+    - {method: mgd}
     - method: afdcd
       tau: {log: [0.05, 1.0]}
       patch: {choice: [2, [1, 5]]}

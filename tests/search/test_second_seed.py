@@ -102,7 +102,7 @@ def test_a_space_that_grew_keeps_its_seeds_and_what_waits(tmp_path: Path) -> Non
     run_to_the_end(study, 0.3)
     third = {**FIRST, "training.seed": 2}
     opened(tmp_path, references=(FIRST, SECOND, third))
-    wider = space_of(distiller={"choice": [*METHODS["choice"], {"method": "fd"}]})
+    wider = space_of(distiller={"choice": [*METHODS["choice"], {"method": "mgd"}]})
     study = opened(tmp_path, wider, references=(FIRST, SECOND, third))
     names = [run_to_the_end(study, 0.2).name for _ in range(2)]
     assert names == ["trial-0000-seed-1", "trial-0000-seed-2"]
@@ -112,7 +112,7 @@ def test_a_space_that_grew_keeps_its_seeds_and_what_waits(tmp_path: Path) -> Non
 def test_what_waits_is_not_run_as_something_else(tmp_path: Path) -> None:
     asked = {"training.lr": 0.25, "distiller": "kd"}
     opened(tmp_path, references=(asked,))
-    narrower = space_of(distiller={"choice": [{"method": "none"}, {"method": "fd"}]})
+    narrower = space_of(distiller={"choice": [{"method": "none"}, {"method": "mgd"}]})
     study = opened(tmp_path, narrower)
     assert study.next().config.training.lr != 0.25
     row = study.everything()[0]

@@ -179,7 +179,7 @@ def test_a_value_within_an_optional_range_is_a_setting() -> None:
         ({"batch": True}, r"batch: True is outside int"),
         ({"fixed": 4}, r"fixed: this space fixes .* to 3"),
         ({"speed": 4}, r"speed: not in this search space"),
-        ({"distiller": {"method": "fd"}}, r"is not one of \['none', 'kd', 'afdcd'\]"),
+        ({"distiller": {"method": "mgd"}}, r"is not one of \['none', 'kd', 'afdcd'\]"),
         ({"distiller": {"method": "kd", "groups": 8}}, r"distiller\.groups: not in this search"),
     ],
 )

@@ -298,7 +298,7 @@ def test_same_seed_proposes_the_same_settings(tmp_path: Path) -> None:
 
 
 def test_no_setting_is_paid_for_twice(tmp_path: Path) -> None:
-    space = space_of(lr=0.1, distiller={"choice": [{"method": m} for m in ("none", "kd", "fd")]})
+    space = space_of(lr=0.1, distiller={"choice": [{"method": m} for m in ("none", "kd", "mgd")]})
     study = opened(tmp_path, space, trials=9)
     methods = []
     while job := study.next():
@@ -307,7 +307,7 @@ def test_no_setting_is_paid_for_twice(tmp_path: Path) -> None:
             study.end(job, result_of(LENGTH, report(10, 0.2), None))
         elif len(methods) == 2:
             study.end(job, completed(0.5))
-    assert sorted(methods) == ["fd", "kd", "none"]  # then the space is exhausted
+    assert sorted(methods) == ["kd", "mgd", "none"]  # then the space is exhausted
     assert len(study.entries()) == 3
     assert [entry.value for entry in study.best(9)] == [0.5]
 

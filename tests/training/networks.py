@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from afdcd.data.catalog.datasets import IGNORE
+from afdcd.distillers.base import Distiller
+from afdcd.distillers.context import StepContext
 from afdcd.models.config import ModelConfig
 from afdcd.models.outputs import SegOutput
 from afdcd.models.zoo import SegmentationNetwork
@@ -74,17 +76,15 @@ def batch(images: int = 4, side: int = 64) -> tuple[Tensor, Tensor]:
     return pictures, labels
 
 
-class BreaksBackward(nn.Module):
+class BreaksBackward(Distiller):
     """A distiller whose term is finite and whose gradient is not, from one of its calls on."""
-
-    needs_uniform = False
 
     def __init__(self, call: int, value: float) -> None:
         super().__init__()
         self.call, self.value, self.calls = call, value, 0
 
     def forward(
-        self, student: SegOutput, teacher: SegOutput, labels: Tensor, uniform: Tensor | None
+        self, student: SegOutput, teacher: SegOutput, targets: Tensor, step: StepContext
     ) -> dict[str, Tensor]:
         self.calls += 1
         term = student.logits.mean()

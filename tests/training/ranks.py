@@ -13,11 +13,12 @@ from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_
 from torch.nn.parallel import DistributedDataParallel
 
 from afdcd.distillers.algorithm import Algorithm
+from afdcd.distillers.context import StepContext
 from afdcd.training import learner as learning
 from afdcd.training.choices import Choices
 from afdcd.training.learner import Learner
-from afdcd.training.step import mask_noise, mean_over_ranks, teacher_outputs, valid_pixels
-from tests.training.networks import CPU, LOUD, batch, build_learner, build_pair, freeze_noise
+from afdcd.training.step import mean_over_ranks, teacher_outputs, valid_pixels
+from tests.training.networks import LOUD, batch, build_learner, build_pair, freeze_noise
 
 SMALL_TEACHER = {"pair__teacher__model__encoder": "timm:mobilenetv3_small_050"}
 
@@ -39,9 +40,7 @@ def gradients(rank: int, world: int) -> dict[str, Tensor]:
     images, labels = share(rank, world)
     images = images.double()
     teacher = teacher_outputs(pair.teacher, images)
-    shape = teacher.features["encoder"].shape
-    uniform = mask_noise((len(images), *shape[2:]), 0, 5, rank, world, CPU).double()
-    terms = wrapped(images, labels, teacher, uniform, valid_pixels(labels))
+    terms = wrapped(images, labels, teacher, StepContext(0, 5, rank, world), valid_pixels(labels))
     torch.stack(list(terms.values())).sum().backward()
     means = dict(zip(terms, mean_over_ranks(terms), strict=True))
     values = {f"term.{name}": value for name, value in means.items()}

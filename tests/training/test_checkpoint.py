@@ -13,13 +13,26 @@ from torch import nn
 
 import afdcd
 from afdcd.config import UserError
-from afdcd.training.checkpoint import Position, load_checkpoint, save_checkpoint
-from afdcd.training.optim import build_optimizer
+from afdcd.training import checkpoint
+from afdcd.training.checkpoint import Position
+from afdcd.training.optim import build_optimizer, state_of
 from afdcd.training.recipe import TrainingConfig
 
 RUN, OTHER = "a" * 64, "b" * 64
 PROGRESS = Position(iteration=7, seconds=1.5)
 STATE, HEADER = "state.safetensors", "state.json"
+
+
+def save_checkpoint(
+    folder: Path, run: str, step: nn.Module, optimizer: torch.optim.Optimizer, position: Position
+) -> None:
+    checkpoint.save_checkpoint(folder, run, step, state_of(optimizer), position)
+
+
+def load_checkpoint(
+    folder: Path, run: str, step: nn.Module, optimizer: torch.optim.Optimizer
+) -> Position:
+    return checkpoint.load_checkpoint(folder, run, step, state_of(optimizer))
 
 
 def trained(

@@ -13,6 +13,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from afdcd.distillers import projector
+from afdcd.distillers.base import Distiller
+from afdcd.distillers.context import StepContext
 from afdcd.models.outputs import SegOutput
 from afdcd.training.choices import Choices
 from afdcd.training.learner import Learner, _compiles, _follow
@@ -106,17 +108,15 @@ def test_nothing_moves_once_a_term_is_not_finite(good: int, value: float) -> Non
     assert all(new.equal(old) for new, old in zip(momenta(learner), momentum, strict=True))
 
 
-class _Poisoned(nn.Module):
+class _Poisoned(Distiller):
     """A distiller one of whose terms is not finite."""
-
-    needs_uniform = False
 
     def __init__(self, factor: float) -> None:
         super().__init__()
         self.factor = nn.Parameter(torch.tensor(factor))
 
     def forward(
-        self, student: SegOutput, teacher: SegOutput, labels: Tensor, uniform: Tensor | None
+        self, student: SegOutput, teacher: SegOutput, targets: Tensor, step: StepContext
     ) -> dict[str, Tensor]:
         return {"poison": self.factor * student.logits.mean()}
 
@@ -205,13 +205,11 @@ def test_a_run_notes_the_algorithm_that_it_took() -> None:
     assert build_learner(distiller={"method": "none"}).notes == {}
 
 
-class _Listens(nn.Module):
+class _Listens(Distiller):
     """A distiller that keeps the types of what it is given."""
 
-    needs_uniform = False
-
     def forward(
-        self, student: SegOutput, teacher: SegOutput, labels: Tensor, uniform: Tensor | None
+        self, student: SegOutput, teacher: SegOutput, targets: Tensor, step: StepContext
     ) -> dict[str, Tensor]:
         self.heard = {student.logits.dtype, teacher.logits.dtype}
         return {}
@@ -287,7 +285,7 @@ def test_a_part_has_the_same_images_for_any_number_of_ranks() -> None:
     assert [a + b for a, b in zip(first, second, strict=True)] == alone
 
 
-@pytest.mark.parametrize("method", ["none", "kd", "fd", "afdcd"])
+@pytest.mark.parametrize("method", ["none", "kd", "mgd", "afdcd"])
 def test_a_share_in_parts_has_the_gradient_and_the_terms_of_the_whole(method: str) -> None:
     """In double precision, where no layer looks at several images at once."""
     loud = LOUD if method == "afdcd" else {"distiller": {"method": method}}
@@ -362,7 +360,7 @@ def test_every_way_to_read_a_value_is_noticed(read: Callable[[Tensor], object]) 
     [
         {"method": "none"},
         {"method": "kd"},
-        {"method": "fd"},
+        {"method": "mgd"},
         {"method": "afdcd", "groups": 8, "patch": 2, "pool": 0},
         {"method": "afdcd", "groups": 8, "patch": 2, "pool": 2, "mask": "centre"},
     ],

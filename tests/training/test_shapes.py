@@ -20,5 +20,11 @@ def test_the_papers_encoders_take_any_size(encoder: str) -> None:
 def test_a_pair_is_known_without_a_forward_pass() -> None:
     student, teacher = (ModelConfig(head="pspnet", encoder=e) for e in ("mobilenetv2", "resnet18"))
     shapes = pair_shapes(student, teacher, 5)
-    assert (shapes.student_channels, shapes.teacher_channels) == (320, 512)
-    assert (shapes.classes, shapes.stride) == (5, 8)
+    assert shapes.channels("encoder") == (320, 512)
+    assert shapes.channels("logits") == (5, 5)
+    assert "aux" not in shapes.taps  # a MobileNetV2 has no auxiliary head
+    assert (shapes.classes, shapes.stride("encoder"), shapes.grid("head", (64, 65))) == (
+        5,
+        8,
+        (8, 9),
+    )

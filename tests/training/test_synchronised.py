@@ -10,10 +10,11 @@ import torch
 import yaml
 from torch import Tensor, nn
 
+from afdcd.distillers.context import StepContext
 from afdcd.models.encoders import PAPER_ENCODERS
 from afdcd.training.learner import synchronise_batch_norm
-from afdcd.training.step import DistillationStep, mask_noise
-from tests.training.networks import CPU, LOUD, batch, build_pair
+from afdcd.training.step import DistillationStep
+from tests.training.networks import LOUD, batch, build_pair
 
 SPACES = Path(__file__).parents[2] / "search_spaces"
 SMALL_TEACHER = {"pair__teacher__model__encoder": "timm:mobilenetv3_small_050"}
@@ -61,9 +62,7 @@ def test_distiller_computes_the_same() -> None:
 
     def terms() -> dict[str, Tensor]:
         teacher = pair.teacher(images)
-        shape = (len(images), *teacher.features["encoder"].shape[2:])
-        uniform = mask_noise(shape, 0, 0, 0, 1, CPU)
-        return step(images, labels, teacher, uniform, torch.tensor(100.0))
+        return step(images, labels, teacher, StepContext(0, 0), torch.tensor(100.0))
 
     before = terms()
     assert {"kd", "fd", "contrast"} < before.keys()

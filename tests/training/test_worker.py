@@ -18,13 +18,15 @@ from afdcd import storage
 from afdcd.config import UserError
 from afdcd.data.synthetic.config import SyntheticConfig
 from afdcd.data.synthetic.dataset import prepare_synthetic
+from afdcd.distillers.base import Distiller
+from afdcd.distillers.context import StepContext
 from afdcd.models.outputs import SegOutput
 from afdcd.models.weights import NetworkCard, save_network
 from afdcd.training import journal, pulse, run, worker
 from afdcd.training.artifacts import PANEL_FILE, STUDENT_FILE, load_from
 from afdcd.training.checkpoint import Position, load_checkpoint, save_checkpoint
 from afdcd.training.job import Failure, Job, message_of
-from afdcd.training.optim import build_optimizer
+from afdcd.training.optim import build_optimizer, state_of
 from afdcd.training.resume import newest_checkpoint
 from tests.examples import job
 from tests.training.networks import CLASSES, BreaksBackward, build_pair
@@ -361,17 +363,15 @@ class Straight:
     def close(self) -> None: ...
 
 
-class _Breaks(nn.Module):
+class _Breaks(Distiller):
     """A distiller whose term is infinite at one of its calls."""
-
-    needs_uniform = False
 
     def __init__(self, call: int) -> None:
         super().__init__()
         self.call, self.calls = call, 0
 
     def forward(
-        self, student: SegOutput, teacher: SegOutput, labels: Tensor, uniform: Tensor | None
+        self, student: SegOutput, teacher: SegOutput, targets: Tensor, step: StepContext
     ) -> dict[str, Tensor]:
         self.calls += 1
         return {"kd": student.logits.mean() * (math.inf if self.calls == self.call else 1.0)}
@@ -441,10 +441,10 @@ def test_weights_that_overflow_in_the_last_step_are_never_scored(
 def test_checkpoint_holds_student_and_distiller_and_not_the_teacher(tmp_path: Path) -> None:
     pair = build_pair()
     optimizer = build_optimizer(pair.config.training, pair.step.parameters())
-    save_checkpoint(tmp_path, RUN, pair.step, optimizer, Position(iteration=1))
+    save_checkpoint(tmp_path, RUN, pair.step, state_of(optimizer), Position(iteration=1))
     other = build_pair(seed=1)
     other_optimizer = build_optimizer(other.config.training, other.step.parameters())
-    assert load_checkpoint(tmp_path, RUN, other.step, other_optimizer).iteration == 1
+    assert load_checkpoint(tmp_path, RUN, other.step, state_of(other_optimizer)).iteration == 1
     names = {name.split(".")[0] for name in other.step.state_dict()}
     assert names == {"student", "distiller"}
     assert all(v.equal(other.step.state_dict()[n]) for n, v in pair.step.state_dict().items())

@@ -4,18 +4,47 @@ A file is checked, and a wrong key told, in a fraction of a second; what a metho
 module of the same name one folder up, which `build` imports.
 """
 
-from typing import Annotated
+from typing import Annotated, Any, get_args
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from afdcd.distillers.configs.afdcd import AfDCDConfig
-from afdcd.distillers.configs.fd import FDConfig
 from afdcd.distillers.configs.kd import KDConfig
+from afdcd.distillers.configs.method import MethodConfig
+from afdcd.distillers.configs.mgd import MGDConfig
 from afdcd.distillers.configs.none import NoneConfig
-from afdcd.distillers.configs.shapes import PairShapes
+from afdcd.distillers.configs.shapes import Needs, PairShapes
 
+EARLIER = {"fd": "mgd"}  # names that methods had, still read
+
+
+def in_present_names(values: Any) -> Any:
+    """A method's settings under the name that the method has now."""
+    if isinstance(values, dict) and values.get("method") in EARLIER:
+        return {**values, "method": EARLIER[values["method"]]}
+    return values
+
+
+# Here a new method joins.
 DistillerConfig = Annotated[
-    NoneConfig | KDConfig | FDConfig | AfDCDConfig, Field(discriminator="method")
+    NoneConfig | KDConfig | MGDConfig | AfDCDConfig,
+    Field(discriminator="method"),
+    BeforeValidator(in_present_names),
 ]
+METHODS: dict[str, type[MethodConfig]] = {
+    config.model_fields["method"].default: config
+    for config in get_args(get_args(DistillerConfig)[0])
+}
 
-__all__ = ["AfDCDConfig", "DistillerConfig", "FDConfig", "KDConfig", "NoneConfig", "PairShapes"]
+__all__ = [
+    "METHODS",
+    "AfDCDConfig",
+    "DistillerConfig",
+    "KDConfig",
+    "MGDConfig",
+    "MethodConfig",
+    "Needs",
+    "NoneConfig",
+    "PairShapes",
+    "in_present_names",
+]

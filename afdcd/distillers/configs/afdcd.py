@@ -1,6 +1,7 @@
 """The settings of Af-DCD, and which feature maps they fit."""
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import (
@@ -12,9 +13,10 @@ from pydantic import (
     model_validator,
 )
 
-from afdcd.distillers.configs.presets import PresetName, with_preset
+from afdcd.distillers.configs.afdcd_presets import PRESETS, PresetName
+from afdcd.distillers.configs.presets import Preset
 from afdcd.distillers.configs.reconstruction import ReconstructionConfig
-from afdcd.distillers.configs.shapes import PairShapes
+from afdcd.distillers.configs.shapes import ENCODER, PairShapes
 from afdcd.losses.patches import Negatives, check_groups, shrunken
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ class AfDCDConfig(ReconstructionConfig):
     """Defaults are those of OSVAI/Af-DCD@5b086a7 run without flags.
 
     Attributes:
-        preset: published settings (`afdcd/distillers/presets.py`) for all keys that are not given.
+        preset: published settings (`afdcd_presets.py`) for all keys that are not given.
             Gone once they are filled in, so that it is no part of what a run is.
         weights: as in `ReconstructionConfig`; "portable" also makes the contrast a mean over tokens
             in which 1 is chance, and `tau` a mean over channels (`contrast_units`).
@@ -40,6 +42,7 @@ class AfDCDConfig(ReconstructionConfig):
             the groups of one pixel (patch 1x1), whatever those keys say.
     """
 
+    PRESETS: ClassVar[Mapping[str, Preset]] = PRESETS
     # The least round temperature at which values keep within 10 % over crops, groups and widths,
     # and contrast_weight / tau as published for Cityscapes (2048 channels): the size of gradients.
     PORTABLE: ClassVar[dict[str, float]] = {
@@ -66,7 +69,16 @@ class AfDCDConfig(ReconstructionConfig):
         if isinstance(patch := values.get("patch"), list):
             # What passed through a validator counts as Python, where no list is a tuple.
             values = {**values, "patch": tuple(patch)}
-        return with_preset(values)
+        if values.get("preset") in list(PRESETS) and values.get("weights") == "portable":
+            raise ValueError(
+                f"preset {values['preset']!r} gives official weights; remove weights: portable, or "
+                "write the numbers that afdcd.distillers.portable.portable() converts it to"
+            )
+        return values
+
+    @property
+    def rebuilds(self) -> bool:
+        return bool(self.fd_weight or self.contrast_weight)
 
     @property
     def effective_groups(self) -> int:
@@ -84,26 +96,28 @@ class AfDCDConfig(ReconstructionConfig):
             return height // max(1, self.pool), width // max(1, self.pool)
         return self.patch if isinstance(self.patch, tuple) else (self.patch, self.patch)
 
-    def check(self, pair: PairShapes, feature_hw: tuple[int, int]) -> None:
-        """Whether the contrast fits `pair` on features of `feature_hw` (height, width).
+    def check(self, pair: PairShapes, crop: tuple[int, int]) -> None:
+        """Whether the contrast fits.
 
         Raises:
             ValueError: groups does not divide the channels, or no patch fits the pooled map.
         """
         if self.contrast_weight:
-            check_groups(pair.teacher_channels, self.effective_groups)
+            check_groups(pair.channels(ENCODER)[1], self.effective_groups)
+            feature_hw = pair.grid(ENCODER, crop)
             shrunken(*feature_hw, self.pool, self.patch_of(*feature_hw))
 
-    def notes(self, pair: PairShapes, feature_hw: tuple[int, int]) -> list[str]:
-        """What a person should know of a config that passed `check`: pixels the contrast ignores."""
+    def notes(self, pair: PairShapes, crop: tuple[int, int]) -> list[str]:
+        """Pixels that the contrast ignores."""
         if not self.contrast_weight:
             return []
+        feature_hw = pair.grid(ENCODER, crop)
         pool, patch = max(1, self.pool), self.patch_of(*feature_hw)
         height, width = (pool * side for side in shrunken(*feature_hw, pool, patch))
         unused = 1 - height * width / (feature_hw[0] * feature_hw[1])
         if not unused:
             return []
-        sides = "x".join(str(pair.stride * pool * side) for side in patch)
+        sides = "x".join(str(pair.stride(ENCODER) * pool * side) for side in patch)
         return [
             f"contrast: pool {self.pool} and patch {patch[0]}x{patch[1]} use {height}x{width} of the "
             f"{feature_hw[0]}x{feature_hw[1]} feature map ({100 * unused:.1f} % of it unused); "

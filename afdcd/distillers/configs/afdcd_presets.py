@@ -5,8 +5,9 @@ Two sources that disagree are kept apart: the authors' scripts on top of their c
 `train_scripts/`; the teacher is always DeepLabV3-ResNet-101.
 """
 
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from afdcd.distillers.configs.presets import Preset
 
 PresetName = Literal[
     "cityscapes-deeplabv3-resnet18",
@@ -21,15 +22,6 @@ PresetName = Literal[
     "code-defaults",
     "supplement",
 ]
-
-
-@dataclass(frozen=True)
-class Preset:
-    """Where the values come from, and all keys of `AfDCDConfig` but `method`."""
-
-    source: str
-    values: dict[str, Any]
-
 
 # `train_ocmgd.py` run without flags; tau, groups, patch, pool: `losses/ocmgd.py`, not on its
 # command line.
@@ -59,7 +51,7 @@ def _script(path: str, kd: float, fd: float, contrast: float, **other: Any) -> P
 _CITYSCAPES = "cityscape/deeplabv3_r101_deeplabv3_r18_ocmgd.sh"
 
 # fmt: off
-PRESETS: dict[PresetName, Preset] = {
+PRESETS: dict[str, Preset] = {
     # The script spells --rand_mask False and --enhance_projector True in a way that the parser
     # refuses, so it cannot run, and what produced the published score is not known. This is what
     # it intends; the next is the same script without those two flags.
@@ -81,52 +73,3 @@ PRESETS: dict[PresetName, Preset] = {
         {**_CODE, "fd_weight": 2e-5, "contrast_weight": 5e-3, "tau": 0.7}),
 }
 # fmt: on
-
-
-def with_preset(values: dict[str, Any]) -> dict[str, Any]:
-    """Config values with their `preset` replaced by what it says of the keys that are not given.
-
-    An unknown preset stays, for validation to refuse it at its own key.
-
-    Raises:
-        ValueError: a preset beside portable weights, whose numbers mean something else.
-    """
-    name = values.get("preset")
-    if not isinstance(name, str) or name not in PRESETS:
-        return values
-    if values.get("weights") == "portable":
-        raise ValueError(
-            f"preset {name!r} gives official weights; remove weights: portable, or write the "
-            "numbers that afdcd.distillers.portable.portable() converts it to"
-        )
-    given = {key: value for key, value in values.items() if key != "preset"}
-    return {**PRESETS[name].values, **given}
-
-
-def pinned(
-    block: dict[str, Any], space: dict[str, Any], ranges: tuple[type, ...]
-) -> dict[str, Any]:
-    """What a block with a preset says of the keys that `space` searches.
-
-    Args:
-        space: config values, some of them of the types `ranges`.
-
-    Raises:
-        ValueError: no such preset, or one that sets a key which the space fixes to another value.
-    """
-    name = block["preset"]
-    if name not in PRESETS:
-        raise ValueError(f"{name!r} is not one of {', '.join(map(repr, PRESETS))}")
-    if isinstance(space.get("preset"), ranges):
-        return block
-    fixed = {**_CODE, **with_preset(space)}
-    pins = {key: value for key, value in block.items() if key != "preset"}
-    for key, value in PRESETS[name].values.items():
-        if isinstance(fixed[key], ranges):
-            pins.setdefault(key, value)
-        elif key not in block and fixed[key] != value:
-            raise ValueError(
-                f"{name!r} sets {key} to {value!r}, but this space fixes it to {fixed[key]!r}; "
-                f"search {key} too, or write out the settings without preset"
-            )
-    return pins

@@ -1,25 +1,22 @@
-"""The settings of masked feature distillation (MGD's feature term)."""
+"""The settings of MGD's feature term (Yang et al. 2022, ECCV, sec. 3), beside logits KD."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from afdcd.distillers.configs.reconstruction import ReconstructionConfig
 from afdcd.distillers.configs.shapes import PairShapes
 
 if TYPE_CHECKING:
-    from afdcd.distillers.fd import FD
+    from afdcd.distillers.mgd import MGD
 
 
-class FDConfig(ReconstructionConfig):
-    method: Literal["fd"] = "fd"
+class MGDConfig(ReconstructionConfig):
+    method: Literal["mgd"] = "mgd"
 
-    def check(self, pair: PairShapes, feature_hw: tuple[int, int]) -> None:
-        """Every pair of networks suits."""
+    def identity(self) -> dict[str, Any]:
+        """With the name that the method had first, so that a run of then is still the same run."""
+        return {**self.plain(), "method": "fd"}
 
-    def notes(self, pair: PairShapes, feature_hw: tuple[int, int]) -> list[str]:
-        """Every pixel is used."""
-        return []
+    def build(self, pair: PairShapes) -> "MGD":
+        from afdcd.distillers.mgd import MGD
 
-    def build(self, pair: PairShapes) -> "FD":
-        from afdcd.distillers.fd import FD
-
-        return FD(self, pair)
+        return MGD(self, pair)

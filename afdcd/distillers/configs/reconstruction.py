@@ -1,4 +1,4 @@
-"""The settings that fd and afdcd share: hide pixels of the student's map, rebuild the teacher's.
+"""The settings that mgd and afdcd share: hide pixels of the student's map, rebuild the teacher's.
 
 Source: afdcd/losses/reconstruction.py; the modules are in afdcd/distillers/projector.py.
 """
@@ -7,10 +7,11 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 
-from afdcd.config import FrozenConfig
+from afdcd.distillers.configs.method import MethodConfig
+from afdcd.distillers.configs.shapes import ENCODER, LOGITS, Needs
 
 
-class ReconstructionConfig(FrozenConfig):
+class ReconstructionConfig(MethodConfig):
     """Defaults are those of OSVAI/Af-DCD@5b086a7 run without flags; its scripts' are presets.
 
     Attributes:
@@ -40,6 +41,16 @@ class ReconstructionConfig(FrozenConfig):
         if isinstance(values, dict) and values.get("weights") == "portable":
             return {**cls.PORTABLE, **values}
         return values
+
+    @property
+    def rebuilds(self) -> bool:
+        """Whether any term looks at the rebuilt map."""
+        return bool(self.fd_weight)
+
+    @property
+    def needs(self) -> Needs:
+        logits = Needs.of_both(LOGITS) if self.kd_weight else Needs()
+        return logits | Needs.of_both(ENCODER) if self.rebuilds else logits
 
     def fd_unit(self, channels: int, height: int, width: int) -> int:
         """The summed FD that `fd_weight` counts as 1, for a teacher's map of this size."""

@@ -54,7 +54,7 @@ def make_plan(
 
 def proof_arms(space: SearchSpace) -> int:
     """The best student, the plain one, and the best published setting, where there are these."""
-    if all(example.distiller.method == "none" for example in space.examples):
+    if not any(example.distiller.DISTILS for example in space.examples):
         return 1
     published = [r for r in space.references() if r.get("distiller") != "none"]
     return 3 if published else 2

@@ -73,7 +73,7 @@ def _measured(config: TrialConfig, device: torch.device) -> Measured:
 def _learner(config: TrialConfig, device: torch.device) -> Learner:
     classes, teacher = len(DATASETS[config.data.dataset].classes), None
     student = config.pair.student.updated(pretrained=None)
-    if config.distiller.method != "none" and config.pair.teacher and config.pair.teacher.model:
+    if config.distiller.DISTILS and config.pair.teacher and config.pair.teacher.model:
         teacher = config.pair.teacher.model.updated(pretrained=None).build(classes)
     random = config.updated(pair=config.pair.updated(student=student))
     return Learner.build(random, classes, teacher, device)

@@ -7,17 +7,16 @@ rather too much. Checked against an H200: 12.2 GiB measured at 16 images, README
 
 from dataclasses import dataclass, fields
 from functools import lru_cache
-from typing import Any
 
 import torch
 
 from afdcd.data.catalog.datasets import DATASETS
-from afdcd.distillers.configs import PairShapes
 from afdcd.distillers.configs.reconstruction import ReconstructionConfig
 from afdcd.losses.cross_entropy import CHUNK_ELEMENTS
 from afdcd.models.footprint import Footprint, footprint
 from afdcd.search.plan.devices import CONTEXT, Device
 from afdcd.search.plan.interval import Interval
+from afdcd.training.shapes import pair_shapes
 from afdcd.training.trial import TrialConfig
 
 SPREAD = (0.85, 1.25)
@@ -64,13 +63,12 @@ def networks_of(config: TrialConfig) -> Networks:
     classes = len(DATASETS[config.data.dataset].classes)
     student = footprint(config.pair.student, classes, *config.data.crop)
     model = config.pair.teacher.model if config.pair.teacher else None
-    if model is None or config.distiller.method == "none":
+    if model is None or not config.distiller.DISTILS:
         return Networks(student, None, 0)
     teacher = footprint(model, classes, *config.data.crop)
-    stride = -(-config.data.crop[0] // student.features[1])
-    shapes = PairShapes(student.features[0], teacher.features[0], classes, stride)
+    shapes = pair_shapes(config.pair.student, model, classes)
     with torch.device("meta"):
-        distiller: Any = config.distiller.build(shapes)
+        distiller = config.distiller.build(shapes)
     return Networks(student, teacher, sum(p.numel() for p in distiller.parameters()))
 
 

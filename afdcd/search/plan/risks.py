@@ -122,7 +122,7 @@ def _silent_terms(config: TrialConfig, source: Source) -> Iterator[Risk]:
 
 def _unknown_teacher(config: TrialConfig, source: Source) -> Iterator[Risk]:
     teacher = config.pair.teacher
-    if teacher and teacher.model is None and config.distiller.method != "none":
+    if teacher and teacher.model is None and config.distiller.DISTILS:
         text = (
             "which network it is only its weights say, so memory and hours leave it out; add "
             "model: {head: ..., encoder: ...}"

@@ -10,7 +10,7 @@ METHODS = {
     "choice": [
         {"method": "none"},
         {"method": "kd", "weight": LOG, "temperature": FLAT},
-        {"method": "fd", "mask": {"choice": ["random", "centre"]}, "kd_weight": LOG},
+        {"method": "mgd", "mask": {"choice": ["random", "centre"]}, "kd_weight": LOG},
     ]
 }
 PAIRS = {"choice": [{"name": "small", "student": 1}, {"name": "large", "student": 2}]}

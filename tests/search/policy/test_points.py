@@ -39,7 +39,7 @@ def test_a_logarithmic_range_is_halved_at_its_geometric_middle() -> None:
 def test_an_option_is_near_its_like_and_apart_from_others() -> None:
     points = Points(space("shared"))
     settings = [
-        {"distiller": "fd", "distiller.fd.mask": mask, "distiller.fd.kd_weight": 0.1}
+        {"distiller": "mgd", "distiller.mgd.mask": mask, "distiller.mgd.kd_weight": 0.1}
         for mask in ("random", "random", "centre")
     ]
     shared = {"training.lr": 0.1, "training.batch": 4}

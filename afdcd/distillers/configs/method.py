@@ -1,0 +1,63 @@
+"""What the settings of every method have in common. Nothing here imports torch."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import model_validator
+
+from afdcd.config import FrozenConfig
+from afdcd.distillers.configs.presets import Preset, with_preset
+from afdcd.distillers.configs.shapes import Needs, PairShapes
+
+if TYPE_CHECKING:
+    from afdcd.distillers.base import Distiller
+
+
+class MethodConfig(FrozenConfig):
+    """Settings of one method; a subclass gives `method` its name and says how it is built.
+
+    Attributes:
+        PRESETS: published settings by name, for methods with a key `preset`.
+        COUPLES_IMAGES: whether images of a batch are compared with each other, so that a term is
+            not the mean of what it is for each image.
+        DISTILS: whether there is a teacher at all.
+    """
+
+    PRESETS: ClassVar[Mapping[str, Preset]] = {}
+    COUPLES_IMAGES: ClassVar[bool] = False
+    DISTILS: ClassVar[bool] = True
+
+    method: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_preset(cls, values: Any) -> Any:
+        return with_preset(cls.PRESETS, values) if isinstance(values, dict) else values
+
+    @classmethod
+    def defaults(cls) -> dict[str, Any]:
+        """What keys that are not given are."""
+        return {key: field.default for key, field in cls.model_fields.items()}
+
+    @property
+    def needs(self) -> Needs:
+        """What it reads of each network; nothing for a term of weight 0."""
+        return Needs()
+
+    def check(self, pair: PairShapes, crop: tuple[int, int]) -> None:
+        """Whether the settings fit `pair` on crops of (rows, columns); every pair does.
+
+        Raises:
+            ValueError: what does not fit, with the remedy.
+        """
+
+    def notes(self, pair: PairShapes, crop: tuple[int, int]) -> list[str]:
+        """What a person should know of settings that passed `check`."""
+        return []
+
+    def identity(self) -> dict[str, Any]:
+        """What two settings that compute the same have in common."""
+        return self.plain()
+
+    def build(self, pair: PairShapes) -> "Distiller":
+        raise NotImplementedError
