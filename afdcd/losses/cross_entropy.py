@@ -21,40 +21,46 @@ CHUNK_ELEMENTS = 2**25
 
 
 def upsampled_cross_entropy(
-    logits: Float[Tensor, "b k h w"], labels: Integer[Tensor, "b H W"], ignore: int
+    logits: Float[Tensor, "b k h w"],
+    labels: Integer[Tensor, "b H W"],
+    ignore: int,
+    *,
+    align_corners: bool = True,
 ) -> Float[Tensor, ""]:
     """Sum in nats, over pixels not labelled `ignore`, of the logits' cross-entropy at label size.
 
-    The logits are upsampled bilinearly with align_corners=True, in fp32 at least. Once
-    differentiable: the gradient is found together with the value, chunk by chunk, so that nothing
-    of the labels' size is kept for the backward pass.
+    The logits are upsampled bilinearly, in fp32 at least. Once differentiable: the gradient is found
+    together with the value, chunk by chunk, so that nothing of the labels' size is kept for the
+    backward pass.
     """
-    total: Tensor = _UpsampledCrossEntropy.apply(at_least_fp32(logits), labels, ignore)
+    total: Tensor = _UpsampledCrossEntropy.apply(
+        at_least_fp32(logits), labels, ignore, align_corners
+    )
     return total
 
 
 class _UpsampledCrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, labels: Tensor, ignore: int) -> Tensor:
+    def forward(ctx: Any, logits: Tensor, labels: Tensor, ignore: int, align: bool) -> Tensor:
         with _full_precision(logits.device.type):
-            total, gradient = _value_and_gradient(logits, labels, ignore)
+            total, gradient = _value_and_gradient(logits, labels, ignore, align)
         ctx.save_for_backward(gradient)
         return total
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, outer: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, outer: Tensor) -> tuple[Tensor, None, None, None]:
         (gradient,) = ctx.saved_tensors
-        return gradient * outer, None, None
+        return gradient * outer, None, None, None
 
 
 def _value_and_gradient(
-    logits: Float[Tensor, "b k h w"], labels: Integer[Tensor, "b H W"], ignore: int
+    logits: Float[Tensor, "b k h w"], labels: Integer[Tensor, "b H W"], ignore: int, align: bool
 ) -> tuple[Float[Tensor, ""], Float[Tensor, "b k h w"]]:
     # Interpolation as two matrix products: the backward pass of F.interpolate adds atomically on
     # CUDA, slowly and in no fixed order.
-    down = _interpolation(logits.shape[2], labels.shape[1], logits)
-    across = _interpolation(logits.shape[3], labels.shape[2], logits)
+    down = _interpolation(logits.shape[2], labels.shape[1], logits, align)
+    across = _interpolation(logits.shape[3], labels.shape[2], logits, align)
     images, rows = _chunk(logits.shape[1], labels.shape[1], labels.shape[2])
     total, gradient = logits.new_zeros(()), torch.empty_like(logits)
     for low, target, result in zip(
@@ -82,10 +88,12 @@ def _cross_entropy(
     return total, gradient.masked_fill_(ignored, 0)
 
 
-def _interpolation(inputs: int, outputs: int, like: Tensor) -> Float[Tensor, "{inputs} {outputs}"]:
+def _interpolation(
+    inputs: int, outputs: int, like: Tensor, align: bool
+) -> Float[Tensor, "{inputs} {outputs}"]:
     """Weight of each input for each output: F.interpolate of the unit vectors."""
     units = torch.eye(inputs, dtype=like.dtype, device=like.device)[None]
-    return F.interpolate(units, size=outputs, mode="linear", align_corners=True)[0]
+    return F.interpolate(units, size=outputs, mode="linear", align_corners=align)[0]
 
 
 def _chunk(classes: int, height: int, width: int) -> tuple[int, int]:

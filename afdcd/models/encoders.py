@@ -1,4 +1,4 @@
-"""Backbones dilated to output stride 8; each returns its third and last stage ("c3", "c4").
+"""Backbones: dilated to output stride 8, giving their stages "c3" and "c4"; or strided, giving all.
 
 Sources: Yu & Koltun 2017, arXiv:1705.09914 (dilated ResNet); Sandler et al. 2018, arXiv:1801.04381
 (MobileNetV2); layer by layer as in winycg/CIRKD@2d8ad0f and OSVAI/Af-DCD@5b086a7.
@@ -15,6 +15,9 @@ from torch import Tensor, nn
 
 from afdcd.config import UserError
 from afdcd.models.config import OUTPUT_STRIDE, PAPER_ENCODERS, TIMM_PREFIX
+from afdcd.models.taps import Tap
+
+FINEST = 4  # stride from which a pyramid's stages are of use
 
 
 def check_encoder(name: str) -> None:
@@ -32,8 +35,11 @@ def check_encoder(name: str) -> None:
     )
 
 
-def build_encoder(name: str) -> "Encoder":
+def build_encoder(name: str, *, pyramid: bool = False) -> "Encoder":
     """The encoder with random weights.
+
+    Args:
+        pyramid: every stage of a timm encoder at its own stride, instead of the last two at 8.
 
     Raises:
         UserError: no such encoder, or a timm network that cannot be dilated to output stride 8.
@@ -48,7 +54,7 @@ def build_encoder(name: str) -> "Encoder":
         return DilatedResNet(Bottleneck, (3, 4, 23, 3))
     if name == "mobilenetv2":
         return MobileNetV2()
-    return TimmEncoder(name.removeprefix(TIMM_PREFIX))
+    return (TimmPyramid if pyramid else TimmEncoder)(name.removeprefix(TIMM_PREFIX))
 
 
 class DilatedResNet(ResNet):
@@ -64,7 +70,7 @@ class DilatedResNet(ResNet):
             output_stride=OUTPUT_STRIDE,
             zero_init_last=False,
         )
-        self.channels = (256 * block.expansion, 512 * block.expansion)
+        self.taps = _dilated(256 * block.expansion, 512 * block.expansion)
 
     def forward(
         self, images: Float[Tensor, "b 3 H W"]
@@ -89,11 +95,11 @@ MOBILENETV2_STAGES = (
 class MobileNetV2(nn.Module):
     """Width 1.0 without the 1280-channel last convolution; c4 is linear and may be negative."""
 
-    channels = (96, 320)
     C3_BLOCK = 13
 
     def __init__(self) -> None:
         super().__init__()
+        self.taps = _dilated(96, 320)
         blocks: list[nn.Module] = [nn.Sequential(*_conv_bn(3, 32, 3, stride=2), nn.ReLU6(True))]
         width, reached, dilation = 32, 2, 1
         for expansion, channels, repeats, stride in MOBILENETV2_STAGES:
@@ -163,9 +169,10 @@ class TimmEncoder(nn.Module):
         if reductions != [OUTPUT_STRIDE, OUTPUT_STRIDE]:
             raise UserError(
                 f"encoder timm:{name} cannot give features at output stride {OUTPUT_STRIDE}; "
-                "choose a convolutional one, e.g. timm:resnet10t, timm:mobilenetv3_small_050"
+                "choose a convolutional one, e.g. timm:resnet10t, timm:mobilenetv3_small_050, or head: "
+                "mlp, which reads encoders with strides"
             )
-        self.channels: tuple[int, int] = tuple(self.net.feature_info.channels())
+        self.taps = _dilated(*self.net.feature_info.channels())
 
     def forward(
         self, images: Float[Tensor, "b 3 H W"]
@@ -174,5 +181,33 @@ class TimmEncoder(nn.Module):
         return c3, c4
 
 
-# Each has `channels`, those of the (c3, c4) it returns.
-Encoder = DilatedResNet | MobileNetV2 | TimmEncoder
+class TimmPyramid(nn.Module):
+    """The stages of a timm network from stride 4 on, e.g. four at 4, 8, 16, 32 of a PVTv2."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        try:
+            self.net = timm.create_model(name, features_only=True)
+            info = self.net.feature_info
+            found = [Tap(*one) for one in zip(info.channels(), info.reduction(), strict=True)]
+        except (TypeError, AssertionError, RuntimeError, NotImplementedError, ValueError):
+            found = []
+        self.taps = [tap for tap in found if tap.stride >= FINEST]
+        if len({tap.stride for tap in self.taps}) < 2:
+            raise UserError(
+                f"encoder timm:{name} has no stages of several strides; choose another for head mlp, "
+                "e.g. timm:pvt_v2_b0, timm:convnext_atto"
+            )
+        self._channels_last = "NHWC" in str(getattr(self.net, "output_fmt", ""))
+
+    def forward(self, images: Float[Tensor, "b 3 H W"]) -> list[Float[Tensor, "b _ _ _"]]:
+        stages = self.net(images)[-len(self.taps) :]
+        return [x.permute(0, 3, 1, 2) for x in stages] if self._channels_last else list(stages)
+
+
+def _dilated(c3: int, c4: int) -> list[Tap]:
+    return [Tap(c3, OUTPUT_STRIDE), Tap(c4, OUTPUT_STRIDE)]
+
+
+# Each has `taps`, those of the stages that it returns.
+Encoder = DilatedResNet | MobileNetV2 | TimmEncoder | TimmPyramid

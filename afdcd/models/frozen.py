@@ -11,7 +11,7 @@ from afdcd.models.fold import fold_batch_norm
 from afdcd.models.fuse import fuse_relu
 from afdcd.models.outputs import SegOutput
 from afdcd.models.tracing import trace
-from afdcd.models.zoo import SegmentationNetwork
+from afdcd.models.zoo import SegmentationNetwork, stages_by_name
 
 
 class FrozenTeacher(nn.Module):
@@ -43,6 +43,9 @@ class FrozenTeacher(nn.Module):
         self.layout = torch.channels_last if channels_last else torch.contiguous_format
         self.encoder = _frozen(network.encoder, fused_relu)
         wanted = network.taps.keys() - {"aux"} if needs is None else set(needs)
+        self.needs = frozenset(wanted)
+        self.is_pyramid = network.config.is_pyramid
+        self.align_corners = network.config.align_corners
         self.head = _frozen(network.head, fused_relu) if wanted & {"head", "logits"} else None
         self.aux = None
         if "aux" in wanted:
@@ -55,12 +58,16 @@ class FrozenTeacher(nn.Module):
     def forward(self, images: Float[Tensor, "b 3 H W"]) -> SegOutput:
         # Not inference_mode: its tensors cannot be saved for the backward pass of a loss.
         with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
-            c3, c4 = self.encoder(images.to(self.dtype, memory_format=self.layout))
-            aux = None if self.aux is None else self.aux(c3)
-            if self.head is None:
-                return SegOutput(c4[:, :0], aux, {"encoder": c4})
-            feature, logits = self.head(c4)
-            return SegOutput(logits, aux, {"encoder": c4, "head": feature})
+            stages = self.encoder(images.to(self.dtype, memory_format=self.layout))
+            aux = None if self.aux is None else self.aux(stages[-2])
+            features = stages_by_name(stages)
+            logits = stages[0][:, :0]
+            if self.head is not None:
+                feature, logits = self.head(stages if self.is_pyramid else stages[-1])
+                features["head"] = feature
+            # What nobody reads is given up at once.
+            kept = {name: feature for name, feature in features.items() if name in self.needs}
+            return SegOutput(logits, aux, kept, self.align_corners)
 
     def train(self, mode: bool = True) -> Self:
         """Stays in eval mode, whatever `mode`."""

@@ -22,6 +22,7 @@ _HEADS: dict[HeadName, tuple[tuple[str, str], ...]] = {
         ("head.classifier.", "head.block.4."),
     ),
     "pspnet": tuple((f"head.psp.branches.{i}.", f"head.psp.conv{i + 1}.") for i in range(4)),
+    "mlp": (),  # nobody has published weights under these names
 }
 _AUX = (("aux.classifier.", "auxlayer.block.4."), ("aux.block.", "auxlayer.block."))
 

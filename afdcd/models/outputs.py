@@ -13,6 +13,8 @@ from torch import Tensor
 class SegOutput:
     """One forward pass: logits at the network's own stride, and its named features.
 
+    `align_corners` is the rule by which this network's logits are resized.
+
     `encoder` is the last backbone stage ("c4"), `head` the map before the classifier. `aux` are the
     auxiliary head's logits.
 
@@ -22,9 +24,10 @@ class SegOutput:
     logits: Float[Tensor, "b k h w"]
     aux: Float[Tensor, "b k h w"] | None
     features: dict[str, Float[Tensor, "b _ _ _"]]
+    align_corners: bool = True
 
     def detached(self) -> "SegOutput":
         """The same maps, through which no gradient flows back."""
         aux = None if self.aux is None else self.aux.detach()
         features = {name: feature.detach() for name, feature in self.features.items()}
-        return SegOutput(self.logits.detach(), aux, features)
+        return SegOutput(self.logits.detach(), aux, features, self.align_corners)

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from afdcd.models.outputs import SegOutput
 from afdcd.tasks.options import SINGLE_PASS, InferenceConfig
 
 # Classes upsampled at a time: 150 classes at 1024x2048 would need 1.3 GB for one image.
@@ -19,7 +20,7 @@ CLASS_CHUNK = 32
 # Probabilities held at a time, as the rows of the label map that fit: 64 MiB in float32.
 BAND = 2**24
 
-Forward = Callable[[Float[Tensor, "b 3 H W"]], Float[Tensor, "b k h w"]]
+Forward = Callable[[Float[Tensor, "b 3 H W"]], SegOutput]
 
 
 def predict_labels(
@@ -29,7 +30,7 @@ def predict_labels(
     inference: InferenceConfig = SINGLE_PASS,
 ) -> Int[Tensor, "b {size[0]} {size[1]}"]:
     """Most likely class of each pixel at `size` (rows, columns)."""
-    return most_likely(lambda shown: network(shown).logits, images, size, inference)
+    return most_likely(network, images, size, inference)
 
 
 def most_likely(
@@ -44,14 +45,15 @@ def most_likely(
     windows that see a pixel, then over scales and mirror images. Windows are placed as in
     hszhao/semseg@539ef34 `tool/test.py`: the last ones end at the border, and an image that is
     smaller than a window is padded with the mean colour. Differs in that logits go to label size
-    in one step, with align_corners=True, and that it pads at the bottom and right, as in training.
+    in one step, by the network's own rule, and that it pads at the bottom and right, as in training.
 
     Besides 4 x 64 MiB it holds the logits of all passes: at 1024x2048, output stride 8 and 171
     classes 22 MB for a pass over the whole image, 390 MB for scales 0.5..1.75 with mirror images,
     and 2.25 times that for windows at a stride of 2/3.
     """
     if inference.single_pass:
-        return _upsampled_argmax(forward(images), size)
+        output = forward(images)
+        return _upsampled_argmax(output.logits, size, output.align_corners)
     scales = [list(_views(forward, images, size, scale, inference)) for scale in inference.scales]
     batch, classes = scales[0][0].logits.shape[:2]
     labels = torch.empty((batch, *size), dtype=torch.int64, device=images.device)
@@ -64,20 +66,23 @@ def most_likely(
 
 
 def _upsampled_argmax(
-    logits: Float[Tensor, "b k h w"], size: Sequence[int]
+    logits: Float[Tensor, "b k h w"], size: Sequence[int], align: bool
 ) -> Int[Tensor, "b H W"]:
     # Upsampled in half precision, neighbouring classes would tie.
     logits = logits.float()
-    score, labels = _upsample(logits[:, :CLASS_CHUNK], size).max(dim=1)
+    score, labels = _upsample(logits[:, :CLASS_CHUNK], size, align).max(dim=1)
     for first in range(CLASS_CHUNK, logits.shape[1], CLASS_CHUNK):
-        chunk_score, chunk_labels = _upsample(logits[:, first : first + CLASS_CHUNK], size).max(1)
+        chunk = _upsample(logits[:, first : first + CLASS_CHUNK], size, align)
+        chunk_score, chunk_labels = chunk.max(1)
         labels = torch.where(chunk_score > score, chunk_labels + first, labels)
         score = torch.maximum(score, chunk_score)
     return labels
 
 
-def _upsample(logits: Float[Tensor, "b k h w"], size: Sequence[int]) -> Float[Tensor, "b k H W"]:
-    return F.interpolate(logits, size=tuple(size), mode="bilinear", align_corners=True)
+def _upsample(
+    logits: Float[Tensor, "b k h w"], size: Sequence[int], align: bool = True
+) -> Float[Tensor, "b k H W"]:
+    return F.interpolate(logits, size=tuple(size), mode="bilinear", align_corners=align)
 
 
 @dataclass(frozen=True)
@@ -116,11 +121,13 @@ def _views(
         for left in _starts(shown[1], window[1], inference.stride):
             part = images[:, :, top : top + window[0], left : left + window[1]].contiguous()
             for mirrored in (False, True)[: 1 + inference.flip]:
-                logits = forward(part.flip(3)).flip(3) if mirrored else forward(part)
+                output = forward(part.flip(3) if mirrored else part)
+                logits = output.logits.flip(3) if mirrored else output.logits
+                grid, align = logits.shape[2:], output.align_corners
                 yield _View(
                     logits.float(),
-                    _span(size[0], shown[0], top, window[0], logits.shape[2]),
-                    _span(size[1], shown[1], left, window[1], logits.shape[3]),
+                    _span(size[0], shown[0], top, window[0], grid[0], align=align),
+                    _span(size[1], shown[1], left, window[1], grid[1], align=align),
                 )
 
 
@@ -131,20 +138,34 @@ def _starts(side: int, window: int, stride: float) -> list[int]:
     return [max(0, min(index * step, side - window)) for index in range(count)]
 
 
-def _span(label: int, shown: int, start: int, window: int, logits: int) -> _Span:
-    """Corners lie upon corners: of label map and image, and of window and logits.
+def _span(
+    label: int, shown: int, start: int, window: int, logits: int, *, align: bool = True
+) -> _Span:
+    """Where the pixels of a label map lie on the logits of a window.
+
+    Corners of label map and image lie upon corners, as images are resized; those of window and
+    logits by the network's rule.
 
     Args:
+        align: that rule: corners upon corners, else edges upon edges.
         label, shown, window, logits: lengths of the label map, of the resized image, of the
             window, and of its logits.
     """
     pixels = torch.arange(label, dtype=torch.float64)
-    places = pixels * (shown - 1) / max(1, label - 1)
+    places = _scaled(pixels, label, shown)
     # Half a pixel around the window, so that no place falls between two that abut.
     inside = (places >= start - 0.5) & (places < start + window - 0.5)
     first, count = int(inside.float().argmax()), int(inside.sum())
     places = places[first : first + count].sub(start).clamp(0, window - 1)
-    return _Span(first, first + count, places * (logits - 1) / max(1, window - 1))
+    positions = _scaled(places, window, logits, align).clamp(0, logits - 1)
+    return _Span(first, first + count, positions)
+
+
+def _scaled(places: Float[Tensor, " n"], inputs: int, outputs: int, align: bool = True) -> Tensor:
+    """Places on a grid of `inputs` pixels as places on one of `outputs`."""
+    if align:
+        return places * (outputs - 1) / max(1, inputs - 1)
+    return (places + 0.5) * outputs / inputs - 0.5
 
 
 def _mean_probabilities(

@@ -32,12 +32,13 @@ def task_terms(
     of all ranks divided by the number of ranks, because gradients are averaged over ranks. So n
     ranks train what one would. No labelled pixel at all gives 0.
     Source: OSVAI/Af-DCD@5b086a7 `train_ocmgd.py`: mean over valid pixels, auxiliary weight 0.4,
-    bilinear upsampling with align_corners=True.
+    bilinear upsampling by the network's own rule (there: align_corners=True).
     """
     pixels = torch.where(valid > 0, valid, 1)
-    terms = {"task": upsampled_cross_entropy(output.logits, labels, IGNORE) / pixels}
+    rule = {"align_corners": output.align_corners}
+    terms = {"task": upsampled_cross_entropy(output.logits, labels, IGNORE, **rule) / pixels}
     if output.aux is not None:
-        aux = upsampled_cross_entropy(output.aux, labels, IGNORE)
+        aux = upsampled_cross_entropy(output.aux, labels, IGNORE, **rule)
         terms["aux"] = aux_weight * aux / pixels
     return terms
 
@@ -69,14 +70,12 @@ def evaluate(
     layout = torch.channels_last if channels_last else torch.contiguous_format
     mixed = torch.autocast(device.type, dtype=autocast, enabled=autocast is not None)
 
-    def forward(shown: Tensor) -> Tensor:
+    def forward(shown: Tensor) -> SegOutput:
         with mixed:
-            logits: Tensor = network(shown.contiguous(memory_format=layout)).logits
-        if logits.shape[1] != classes:
-            raise ValueError(
-                f"the network predicts {logits.shape[1]} classes, the data have {classes}"
-            )
-        return logits
+            output: SegOutput = network(shown.contiguous(memory_format=layout))
+        if (predicted := output.logits.shape[1]) != classes:
+            raise ValueError(f"the network predicts {predicted} classes, the data have {classes}")
+        return output
 
     with _evaluating(network), _any_size(), torch.inference_mode():
         for key, image, label in images:

@@ -78,7 +78,10 @@ class Learner:
     ) -> None:
         self.config, self.step, self.teacher, self.device = config, step, teacher, device
         self.rank, self.world = rank, world
-        self.optimizer = build_optimizer(config, step.learnt())
+        rules = step.student.parameter_groups(
+            head_lr_scale=config.head_lr_scale, decay_norms=config.decay_norms
+        )
+        self.optimizer = build_optimizer(config, step.learnt(), rules)
         adversary = step.distiller.adversary
         self.adversary = None if adversary is None else started(adversary.optimizer())
         self._model = _distributed(step, device) if world > 1 else step

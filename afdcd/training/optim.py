@@ -1,11 +1,11 @@
-"""Optimizers over student and distiller in one parameter group, and the learning rate.
+"""Optimizers over student and distiller, and the learning rate.
 
 The schedule is a function of the iteration, so there is no scheduler state to save.
 Source: OSVAI/Af-DCD@5b086a7 (SGD, one group, weight decay on every parameter, no warm-up).
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -15,18 +15,44 @@ from afdcd.training.recipe import AdamWConfig, PolyConfig, TrainingConfig
 
 
 def build_optimizer(
-    config: TrainingConfig, parameters: Iterable[nn.Parameter]
+    config: TrainingConfig,
+    parameters: Iterable[nn.Parameter],
+    rules: Mapping[nn.Parameter, tuple[float, bool]] | None = None,
 ) -> torch.optim.Optimizer:
     """A fused optimizer: it leaves parameters and its state alone while its `found_inf` is 1.
 
     All state is there from the start, as torch's own is before its first step. So there is something
     to save, and nothing uninitialised, also if that step is left out.
+
+    Args:
+        rules: `SegmentationNetwork.parameter_groups`; what is not in it has the common rule.
     """
+    groups = _groups(config, parameters, rules or {})
     kind = config.optimizer
     common: dict[str, Any] = {"lr": config.lr, "weight_decay": config.weight_decay, "fused": True}
     if isinstance(kind, AdamWConfig):
-        return started(torch.optim.AdamW(parameters, betas=kind.betas, eps=kind.eps, **common))
-    return started(torch.optim.SGD(parameters, momentum=kind.momentum, **common))
+        return started(torch.optim.AdamW(groups, betas=kind.betas, eps=kind.eps, **common))
+    return started(torch.optim.SGD(groups, momentum=kind.momentum, **common))
+
+
+def _groups(
+    config: TrainingConfig,
+    parameters: Iterable[nn.Parameter],
+    rules: Mapping[nn.Parameter, tuple[float, bool]],
+) -> list[dict[str, Any]]:
+    """Parameters of one rule together, in the order in which they come."""
+    found: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    for parameter in parameters:
+        found.setdefault(rules.get(parameter, (1.0, True)), []).append(parameter)
+    return [
+        {
+            "params": members,
+            "lr_scale": scale,
+            "lr": scale * config.lr,
+            "weight_decay": config.weight_decay if decays else 0.0,
+        }
+        for (scale, decays), members in found.items()
+    ]
 
 
 def started(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
@@ -98,4 +124,4 @@ def _warmed(config: TrainingConfig, iteration: int) -> float:
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
     for group in optimizer.param_groups:
-        group["lr"] = lr
+        group["lr"] = lr * group["lr_scale"]

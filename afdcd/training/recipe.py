@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
-from afdcd.config import FrozenConfig
+from afdcd.config import FrozenConfig, Switch
 
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 # Lists become tuples in JSON alone, and what `_read_earlier` has seen is none any more.
@@ -74,6 +74,10 @@ EARLIER = {
 }
 
 
+# What keys that came later say of a run that does not use them.
+UNUSED = {"accumulate": 1, "warmup": None, "clip": None, "head_lr_scale": 1.0, "decay_norms": True}
+
+
 class TrainingConfig(FrozenConfig):
     """How a network is trained, counted in optimizer iterations.
 
@@ -92,6 +96,10 @@ class TrainingConfig(FrozenConfig):
     optimizer: OptimizerConfig = SGDConfig()
     schedule: ScheduleConfig = PolyConfig()
     warmup: WarmUpConfig | None = None
+    head_lr_scale: PositiveFloat = (
+        1.0  # of `lr`, for all of the student but its encoder; SegFormer: 10
+    )
+    decay_norms: Switch = True  # whether weight decay acts on normalisations; SegFormer: off
     aux_weight: NonNegativeFloat = 0.4
     clip: PositiveFloat | None = None  # L2 norm of the whole gradient; null: as large as it is
     distiller_clip: PositiveFloat = 15.0  # L2 norm of the distiller's gradient alone
@@ -138,7 +146,7 @@ class TrainingConfig(FrozenConfig):
         so a run of before is still the same run, and a teacher the same teacher.
         """
         found = self.plain()
-        for key, unused in (("accumulate", 1), ("warmup", None), ("clip", None)):
+        for key, unused in UNUSED.items():
             if found[key] == unused:
                 del found[key]
         for name, (block, kind, key) in EARLIER.items():

@@ -74,17 +74,18 @@ def _check_forward(model: ModelConfig, classes: int, crop: tuple[int, int]) -> N
     with torch.device("meta"), torch.no_grad():
         network = model.updated(pretrained=None).build(classes).eval()
         _leave_out_batch_norm(network)
-        stride = network.taps["encoder"].stride
+        tap = network.taps["logits"]
         for height, width in (crop, (crop[0] + 9, crop[1] + 21)):
             try:
                 found = network(torch.empty(1, 3, height, width)).logits.shape[-2:]
             except (RuntimeError, AssertionError, ValueError):
                 found = None
-            expected = (-(-height // stride), -(-width // stride))
+            expected = tap.grid((height, width))
             if found is None or (found != expected and (height, width) == crop):
+                fit = "timm:pvt_v2_b0" if model.is_pyramid else "timm:resnet10t"
                 raise UserError(
                     f"encoder {model.encoder} does not take pictures of {height}x{width} pixels; "
-                    "choose another, e.g. timm:resnet10t, timm:mobilenetv3_small_050"
+                    f"choose another, e.g. {fit}"
                 )
 
 

@@ -1,5 +1,6 @@
 """Cross-entropy at label size: equal to resizing and F.cross_entropy, in chunks, without a wait."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -44,6 +45,15 @@ def test_value_and_gradient_are_those_of_the_resized_logits(
     torch.testing.assert_close(got[0], expected[0], rtol=rtol, atol=0)
     scale = expected[1].abs().max().item()
     torch.testing.assert_close(got[1], expected[1], rtol=0, atol=rtol * scale)
+
+
+def test_a_network_of_another_rule_has_its_logits_resized_by_it() -> None:
+    """transformers, torchvision and mmsegmentation resize edge upon edge."""
+    logits, labels = _batch((29, 41), torch.float64)
+    ours = _both(partial(upsampled_cross_entropy, align_corners=False), logits, labels)
+    theirs = _both(partial(_plain, align_corners=False), logits, labels)
+    torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
+    assert ours[0] != _both(upsampled_cross_entropy, logits, labels)[0]
 
 
 @pytest.mark.parametrize("elements", [1, 5 * 41 * 3, 5 * 29 * 41 * 2])
@@ -106,8 +116,8 @@ def test_matrix_products_are_exact_whatever_the_process_allows(precision: str) -
     torch.testing.assert_close(value, _plain(logits, labels, IGNORE), rtol=1e-6, atol=0)
 
 
-def _plain(logits: Tensor, labels: Tensor, ignore: int) -> Tensor:
-    resized = F.interpolate(logits, labels.shape[1:], mode="bilinear", align_corners=True)
+def _plain(logits: Tensor, labels: Tensor, ignore: int, align_corners: bool = True) -> Tensor:
+    resized = F.interpolate(logits, labels.shape[1:], mode="bilinear", align_corners=align_corners)
     return F.cross_entropy(resized, labels.long(), ignore_index=ignore, reduction="sum")
 
 

@@ -24,7 +24,7 @@ def test_channels_and_stride_are_what_is_promised(name: str) -> None:
     with torch.device("meta"):
         encoder = build_encoder(name)
         c3, c4 = encoder(torch.empty(1, 3, 72, 40))
-    assert encoder.channels == ENCODERS[name] == (c3.shape[1], c4.shape[1])
+    assert [tap.channels for tap in encoder.taps] == [*ENCODERS[name]] == [c3.shape[1], c4.shape[1]]
     assert c3.shape[2:] == c4.shape[2:] == (9, 5)
 
 

@@ -16,14 +16,14 @@ from afdcd.tasks.inference import InferenceConfig, predict_labels
 class Network(nn.Module):
     """Logits as a function of what is shown; remembers the size of each."""
 
-    def __init__(self, logits: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, logits: Callable[[Tensor], Tensor], align: bool = True) -> None:
         super().__init__()
-        self.logits = logits
+        self.logits, self.align = logits, align
         self.shown: list[tuple[int, int]] = []
 
     def forward(self, images: Tensor) -> SegOutput:
         self.shown.append((images.shape[2], images.shape[3]))
-        return SegOutput(self.logits(images), None, {})
+        return SegOutput(self.logits(images), None, {}, self.align)
 
 
 def convolution(classes: int = 5) -> nn.Module:
@@ -41,10 +41,12 @@ def says(probability: float) -> Tensor:
     return torch.tensor([probability, 1 - probability]).log().view(1, 2, 1, 1)
 
 
-def test_many_classes_upsampled_in_chunks_give_the_plain_argmax() -> None:
+@pytest.mark.parametrize("align", [True, False])
+def test_many_classes_upsampled_in_chunks_give_the_plain_argmax(align: bool) -> None:
     logits = torch.randn(2, 70, 3, 4, generator=torch.Generator().manual_seed(0))
-    plain = F.interpolate(logits, (7, 9), mode="bilinear", align_corners=True)
-    predicted = predict_labels(Network(lambda _: logits), torch.zeros(2, 3, 7, 9), (7, 9))
+    plain = F.interpolate(logits, (7, 9), mode="bilinear", align_corners=align)
+    network = Network(lambda _: logits, align)
+    predicted = predict_labels(network, torch.zeros(2, 3, 7, 9), (7, 9))
     assert torch.equal(predicted, plain.argmax(dim=1))
 
 
@@ -91,17 +93,18 @@ def test_a_scale_with_many_windows_weighs_no_more_than_another() -> None:
     assert labels.unique().tolist() == [1]
 
 
-def test_windows_agree_with_a_plain_loop_over_them() -> None:
+@pytest.mark.parametrize("align", [True, False])
+def test_windows_agree_with_a_plain_loop_over_them(align: bool) -> None:
     network = convolution()
     config = InferenceConfig(window=(12, 16))
     picture, total, count = image(20, 40), torch.zeros(1, 5, 20, 40), torch.zeros(20, 40)
     for top in (0, 8):
         for left in (0, 11, 22, 24):
             part = picture[:, :, top : top + 12, left : left + 16]
-            logits = F.interpolate(network(part), (12, 16), mode="bilinear", align_corners=True)
+            logits = F.interpolate(network(part), (12, 16), mode="bilinear", align_corners=align)
             total[:, :, top : top + 12, left : left + 16] += logits.softmax(1)
             count[top : top + 12, left : left + 16] += 1
-    labels = predict_labels(Network(network), picture, (20, 40), config)
+    labels = predict_labels(Network(network, align), picture, (20, 40), config)
     assert torch.equal(labels, (total / count).argmax(1))
 
 
