@@ -89,6 +89,17 @@ class Case:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled)
 
 
+@dataclass(frozen=True)
+class _Drawn(StepContext):
+    """A step that draws what the official side draws."""
+
+    drawn: Tensor | None = None
+
+    def uniform(self, name: str, shape: tuple[int, ...], device: torch.device) -> Tensor:
+        assert self.drawn is not None
+        return self.drawn
+
+
 def projector(case: Case) -> Part:
     """Align, mask and plain projector: by the algorithm that ours chooses, and by each it has."""
     torch.manual_seed(0)
@@ -161,8 +172,7 @@ def whole(case: Case) -> Part:
     recipe = Recipe(groups=case.groups, mask_ratio=case.mask_ratio)
     official = loss_like(ours, recipe).to(case.device)
     _place(ours, case)
-    shape = (case.images, 1, *case.map)
-    uniform = StepContext(seed=0, iteration=0).uniform("mask", shape, case.device)
+    uniform = case.uniform()
     student = _output(case, case.student, seed=0)
     teacher = _output(case, case.teacher, seed=1)
     feature = student.features[ENCODER].requires_grad_()
@@ -172,7 +182,7 @@ def whole(case: Case) -> Part:
 
     def our_pass() -> Tensors:
         with case.autocast():
-            terms = ours(student, teacher, labels, StepContext(seed=0, iteration=0))
+            terms = ours(student, teacher, labels, _Drawn(seed=0, iteration=0, drawn=uniform))
         return _backward(terms, feature, ours)
 
     def official_pass() -> Tensors:

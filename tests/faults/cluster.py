@@ -167,7 +167,7 @@ class VirtualCluster:
             notes={},
             diverged="",
             step=SimpleNamespace(student=None, trained=trained),
-            optimizer=None,
+            slots=dict,
         )
         return run.Run(job, learner, position, pulses, Notice(lambda: None))
 
@@ -281,7 +281,7 @@ def _save_panel(job: Job, student: Any, device: Any) -> None:
     storage.write_bytes(storage.join(job.folder, PANEL_FILE), b"png of " + job.identity.encode())
 
 
-def _save_checkpoint(folder: Path, run: str, step: Any, optimizer: Any, position: Position) -> None:
+def _save_checkpoint(folder: Path, run: str, step: Any, slots: Any, position: Position) -> None:
     payload = f"{run} {step.trained}".encode()
     (folder / TENSORS).write_bytes(payload)
     header = {
