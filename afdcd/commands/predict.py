@@ -13,11 +13,12 @@ from torch import nn
 
 from afdcd.config import UserError
 from afdcd.data.images import PictureError, decode, to_rgb
-from afdcd.data.train.config import NORMALISATIONS, Normalisation
+from afdcd.data.train.config import Normalisation
 from afdcd.data.train.transforms import normalise
 from afdcd.models.weights import NetworkCard, load_network
 from afdcd.tasks.device import choose_device
 from afdcd.tasks.inference import InferenceConfig, predict_labels
+from afdcd.tasks.normalisation import known
 from afdcd.tasks.options import SUFFIXES, inference_of
 from afdcd.tasks.pictures import LabelMap, Picture, mask, overlay
 from afdcd.tracking.registry import fetch
@@ -31,7 +32,7 @@ def execute(args: argparse.Namespace) -> int:
     pictures = find_pictures(args.images, args.out)
     device = choose_device(args.device)
     network, card = load_network(fetch(args.model))
-    normalisation = _normalisation(card, args.model)
+    normalisation = known(card.normalisation, args.model)
     network.to(device).eval()
     failed = 0
     started = time.monotonic()
@@ -102,14 +103,6 @@ def _keep_apart(stems: Mapping[Path, Path], out: Path, searched_again: Sequence[
 
 def _targets(out: Path, stem: Path) -> tuple[Path, Path]:
     return out / f"{stem}.png", out / f"{stem}_overlay.jpg"
-
-
-def _normalisation(card: NetworkCard, model: str) -> Normalisation:
-    for known in NORMALISATIONS:
-        if known == card.normalisation:
-            return known
-    names = ", ".join(NORMALISATIONS)
-    raise UserError(f"{model}: normalisation {card.normalisation!r} is none of {names}")
 
 
 def _label(

@@ -1,6 +1,6 @@
 """A network that will never be trained again, made as cheap to run as it gets."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Self
 
 import torch
@@ -27,6 +27,7 @@ class FrozenTeacher(nn.Module):
         channels_last: the memory format of weights and images, hence of the features.
         fused_relu: on CUDA, convolution, addition and ReLU as one cuDNN kernel: faster than what
             torch.compile makes of the network (docs/performance.md), and ready at once.
+        before: what images go through first, where this network wants them normalised otherwise.
     """
 
     def __init__(
@@ -37,8 +38,10 @@ class FrozenTeacher(nn.Module):
         dtype: torch.dtype = torch.float32,
         channels_last: bool = False,
         fused_relu: bool = True,
+        before: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         super().__init__()
+        self.before = before
         self.dtype = dtype
         self.layout = torch.channels_last if channels_last else torch.contiguous_format
         self.encoder = _frozen(network.encoder, fused_relu)
@@ -58,6 +61,8 @@ class FrozenTeacher(nn.Module):
     def forward(self, images: Float[Tensor, "b 3 H W"]) -> SegOutput:
         # Not inference_mode: its tensors cannot be saved for the backward pass of a loss.
         with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
+            if self.before is not None:
+                images = self.before(images)
             stages = self.encoder(images.to(self.dtype, memory_format=self.layout))
             aux = None if self.aux is None else self.aux(stages[-2])
             features = stages_by_name(stages)

@@ -80,6 +80,7 @@ def load_network(path: str | Path) -> tuple[SegmentationNetwork, NetworkCard]:
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
     assign(network, tensors, path)
+    network.normalisation = card.normalisation
     return network.eval(), card
 
 

@@ -38,6 +38,7 @@ class SegmentationNetwork(nn.Module):
     needs two images per batch while training.
 
     Attributes:
+        normalisation: the one of afdcd.data that its images go through; None if nothing has said so.
         taps: every map that a method may read, known without a forward pass: the encoder's stages
             ("c3" and, as the last one, "encoder"; of a pyramid from "c1" on), "head", "logits", "aux".
     """
@@ -46,6 +47,7 @@ class SegmentationNetwork(nn.Module):
         super().__init__()
         self.config = config
         self.classes = classes
+        self.normalisation: str | None = None
         self.encoder = build_encoder(config.encoder, pyramid=config.is_pyramid)
         width = config.head_width or _head_width(config, self.encoder.taps[-1].channels)
         self.head = _head(config, [tap.channels for tap in self.encoder.taps], width, classes)

@@ -5,6 +5,7 @@ from pathlib import Path
 from afdcd.config import UserError
 from afdcd.data.catalog.datasets import DATASETS
 from afdcd.models.weights import NetworkCard, load_network, load_weights
+from afdcd.tasks.normalisation import known
 from afdcd.text import shown
 from afdcd.tracking.registry import fetch
 from afdcd.training.trial import TrialConfig
@@ -17,7 +18,7 @@ def given_teacher(config: TrialConfig, model: str | None = None) -> tuple[Path, 
         model: where its weights are; default: what the configuration says.
 
     Raises:
-        UserError: unusable weights, or other classes or normalisation than the trials'.
+        UserError: unusable weights, other classes than the trials', or an unknown normalisation.
     """
     teacher = config.pair.teacher
     assert teacher is not None
@@ -30,11 +31,7 @@ def given_teacher(config: TrialConfig, model: str | None = None) -> tuple[Path, 
             f"teacher {shown(origin)}: knows {len(card.classes)} classes of {card.dataset!r}, the "
             f"data set is {config.data.dataset!r}; choose a teacher trained on it"
         )
-    if card.normalisation != config.data.normalisation:
-        raise UserError(
-            f"teacher {shown(origin)}: was trained on {card.normalisation!r} images, the trials see "
-            f"{config.data.normalisation!r} ones; set data.normalisation: {card.normalisation}"
-        )
+    known(card.normalisation, f"teacher {shown(origin)}")
     return path, card
 
 

@@ -108,7 +108,9 @@ def _measure(
     weights: str, data: DataConfig, role: Role, tell: Callable[[int], None] = lambda count: None
 ) -> Score:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    network, _ = load_from(weights)
+    network, card = load_from(weights)
+    # Which it is shown its pictures in, whatever the runs that it teaches see.
+    data = data.updated(normalisation=card.normalisation)
     dataset = DATASETS[data.dataset]
     images = _counted(evaluation_images(data, data.location, role, device=device), tell)
     matrix = evaluate(

@@ -20,6 +20,7 @@ from afdcd.models.complexity import gmacs, parameters
 from afdcd.models.weights import NetworkCard, load_network, save_network
 from afdcd.models.zoo import SegmentationNetwork
 from afdcd.tasks.inference import predict_labels
+from afdcd.tasks.normalisation import for_network
 from afdcd.tasks.pictures import PanelRow, denormalise, panel
 from afdcd.tasks.score import Score
 from afdcd.text import first_line
@@ -87,15 +88,16 @@ def save_panel(job: Job, student: nn.Module, device: torch.device) -> None:
 
 
 def _panel_rows(
-    job: Job, student: nn.Module, teacher: nn.Module | None, device: torch.device
+    job: Job, student: nn.Module, teacher: SegmentationNetwork | None, device: torch.device
 ) -> Iterator[PanelRow]:
     data = job.config.data
     count = len(open_split(data.location, data.dataset, data.protocol, "val"))
     few = data.updated(loader_workers=0)  # starting processes takes longer than these pictures
     spread = evaluation_images(few, data.location, "val", world=max(1, count // PANEL_ROWS))
+    before = None if teacher is None else for_network(teacher, data.normalisation)
     for _, image, truth in islice(spread, PANEL_ROWS):
         picture, image = denormalise(image[0], data.normalisation), image.to(device)
-        taught = None if teacher is None else _labels(teacher, image)
+        taught = None if teacher is None else _labels(teacher, before(image) if before else image)
         yield picture, truth[0].numpy(), taught, _labels(student, image)
 
 

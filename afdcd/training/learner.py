@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from afdcd.distillers.base import Distiller
-from afdcd.distillers.configs.shapes import Needs
 from afdcd.distillers.context import StepContext
 from afdcd.distillers.none import NoDistiller
 from afdcd.distillers.projector import MaskedReconstruction
@@ -26,6 +25,7 @@ from afdcd.models.frozen import FrozenTeacher
 from afdcd.models.outputs import SegOutput
 from afdcd.models.zoo import SegmentationNetwork
 from afdcd.seeds import derive
+from afdcd.tasks.normalisation import for_network
 from afdcd.training.choices import Choices
 from afdcd.training.optim import (
     build_optimizer,
@@ -130,7 +130,7 @@ class Learner:
             distiller = config.distiller.build(shapes)
             if choices:
                 _follow(Choices(choices, rank), distiller, device)
-            frozen = _frozen(config.training, teacher, config.distiller.needs, device)
+            frozen = _frozen(config, teacher, device)
         step = DistillationStep(student, distiller, config.training.aux_weight)
         _placed(step, device).train()
         if world > 1 and device.type == "cuda":
@@ -317,13 +317,14 @@ def _compiles(config: TrainingConfig, device: torch.device, world: int) -> bool:
 
 
 def _frozen(
-    config: TrainingConfig, teacher: SegmentationNetwork, needs: Needs, device: torch.device
+    config: TrialConfig, teacher: SegmentationNetwork, device: torch.device
 ) -> FrozenTeacher:
     own = next(teacher.parameters()).dtype
     frozen = FrozenTeacher(
         teacher,
-        needs=needs.teacher,
-        dtype=_autocast(config, device) or own,
+        needs=config.distiller.needs.teacher,
+        before=for_network(teacher, config.data.normalisation),
+        dtype=_autocast(config.training, device) or own,
         channels_last=device.type == "cuda",
     )
     return frozen.to(device)

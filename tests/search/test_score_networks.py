@@ -47,7 +47,9 @@ def images(*_: object, **__: object) -> Any:
 def test_a_registered_student_is_scored_over_the_classes_that_occur(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(score_networks, "load_from", lambda _: (Hat(), None))
+    monkeypatch.setattr(
+        score_networks, "load_from", lambda _: (Hat(), SimpleNamespace(normalisation="imagenet"))
+    )
     monkeypatch.setattr(score_networks, "evaluation_images", images)
     score = score_networks._measure("student.safetensors", DATA, "test")
     assert score.value == 0.75

@@ -140,11 +140,13 @@ def test_teacher_of_other_classes_is_refused(measured: SimpleNamespace, tmp_path
     assert measured.calls == 0
 
 
-def test_teacher_of_other_normalisation_names_the_setting(
+def test_a_teacher_of_another_normalisation_teaches_and_an_unknown_one_is_refused(
     measured: SimpleNamespace, tmp_path: Path
 ) -> None:
-    file = saved(tmp_path, normalisation="caffe")
-    assert "set data.normalisation: caffe" in one_line(lambda: prepare(file))
+    assert prepare(saved(tmp_path, normalisation="caffe"))
+    file = saved(tmp_path, normalisation="minus one to one")
+    text = one_line(lambda: prepare(file))
+    assert "normalisation 'minus one to one' is none of imagenet, caffe" in text
 
 
 def test_file_of_another_network_than_the_config_says_is_refused(

@@ -12,6 +12,7 @@ with probability 1/2. Different from it:
 - Ignored pixels are 255 in uint8, not -1 in float32.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -52,6 +53,22 @@ def normalised(images: UInt8[Tensor, "b 3 H W"], name: Normalisation) -> Float32
     if name == "caffe":
         return images.flip(1).float().sub_(mean)
     return images.float().sub_(mean).div_(std)
+
+
+def renormaliser(
+    shown: Normalisation, wanted: Normalisation
+) -> Callable[[Float32[Tensor, "b 3 H W"]], Float32[Tensor, "b 3 H W"]] | None:
+    """From images that are normalised in one way to the same in another; None where both are one."""
+    if shown == wanted:
+        return None
+    flips = "caffe" in (shown, wanted)  # it alone is BGR
+
+    def renormalise(images: Float32[Tensor, "b 3 H W"]) -> Float32[Tensor, "b 3 H W"]:
+        (old_mean, old_std), (mean, std) = (_mean_std(n, images.device) for n in (shown, wanted))
+        pixels = images * old_std + old_mean
+        return ((pixels.flip(1) if flips else pixels) - mean) / std
+
+    return renormalise
 
 
 @lru_cache
