@@ -6,6 +6,7 @@ Sources: Yu & Koltun 2017, arXiv:1705.09914 (dilated ResNet); Sandler et al. 201
 
 import difflib
 import math
+from collections.abc import Callable
 from typing import Any
 
 import timm
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from afdcd.config import UserError
 from afdcd.models.config import OUTPUT_STRIDE, PAPER_ENCODERS, TIMM_PREFIX
+from afdcd.models.outputs import Encoder
 from afdcd.models.taps import Tap
 
 FINEST = 4  # stride from which a pyramid's stages are of use
@@ -35,7 +37,7 @@ def check_encoder(name: str) -> None:
     )
 
 
-def build_encoder(name: str, *, pyramid: bool = False) -> "Encoder":
+def build_encoder(name: str, *, pyramid: bool = False) -> Encoder:
     """The encoder with random weights.
 
     Args:
@@ -48,12 +50,8 @@ def build_encoder(name: str, *, pyramid: bool = False) -> "Encoder":
         check_encoder(name)
     except ValueError as error:
         raise UserError(str(error)) from None
-    if name == "resnet18":
-        return DilatedResNet(BasicBlock, (2, 2, 2, 2))
-    if name == "resnet101":
-        return DilatedResNet(Bottleneck, (3, 4, 23, 3))
-    if name == "mobilenetv2":
-        return MobileNetV2()
+    if name in PAPER_ENCODERS:
+        return OWN[name]()
     return (TimmPyramid if pyramid else TimmEncoder)(name.removeprefix(TIMM_PREFIX))
 
 
@@ -92,7 +90,7 @@ MOBILENETV2_STAGES = (
 )
 
 
-class MobileNetV2(nn.Module):
+class MobileNetV2(Encoder):
     """Width 1.0 without the 1280-channel last convolution; c4 is linear and may be negative."""
 
     C3_BLOCK = 13
@@ -154,7 +152,7 @@ def _conv_bn(
     return [conv, nn.BatchNorm2d(outputs)]
 
 
-class TimmEncoder(nn.Module):
+class TimmEncoder(Encoder):
     """Any timm network whose feature extractor accepts `output_stride=8`."""
 
     def __init__(self, name: str) -> None:
@@ -181,7 +179,7 @@ class TimmEncoder(nn.Module):
         return c3, c4
 
 
-class TimmPyramid(nn.Module):
+class TimmPyramid(Encoder):
     """The stages of a timm network from stride 4 on, e.g. four at 4, 8, 16, 32 of a PVTv2."""
 
     def __init__(self, name: str) -> None:
@@ -209,5 +207,9 @@ def _dilated(c3: int, c4: int) -> list[Tap]:
     return [Tap(c3, OUTPUT_STRIDE), Tap(c4, OUTPUT_STRIDE)]
 
 
-# Each has `taps`, those of the stages that it returns.
-Encoder = DilatedResNet | MobileNetV2 | TimmEncoder | TimmPyramid
+# Each name is in PAPER_ENCODERS, too.
+OWN: dict[str, Callable[[], Encoder]] = {
+    "resnet18": lambda: DilatedResNet(BasicBlock, (2, 2, 2, 2)),
+    "resnet101": lambda: DilatedResNet(Bottleneck, (3, 4, 23, 3)),
+    "mobilenetv2": lambda: MobileNetV2(),
+}

@@ -1,4 +1,4 @@
-"""What a segmentation network returns.
+"""What a segmentation network and its backbone return.
 
 Axes: b images, k classes, c channels, h w rows and columns at the network's own stride.
 """
@@ -6,7 +6,19 @@ Axes: b images, k classes, c channels, h w rows and columns at the network's own
 from dataclasses import dataclass
 
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
+
+from afdcd.models.taps import Tap
+
+
+class Encoder(nn.Module):
+    """A backbone: a call returns its stages [b c h w], the finest first.
+
+    Attributes:
+        taps: of these stages, known without a call.
+    """
+
+    taps: list[Tap]
 
 
 @dataclass(frozen=True, slots=True)

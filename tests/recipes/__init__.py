@@ -1,0 +1,1 @@
+"""What CONTRIBUTING.md tells to write, as small as it gets; test_recipes.py adds each to a copy of afdcd."""
