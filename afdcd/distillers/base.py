@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from afdcd.distillers.context import StepContext
 from afdcd.models.outputs import SegOutput
 
-# What the task learns from; of segmentation label maps [b H W].
-Targets: TypeAlias = Any
+Targets: TypeAlias = Any  # the task's own; of segmentation label maps [b H W]
 
 
 class Distiller(nn.Module):

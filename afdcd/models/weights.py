@@ -34,6 +34,7 @@ class NetworkCard(FrozenConfig):
     """
 
     model: ModelConfig
+    task: str = "segmentation"
     dataset: str
     classes: tuple[str, ...]
     palette: tuple[tuple[Byte, Byte, Byte], ...]

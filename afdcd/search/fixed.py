@@ -8,6 +8,7 @@ from afdcd.search.space import Choice, Range
 # One study reads and scores one data set in one way and trains for one length, or its values could not
 # be compared. A searched seed would be the luckiest one.
 _SHARED = (
+    ("task",),
     ("data", "dataset"),
     ("data", "root"),
     ("data", "protocol"),

@@ -14,15 +14,13 @@ import torch
 
 from afdcd import storage
 from afdcd.config import UserError
-from afdcd.data.catalog.datasets import DATASETS, Role
+from afdcd.data.catalog.datasets import Role
 from afdcd.data.train.config import DataConfig
-from afdcd.data.train.loader import evaluation_images
 from afdcd.environment import storage_root
 from afdcd.search.cluster import Cluster
 from afdcd.search.watchdog import LOOK, Watch
+from afdcd.tasks.names import task_named
 from afdcd.tasks.score import Score
-from afdcd.tasks.scores import score_of
-from afdcd.tasks.segmentation import evaluate
 from afdcd.training.artifacts import load_from
 from afdcd.training.resources import ResourcesConfig
 from afdcd.version import check_code, code_sha256
@@ -111,12 +109,9 @@ def _measure(
     network, card = load_from(weights)
     # Which it is shown its pictures in, whatever the runs that it teaches see.
     data = data.updated(normalisation=card.normalisation)
-    dataset = DATASETS[data.dataset]
-    images = _counted(evaluation_images(data, data.location, role, device=device), tell)
-    matrix = evaluate(
-        network.to(device), images, len(dataset.classes), device, absent=dataset.absent
-    )
-    return score_of(matrix, dataset.classes)
+    task = task_named(card.task)
+    images = _counted(task.images(data, role, device), tell)
+    return task.evaluate(network.to(device), images, data, device).score()
 
 
 def _timed(code: str, *given: Any) -> tuple[Score, float]:

@@ -34,6 +34,11 @@ class Score(FrozenConfig):
     def __str__(self) -> str:
         return f"{self.label} {percent(self.value)}"
 
+    @property
+    def finite(self) -> float | None:
+        """The value, if there is one."""
+        return self.value if math.isfinite(self.value) else None
+
     def beats(self, other: "Score | None") -> bool:
         """Whether this is the better one; no number beats nothing, and nothing beats no number."""
         if math.isnan(self.value):

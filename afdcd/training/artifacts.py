@@ -1,34 +1,23 @@
 """What a finished run leaves in its folder: the student's weights and a picture of what it sees."""
 
 import io
-import math
 import tempfile
-from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
 
 from afdcd import storage
 from afdcd.config import UserError
-from afdcd.data.catalog.datasets import DATASETS
-from afdcd.data.shards.rows import open_split
-from afdcd.data.train.loader import evaluation_images
-from afdcd.models.complexity import gmacs, parameters
 from afdcd.models.weights import NetworkCard, load_network, save_network
 from afdcd.models.zoo import SegmentationNetwork
-from afdcd.tasks.inference import predict_labels
-from afdcd.tasks.normalisation import for_network
-from afdcd.tasks.pictures import PanelRow, denormalise, panel
+from afdcd.tasks.names import task_named
 from afdcd.tasks.score import Score
 from afdcd.text import first_line
 from afdcd.training.job import Job
 
 STUDENT_FILE = "student.safetensors"
 PANEL_FILE = "panel.png"
-PANEL_ROWS = 4
 
 
 def load_from(uri: str) -> tuple[SegmentationNetwork, NetworkCard]:
@@ -56,20 +45,7 @@ def trouble_with(weights: str, identity: str) -> str | None:
 
 def save_student(job: Job, student: SegmentationNetwork, score: Score) -> None:
     """Write the student alone, with everything needed to use it, as one safetensors file."""
-    dataset = DATASETS[job.config.data.dataset]
-    height, width = job.config.data.crop
-    card = NetworkCard(
-        model=job.config.pair.student.updated(pretrained=None),
-        dataset=dataset.name,
-        classes=dataset.classes,
-        palette=dataset.palette,
-        normalisation=job.config.data.normalisation,
-        miou=score.value if math.isfinite(score.value) else None,
-        split=f"{job.config.data.protocol}/val",
-        parameters=parameters(student),
-        gmacs=gmacs(student, height, width),
-        fingerprint=job.identity,
-    )
+    card = task_named(job.config.task).card(student, job.config.data, score, job.identity)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / STUDENT_FILE
         save_network(path, student, card)
@@ -77,34 +53,10 @@ def save_student(job: Job, student: SegmentationNetwork, score: Score) -> None:
 
 
 def save_panel(job: Job, student: nn.Module, device: torch.device) -> None:
-    """Write rows of image, ground truth, teacher and student, spread over the validation split."""
-    dataset = DATASETS[job.config.data.dataset]
+    """Write the picture of what teacher and student say."""
     # Loaded anew: a run without distillation shows its pair's teacher without having held it.
     teacher = load_from(job.teacher)[0].to(device) if job.teacher else None
-    rows = list(_panel_rows(job, student, teacher, device))
     picture = io.BytesIO()
-    panel(rows, dataset.palette, dataset.classes).save(picture, "PNG")
+    task = task_named(job.config.task)
+    task.panel(job.config.data, teacher, student, device).save(picture, "PNG")
     storage.write_bytes(storage.join(job.folder, PANEL_FILE), picture.getvalue())
-
-
-def _panel_rows(
-    job: Job, student: nn.Module, teacher: SegmentationNetwork | None, device: torch.device
-) -> Iterator[PanelRow]:
-    data = job.config.data
-    count = len(open_split(data.location, data.dataset, data.protocol, "val"))
-    few = data.updated(loader_workers=0)  # starting processes takes longer than these pictures
-    spread = evaluation_images(few, data.location, "val", world=max(1, count // PANEL_ROWS))
-    before = None if teacher is None else for_network(teacher, data.normalisation)
-    for _, image, truth in islice(spread, PANEL_ROWS):
-        picture, image = denormalise(image[0], data.normalisation), image.to(device)
-        taught = None if teacher is None else _labels(teacher, before(image) if before else image)
-        yield picture, truth[0].numpy(), taught, _labels(student, image)
-
-
-def _labels(network: nn.Module, image: torch.Tensor) -> np.ndarray:
-    was_training = network.training
-    network.eval()
-    with torch.inference_mode():
-        labels = predict_labels(network, image, (image.shape[-2], image.shape[-1]))
-    network.train(was_training)
-    return labels[0].cpu().numpy()

@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from timm.layers import convert_sync_batchnorm
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from afdcd.distillers.base import Distiller
+from afdcd.distillers.base import Distiller, Targets
 from afdcd.distillers.context import StepContext
 from afdcd.distillers.none import NoDistiller
 from afdcd.distillers.projector import MaskedReconstruction
@@ -25,6 +25,7 @@ from afdcd.models.frozen import FrozenTeacher
 from afdcd.models.outputs import SegOutput
 from afdcd.models.zoo import SegmentationNetwork
 from afdcd.seeds import derive
+from afdcd.tasks.names import task_named
 from afdcd.tasks.normalisation import for_network
 from afdcd.training.choices import Choices
 from afdcd.training.optim import (
@@ -39,9 +40,9 @@ from afdcd.training.shapes import pair_shapes
 from afdcd.training.step import (
     DistillationStep,
     compiled_or_eager,
+    mean_count,
     mean_over_ranks,
     teacher_outputs,
-    valid_pixels,
 )
 from afdcd.training.trial import TrialConfig
 
@@ -131,7 +132,9 @@ class Learner:
             if choices:
                 _follow(Choices(choices, rank), distiller, device)
             frozen = _frozen(config, teacher, device)
-        step = DistillationStep(student, distiller, config.training.aux_weight)
+        step = DistillationStep(
+            student, distiller, config.training.aux_weight, task_named(config.task)
+        )
         _placed(step, device).train()
         if world > 1 and device.type == "cuda":
             synchronise_batch_norm(step)
@@ -150,9 +153,7 @@ class Learner:
         taken = [part.algorithm for part in _reconstructions(self.step.distiller)]
         return {"projector": ", ".join(taken)} if taken else {}
 
-    def iterate(
-        self, iteration: int, images: Float[Tensor, "b 3 H W"], labels: Int[Tensor, "b H W"]
-    ) -> None:
+    def iterate(self, iteration: int, images: Float[Tensor, "b 3 H W"], targets: Targets) -> None:
         """One optimizer step on this rank's share of a batch, which is on the device.
 
         Parameters and momentum stay as they are from the first term or gradient on, on any rank,
@@ -165,7 +166,7 @@ class Learner:
         self.optimizer.zero_grad(set_to_none=not shared)
         if self.adversary is not None:
             self.adversary.zero_grad()
-        terms = self._accumulate(iteration, images, labels)
+        terms = self._accumulate(iteration, images, targets)
         seen = torch.cat([mean_over_ranks(terms), self._largest_gradient()])
         self._stopped.masked_fill_(seen.isfinite().all().logical_not(), 1.0)
         self._pending.append((iteration, tuple(terms), seen))
@@ -241,20 +242,21 @@ class Learner:
         if self.config.clip is not None:
             nn.utils.clip_grad_norm_(learnt, self.config.clip)
 
-    def _accumulate(self, iteration: int, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    def _accumulate(self, iteration: int, images: Tensor, targets: Targets) -> dict[str, Tensor]:
         """The gradient of this rank's share of a batch, part by part; the terms are the parts' means.
 
-        The task loss of a part is divided by the labelled pixels of all of them, so together they
+        The task loss of a part is divided by the count of all of them, so together they
         are what the share is as a whole. Ranks average their gradients once, with the last part.
         Every so-many-th image is a part: so, over all ranks, it has the same images for any number.
         """
-        parts, valid = self.config.accumulate, valid_pixels(labels)
+        parts, task = self.config.accumulate, self.step.task
+        count = mean_count(task.count(targets))
         found = []
         for place in range(parts):
-            share = images[place::parts], labels[place::parts]
+            share = images[place::parts], task.part(targets, place, parts)
             whole = self.world == 1 or place == parts - 1
             with nullcontext() if whole else self._model.no_sync():  # type: ignore[operator]
-                terms = self._terms(iteration, place, *share, valid / parts)
+                terms = self._terms(iteration, place, *share, count / parts)
                 (torch.stack(list(terms.values())).sum() / parts).backward()
             found.append({name: term.detach() for name, term in terms.items()})
         self._average_adversary()
@@ -272,7 +274,7 @@ class Learner:
             gradient.copy_(part.view_as(gradient))
 
     def _terms(
-        self, iteration: int, place: int, images: Tensor, labels: Tensor, valid: Tensor
+        self, iteration: int, place: int, images: Tensor, targets: Targets, count: Tensor
     ) -> dict[str, Tensor]:
         """Of the part of this rank's share that has this place."""
         if self.device.type == "cuda":
@@ -282,7 +284,7 @@ class Learner:
             teacher = teacher_outputs(self.teacher, images)
             parts, seed = self.config.accumulate, self.config.seed
             context = StepContext(seed, iteration, self.rank, self.world, place, parts)
-            return self._model(images, labels, teacher, context, valid)
+            return self._model(images, targets, teacher, context, count)
 
 
 def _reconstructions(distiller: nn.Module) -> list[MaskedReconstruction]:

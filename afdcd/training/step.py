@@ -1,7 +1,7 @@
 """One optimizer iteration: student and distiller in one wrap, teacher outside it.
 
 What is drawn is drawn for the global batch and sliced per rank (`StepContext`), and the task loss is
-divided by the global count of labelled pixels, so 1, 2 or 4 workers compute the same gradient.
+divided by the global count of what it counts, so 1, 2 or 4 workers compute the same gradient.
 """
 
 import logging
@@ -9,15 +9,15 @@ from collections.abc import Callable
 
 import torch
 import torch.distributed as dist
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from afdcd.data.catalog.datasets import IGNORE
-from afdcd.distillers.base import Distiller
+from afdcd.distillers.base import Distiller, Targets
 from afdcd.distillers.context import StepContext
 from afdcd.models.outputs import SegOutput
 from afdcd.models.zoo import SegmentationNetwork
-from afdcd.tasks.segmentation import task_terms
+from afdcd.tasks.base import Task
+from afdcd.tasks.names import SEGMENTATION, task_named
 from afdcd.text import first_line
 
 ADVERSARY = "adversary/"  # begins the names of an adversary's terms, which are no part of the total
@@ -31,12 +31,17 @@ class DistillationStep(nn.Module):
     """
 
     def __init__(
-        self, student: SegmentationNetwork, distiller: Distiller, aux_weight: float
+        self,
+        student: SegmentationNetwork,
+        distiller: Distiller,
+        aux_weight: float,
+        task: Task | None = None,
     ) -> None:
         super().__init__()
         self.student = student
         self.distiller = distiller
         self.aux_weight = aux_weight
+        self.task = task or task_named(SEGMENTATION)
         self._lets_adversary_learn(False)
         # Not a module: a compiled forward pass must not show in the names of the state.
         self.run_student: Callable[[Tensor], SegOutput] | None = None
@@ -44,20 +49,20 @@ class DistillationStep(nn.Module):
     def forward(
         self,
         images: Float[Tensor, "b 3 H W"],
-        labels: Int[Tensor, "b H W"],
+        targets: Targets,
         teacher: SegOutput | None,
         context: StepContext,
-        valid: Float[Tensor, ""],
+        count: Float[Tensor, ""],
     ) -> dict[str, Float[Tensor, ""]]:
         output = (self.run_student or self.student)(images)
-        terms = task_terms(output, labels, valid, aux_weight=self.aux_weight)
+        terms = self.task.terms(output, targets, count, aux_weight=self.aux_weight)
         if teacher is None:
             return terms
         self._lets_adversary_learn(False)
-        terms |= self.distiller(output, teacher, labels, context)
+        terms |= self.distiller(output, teacher, targets, context)
         if (adversary := self.distiller.adversary) is not None:
             self._lets_adversary_learn(True)
-            own = adversary(output.detached(), teacher, labels, context)
+            own = adversary(output.detached(), teacher, targets, context)
             terms |= {f"{ADVERSARY}{name}": term for name, term in own.items()}
         return terms
 
@@ -103,12 +108,14 @@ def teacher_outputs(
     return None if teacher is None else teacher(images)
 
 
-def valid_pixels(labels: Int[Tensor, "b H W"]) -> Float[Tensor, ""]:
-    """Labelled pixels per rank, averaged over ranks (at least one): the task loss's divisor.
+def mean_count(count: Float[Tensor, ""]) -> Float[Tensor, ""]:
+    """What a task counts, averaged over ranks (at least one): the divisor of its terms.
 
     DDP averages gradients over ranks, so dividing by the average count divides by the global one.
+
+    Args:
+        count: of this rank's share of the batch (`Task.count`); it is changed.
     """
-    count = (labels != IGNORE).sum().float()
     if dist.is_initialized():
         dist.all_reduce(count)
         count /= dist.get_world_size()

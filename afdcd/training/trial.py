@@ -11,6 +11,7 @@ from afdcd.data.train.config import DataConfig
 from afdcd.distillers.configs import DistillerConfig, NoneConfig
 from afdcd.models.config import ModelConfig
 from afdcd.paths import Location
+from afdcd.tasks.names import SEGMENTATION, places
 from afdcd.training.recipe import TrainingConfig
 from afdcd.training.resources import ResourcesConfig
 
@@ -66,6 +67,9 @@ class PairConfig(FrozenConfig):
 
 
 class TrialConfig(FrozenConfig):
+    """One training run; `task` is what the network is to do (`afdcd.tasks.names`)."""
+
+    task: str = SEGMENTATION
     data: DataConfig
     pair: PairConfig
     distiller: DistillerConfig = NoneConfig()
@@ -74,6 +78,7 @@ class TrialConfig(FrozenConfig):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
+        self._check_task()
         if self.distiller.DISTILS and self.pair.teacher is None:
             raise ValueError(f"method {self.distiller.method!r} needs pair.teacher")
         if self.distiller.COUPLES_IMAGES and self.training.accumulate > 1:
@@ -85,6 +90,17 @@ class TrialConfig(FrozenConfig):
         if self.pair.teacher and self.pair.teacher.train:
             _check_shares("pair.teacher.train", self.pair.teacher.train, self.resources.workers)
         return self
+
+    def _check_task(self) -> None:
+        if self.task not in places():
+            known = ", ".join(sorted(places()))
+            raise ValueError(f"task {self.task!r} is not known; known: {known}")
+        tasks = self.distiller.tasks
+        if tasks is not None and self.task not in tasks:
+            raise ValueError(
+                f"method {self.distiller.method!r} is for {', '.join(sorted(tasks))}, not for task "
+                f"{self.task!r}{self.distiller.TASK_REMEDY}"
+            )
 
     def fingerprint(self, data_digest: str, teacher: str | None = None) -> str:
         """64 hex digits that are equal exactly if two runs compute the same.
@@ -108,6 +124,8 @@ class TrialConfig(FrozenConfig):
             "distiller": self.distiller.identity(),
             "training": self.training.identity(),
         }
+        if self.task != SEGMENTATION:  # the only one that there was
+            setting["task"] = self.task
         return hashlib.sha256(json.dumps(setting, sort_keys=True).encode()).hexdigest()
 
     def teacher_trial(self) -> "TrialConfig":
@@ -116,6 +134,7 @@ class TrialConfig(FrozenConfig):
         if teacher is None or teacher.model is None or teacher.train is None:
             raise ValueError("pair.teacher has no train section")
         return TrialConfig(
+            task=self.task,
             data=self.data,
             pair=PairConfig(student=teacher.model),
             training=teacher.train,

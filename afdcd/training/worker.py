@@ -17,12 +17,9 @@ import torch.distributed as dist
 
 from afdcd import storage
 from afdcd.config import validate
-from afdcd.data.catalog.datasets import DATASETS
-from afdcd.data.train.loader import evaluation_images, images_of_each, train_batches
-from afdcd.data.train.to_device import prefetch
+from afdcd.data.train.loader import images_of_each
+from afdcd.tasks.names import task_named
 from afdcd.tasks.score import Score
-from afdcd.tasks.scores import score_of
-from afdcd.tasks.segmentation import evaluate
 from afdcd.training import journal, pulse, turn
 from afdcd.training.artifacts import load_from, save_student
 from afdcd.training.checkpoint import Position, load_checkpoint
@@ -112,7 +109,7 @@ def _prepare(job: Job, pulses: pulse.Pulses) -> Run:
         teacher, _ = load_from(job.teacher)
     learner = Learner.build(
         job.config,
-        len(DATASETS[job.config.data.dataset].classes),
+        task_named(job.config.task).outputs(job.config.data),
         teacher,
         device,
         rank=context.get_world_rank(),
@@ -143,21 +140,18 @@ def _train_until(run: Run, stop: int) -> dict[str, list[float]]:
         DrainedError: a node is being drained; `run.position` says how far it came.
     """
     training, learner, start = run.config.training, run.learner, run.position.iteration
-    batches = train_batches(
+    arriving = learner.step.task.batches(
         run.config.data,
-        run.config.data.location,
+        learner.device,
         seed=training.seed,
         batch=training.batch,
         rank=learner.rank,
         world=learner.world,
-        start=start,
-        stop=stop,
-        pin=learner.device.type == "cuda",
+        iterations=range(start, stop),
     )
     every = max(1, training.validate_every // LOG_POINTS)
     curve = run.position.curve or {"iteration": []}
     run.notice.restart()
-    arriving = prefetch(batches, learner.device, run.config.data.normalisation)
     for iteration, batch in enumerate(arriving, start):
         learner.iterate(iteration, *batch)
         run.pulses.trained(iteration + 1)
@@ -187,25 +181,23 @@ def _validate(run: Run) -> Score:
         DrainedError: a node is being drained.
     """
     data, learner = run.config.data, run.learner
+    task = learner.step.task
     run.pulses.validating(run.position.iteration)
     learner.share_buffers()
-    images = evaluation_images(
-        data, data.location, "val", learner.rank, learner.world, learner.device
-    )
+    images = task.images(data, "val", learner.device, rank=learner.rank, world=learner.world)
     each = images_of_each(data, data.location, "val", learner.world) if learner.world > 1 else None
     images = _counted(images, run, each)
-    matrix = evaluate(
+    tally = task.evaluate(
         learner.step.student,
         images,
-        len(DATASETS[data.dataset].classes),
+        data,
         learner.device,
-        absent=DATASETS[data.dataset].absent,
         autocast=learner.autocast,
         channels_last=learner.device.type == "cuda",
     )
     if learner.world > 1:
-        dist.all_reduce(matrix.counts)
-    return score_of(matrix, DATASETS[data.dataset].classes)
+        dist.all_reduce(tally.sums)
+    return tally.score()
 
 
 def _counted(images: Iterator[T], run: Run, each: int | None) -> Iterator[T]:

@@ -15,6 +15,7 @@ from afdcd.data.train.config import DataConfig
 from afdcd.models.outputs import SegOutput
 from afdcd.search import score_networks
 from afdcd.search.cluster import Cluster
+from afdcd.tasks import segmentation_task
 from afdcd.training import worker
 from afdcd.training.checkpoint import Position
 from afdcd.training.learner import Learner
@@ -25,6 +26,7 @@ from afdcd.training.run import Run
 from tests.examples import job, trial
 from tests.pulses import attempt
 
+CARD = {"normalisation": "imagenet", "task": "segmentation"}
 DATA = DataConfig(dataset="coco_stuff_182", root="shards", crop=(64, 64))
 
 
@@ -47,10 +49,8 @@ def images(*_: object, **__: object) -> Any:
 def test_a_registered_student_is_scored_over_the_classes_that_occur(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(
-        score_networks, "load_from", lambda _: (Hat(), SimpleNamespace(normalisation="imagenet"))
-    )
-    monkeypatch.setattr(score_networks, "evaluation_images", images)
+    monkeypatch.setattr(score_networks, "load_from", lambda _: (Hat(), SimpleNamespace(**CARD)))
+    monkeypatch.setattr(segmentation_task, "evaluation_images", images)
     score = score_networks._measure("student.safetensors", DATA, "test")
     assert score.value == 0.75
     assert math.isnan(score.group("iou")["hat"])
@@ -58,10 +58,10 @@ def test_a_registered_student_is_scored_over_the_classes_that_occur(
 
 
 def test_and_so_is_one_that_still_trains(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "evaluation_images", images)
+    monkeypatch.setattr(segmentation_task, "evaluation_images", images)
     learner = SimpleNamespace(
         share_buffers=lambda: None,  # one rank alone
-        step=SimpleNamespace(student=Hat()),
+        step=SimpleNamespace(student=Hat(), task=segmentation_task.SEGMENTATION),
         rank=0,
         world=1,
         device=torch.device("cpu"),

@@ -14,10 +14,11 @@ from torch.nn.parallel import DistributedDataParallel
 
 from afdcd.distillers.algorithm import Algorithm
 from afdcd.distillers.context import StepContext
+from afdcd.tasks.segmentation_task import SEGMENTATION
 from afdcd.training import learner as learning
 from afdcd.training.choices import Choices
 from afdcd.training.learner import Learner
-from afdcd.training.step import mean_over_ranks, teacher_outputs, valid_pixels
+from afdcd.training.step import mean_count, mean_over_ranks, teacher_outputs
 from tests.training.networks import LOUD, batch, build_learner, build_pair, freeze_noise
 
 SMALL_TEACHER = {"pair__teacher__model__encoder": "timm:mobilenetv3_small_050"}
@@ -40,7 +41,13 @@ def gradients(rank: int, world: int) -> dict[str, Tensor]:
     images, labels = share(rank, world)
     images = images.double()
     teacher = teacher_outputs(pair.teacher, images)
-    terms = wrapped(images, labels, teacher, StepContext(0, 5, rank, world), valid_pixels(labels))
+    terms = wrapped(
+        images,
+        labels,
+        teacher,
+        StepContext(0, 5, rank, world),
+        mean_count(SEGMENTATION.count(labels)),
+    )
     torch.stack(list(terms.values())).sum().backward()
     means = dict(zip(terms, mean_over_ranks(terms), strict=True))
     values = {f"term.{name}": value for name, value in means.items()}

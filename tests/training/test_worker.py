@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from afdcd import storage
 from afdcd.config import UserError
+from afdcd.data.catalog.datasets import DATASETS
 from afdcd.data.synthetic.config import SyntheticConfig
 from afdcd.data.synthetic.dataset import prepare_synthetic
 from afdcd.distillers.base import Distiller
@@ -53,7 +54,7 @@ def given(shards: str, tmp_path: Path) -> Job:
     }
     plain = job(folder=str(tmp_path / "job"), **changes)
     model = plain.config.pair.teacher.model
-    dataset = worker.DATASETS["synthetic"]
+    dataset = DATASETS["synthetic"]
     torch.manual_seed(5)
     card = NetworkCard(
         model=model,

@@ -19,6 +19,10 @@ class KDConfig(MethodConfig):
     temperature: PositiveFloat = 1.0
 
     @property
+    def tasks(self) -> frozenset[str] | None:
+        return frozenset({"segmentation"})  # a softmax over classes
+
+    @property
     def needs(self) -> Needs:
         return Needs.of_both(LOGITS) if self.weight else Needs()
 

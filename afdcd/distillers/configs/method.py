@@ -21,11 +21,13 @@ class MethodConfig(FrozenConfig):
         COUPLES_IMAGES: whether images of a batch are compared with each other, so that a term is
             not the mean of what it is for each image.
         DISTILS: whether there is a teacher at all.
+        TASK_REMEDY: what to do about another task than `tasks`, as the end of a sentence.
     """
 
     PRESETS: ClassVar[Mapping[str, Preset]] = {}
     COUPLES_IMAGES: ClassVar[bool] = False
     DISTILS: ClassVar[bool] = True
+    TASK_REMEDY: ClassVar[str] = ""
 
     method: str = ""
 
@@ -38,6 +40,11 @@ class MethodConfig(FrozenConfig):
     def defaults(cls) -> dict[str, Any]:
         """What keys that are not given are."""
         return {key: field.default for key, field in cls.model_fields.items()}
+
+    @property
+    def tasks(self) -> frozenset[str] | None:
+        """The tasks whose networks it can read; None: of any."""
+        return None
 
     @property
     def needs(self) -> Needs:

@@ -27,6 +27,8 @@ class ReconstructionConfig(MethodConfig):
     # Published for Cityscapes: 2e-6 of a sum over 2048 channels on 64x128 pixels.
     PORTABLE: ClassVar[dict[str, float]] = {"fd_weight": 2e-6 * 2048 * 64 * 128}
 
+    TASK_REMEDY: ClassVar[str] = "; set kd_weight to 0, the other terms are for any"
+
     weights: Literal["official", "portable"] = "official"
     kd_weight: NonNegativeFloat = 1.0
     temperature: PositiveFloat = 1.0
@@ -46,6 +48,10 @@ class ReconstructionConfig(MethodConfig):
     def rebuilds(self) -> bool:
         """Whether any term looks at the rebuilt map."""
         return bool(self.fd_weight)
+
+    @property
+    def tasks(self) -> frozenset[str] | None:
+        return frozenset({"segmentation"}) if self.kd_weight else None
 
     @property
     def needs(self) -> Needs:

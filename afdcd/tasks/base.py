@@ -1,0 +1,126 @@
+"""What differs between segmentation and any other task, and all of it.
+
+A task has no state: what it needs of the data set it reads off the run's `DataConfig`.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor, nn
+
+from afdcd.data.catalog.datasets import Role
+from afdcd.data.train.config import DataConfig
+from afdcd.models.outputs import SegOutput
+from afdcd.models.weights import NetworkCard
+from afdcd.models.zoo import SegmentationNetwork
+from afdcd.tasks.score import Score
+
+Targets: TypeAlias = Any  # a task's own; of segmentation label maps [b H W]
+Shown: TypeAlias = tuple[str, Tensor, Any]  # key, image [1 3 H W], targets of one image
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What was counted over some images; of disjoint images `sums` add up.
+
+    Attributes:
+        score: of what `sums` hold when it is called.
+    """
+
+    sums: Tensor
+    score: Callable[[], Score]
+
+
+class Task:
+    """One task. Nothing outside of tasks/, models/ and data/ knows which one runs.
+
+    Attributes:
+        name: as `task` in a search space spells it.
+    """
+
+    name: str
+
+    def outputs(self, data: DataConfig) -> int:
+        """Channels of the network's last layer."""
+        raise NotImplementedError
+
+    def batches(
+        self,
+        data: DataConfig,
+        device: torch.device,
+        *,
+        seed: int,
+        batch: int,
+        rank: int,
+        world: int,
+        iterations: range,
+    ) -> Iterator[tuple[Float[Tensor, "b 3 h w"], Targets]]:
+        """This rank's share of each iteration's batch, on the device.
+
+        Raises:
+            UserError: a row cannot be read.
+        """
+        raise NotImplementedError
+
+    def part(self, targets: Targets, part: int, parts: int) -> Targets:
+        """Of every `parts`-th image from `part` on."""
+        return targets[part::parts]
+
+    def count(self, targets: Targets) -> Float[Tensor, ""]:
+        """What the terms of these images are divided by, once it is added up over ranks."""
+        raise NotImplementedError
+
+    def terms(
+        self, output: SegOutput, targets: Targets, count: Float[Tensor, ""], *, aux_weight: float
+    ) -> dict[str, Float[Tensor, ""]]:
+        """The loss terms without distillation: sums over this rank's images divided by `count`."""
+        raise NotImplementedError
+
+    def images(
+        self,
+        data: DataConfig,
+        role: Role,
+        device: torch.device,
+        *,
+        rank: int = 0,
+        world: int = 1,
+    ) -> Iterator[Shown]:
+        """The images of a split, each on exactly one rank, one at a time and whole."""
+        raise NotImplementedError
+
+    def evaluate(
+        self,
+        network: nn.Module,
+        images: Iterable[Shown],
+        data: DataConfig,
+        device: torch.device,
+        *,
+        autocast: torch.dtype | None = None,
+        channels_last: bool = False,
+    ) -> Tally:
+        """What a network makes of images; it is left in the mode it came in."""
+        raise NotImplementedError
+
+    def card(
+        self, network: SegmentationNetwork, data: DataConfig, score: Score, fingerprint: str
+    ) -> NetworkCard:
+        """What the file of a finished network says of it."""
+        raise NotImplementedError
+
+    def recorded(self, card: NetworkCard) -> Score | None:
+        """The score that a card says, on its `split`."""
+        raise NotImplementedError
+
+    def panel(
+        self,
+        data: DataConfig,
+        teacher: SegmentationNetwork | None,
+        student: nn.Module,
+        device: torch.device,
+    ) -> Image.Image:
+        """Some images of the validation split: what is right, what the teacher and the student say."""
+        raise NotImplementedError
