@@ -25,19 +25,20 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise UserError(
             f"{path}: cannot be read: {error.strerror}; give a .safetensors file"
         ) from None
-    if magic.startswith(_PICKLE_MAGIC):
-        raise UserError(
-            f"{path}: a pickled checkpoint, never loaded because it may run code; convert it where "
-            "you trust it: torch.load(..., weights_only=True), then safetensors.torch.save_file"
-        )
     try:
         with safe_open(path, framework="pt") as file:
             return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except SafetensorError as error:
-        raise UserError(f"{path}: {_defect(error)}") from None
+        raise UserError(f"{path}: {_defect(error, magic)}") from None
 
 
-def _defect(error: SafetensorError) -> str:
+def _defect(error: SafetensorError, magic: bytes) -> str:
+    # Asked only now: a good file begins with the length of its header, which may look so too.
+    if magic.startswith(_PICKLE_MAGIC):
+        return (
+            "a pickled checkpoint, never loaded because it may run code; convert it where you trust "
+            "it: torch.load(..., weights_only=True), then safetensors.torch.save_file"
+        )
     text = str(error)
     if "incomplete metadata" in text or "MetadataIncompleteBuffer" in text:
         return "cut short (the header promises more bytes); copy or download the file again"

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from afdcd.config import UserError
 from afdcd.models.config import ModelConfig
+from afdcd.models.tensors import read_tensors
 from afdcd.models.weights import (
     NetworkCard,
     load_network,
@@ -190,3 +191,16 @@ def _trained_a_bit(config: ModelConfig) -> SegmentationNetwork:
 def _assert_same(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
     assert found.keys() == expected.keys()
     assert [key for key in found if not found[key].equal(expected[key])] == []
+
+
+@pytest.mark.parametrize("beginning", [b"\x80\x02", b"\x80\x05"])
+def test_a_file_whose_length_looks_like_a_pickle_is_none(tmp_path: Path, beginning: bytes) -> None:
+    """A safetensors file begins with the number of its header's bytes, of which one in thousands says so."""
+    file, length = tmp_path / "net.safetensors", int.from_bytes(beginning, "little")
+    for filling in range(length):
+        save_file({"a": torch.ones(2)}, file, metadata={"x": "y" * filling})
+        if int.from_bytes(file.read_bytes()[:8], "little") == length:
+            break
+    assert file.read_bytes().startswith(beginning)
+    tensors, _ = read_tensors(file)
+    assert tensors["a"].equal(torch.ones(2))
