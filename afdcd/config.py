@@ -22,6 +22,14 @@ class UserError(Exception):
     """
 
 
+class KeyedError(ValueError):
+    """What a validator raises that looks at several keys: which of them is to be mended."""
+
+    def __init__(self, message: str, *key: str) -> None:
+        super().__init__(message)
+        self.key = key
+
+
 def _switch(value: Any) -> Any:
     return _SWITCHES.get(value.lower(), value) if isinstance(value, str) else value
 
@@ -111,6 +119,8 @@ def _explain(item: Any, values: Any, source: Source, model: type[pydantic.BaseMo
         return f"{source.at(key)}: needs the key {context['discriminator']} to say which kind it is"
     if kind == "missing":
         return f"{source.at(key)}: required, but not given"
+    if isinstance(told := context.get("error"), KeyedError):
+        return f"{source.at((*key, *told.key))}: {told}"
     message = item["msg"].removeprefix("Value error, ")
     remedy = ""
     if kind == "string_type" and isinstance(item["input"], bool | int | float):

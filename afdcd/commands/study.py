@@ -33,8 +33,9 @@ def execute_explain(name: str, space: str | None, out: str | None) -> int:
     kept = kept_study(name)
     print("\n".join(explain(kept)))
     if space and out:
+        read = read_space(space, [])
         title = f"study {name}: what its model believes, all else as in the best setting"
-        storage.write_bytes(out, picture(slices(read_space(space, []).space, kept), title))
+        storage.write_bytes(out, picture(slices(read.space, kept), title, read.measure.label))
         print(out)
     return 0
 

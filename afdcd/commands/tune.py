@@ -15,7 +15,6 @@ from afdcd.search.progress import trials_table
 from afdcd.search.proof import Proof
 from afdcd.search.run_study import run_study
 from afdcd.search.winners import Registered
-from afdcd.tasks.score import SELECTED_BY, label_of
 from afdcd.text import percent, shown, table
 from afdcd.tracking.links import closing_lines
 
@@ -44,7 +43,7 @@ def _summarise(space: SearchSpace, conclusion: Conclusion) -> None:
     if not conclusion.winners or conclusion.registered is None:
         print("no trial reached its full length, so nothing was registered; see the causes above")
         return
-    model, label = conclusion.registered.name, label_of(SELECTED_BY)
+    model, label = conclusion.registered.name, space.measure.label
     rows = []
     for place, winner in enumerate(conclusion.winners):
         score = conclusion.registered.tests[place].get(winner.seed)
@@ -56,13 +55,13 @@ def _summarise(space: SearchSpace, conclusion: Conclusion) -> None:
     print(table(titles, rows, rules=()))
     if not all(conclusion.registered.tests):
         print(f"no test {label}: {no_report(space.examples[0].data.protocol)}")
-    proven = _proof_lines(conclusion.proof) if conclusion.proof else UNPROVEN
+    proven = _proof_lines(conclusion.proof, label) if conclusion.proof else UNPROVEN
     print(f"\n{proven}\n\n{_next_commands(space, conclusion, conclusion.registered)}")
 
 
-def _proof_lines(proof: Proof) -> str:
+def _proof_lines(proof: Proof, label: str) -> str:
     """What the proof says: the arms, the claim, and what would settle it."""
-    seeds, label = ", ".join(map(str, proof.plan.seeds)), label_of(SELECTED_BY)
+    seeds = ", ".join(map(str, proof.plan.seeds))
     titles = ("proof", f"val {label}, sd of a seed", "gain of the best, 95 % interval")
     verdict = claim(proof)
     lines = [
@@ -78,7 +77,7 @@ def _next_commands(space: SearchSpace, conclusion: Conclusion, registered: Regis
     prefix = f"AFDCD_STORAGE={storage_root()} " if storage_is_given() else ""
     look = [f"{prefix}python -m afdcd ui"]
     if tracking_uri().startswith("http"):
-        look = closing_lines(shown(tracking_uri()), *conclusion.pages, model)
+        look = closing_lines(shown(tracking_uri()), *conclusion.pages, model, space.measure.name)
     pictures = storage.join(storage_root(), "studies", space.name, PICTURES)
     activate = Path(sys.executable).with_name("activate")
     inactive = activate.exists() and shutil.which("python") != str(activate.with_name("python"))

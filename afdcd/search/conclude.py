@@ -20,7 +20,7 @@ from afdcd.search.settings import Proposal
 from afdcd.search.study import Study
 from afdcd.search.teachers import Teacher
 from afdcd.search.winners import Registered, register_best, save_pictures
-from afdcd.tasks.score import SELECTED_BY, Score
+from afdcd.tasks.score import Measure, Score
 from afdcd.training.artifacts import trouble_with
 
 PICTURES = "pictures"  # of the study's folder: test images to try a student on
@@ -113,12 +113,14 @@ def so_far(study: Study) -> Conclusion:
         f"reference {json.dumps(e.reference)} was not run: the trials are spent; raise study.trials"
         for e in unpaid
     ]
-    return Conclusion(rows=[_row(entry) for entry in study.entries()], notes=notes)
+    return Conclusion(
+        rows=[_row(entry, study.rules.measure) for entry in study.entries()], notes=notes
+    )
 
 
-def _row(entry: Entry) -> Row:
+def _row(entry: Entry, measure: Measure) -> Row:
     value = entry.value if entry.value is not None else entry.curve.get(entry.reached)
-    score = None if value is None else Score(name=SELECTED_BY, value=value)
+    score = None if value is None else measure.score(value)
     outcome = entry.outcome or "running"
     return Row(
         entry.run, score, outcome, entry.reached, entry.searched, entry.cause, entry.device_hours
@@ -142,7 +144,7 @@ def _candidate(
         config=job.config,
         identity=job.identity,
         ran=_ran(here, study, entry),
-        score=Score(name=SELECTED_BY, value=entry.value),
+        score=study.rules.measure.score(entry.value),
         settings=_searched(study, entry),
         seeds=_further(study, entry.run.trial),
         teacher=teachers.get(teacher_key(config)),
@@ -168,7 +170,7 @@ def _further(study: Study, trial: int) -> dict[int, Score]:
     """What the trial's further runs scored, by their seeds."""
     done = [e for e in study.entries() if e.repeats == trial and e.outcome == "completed"]
     return {
-        e.seed: Score(name=SELECTED_BY, value=e.value)
+        e.seed: study.rules.measure.score(e.value)
         for e in done
         if e.seed is not None and e.value is not None
     }
@@ -180,5 +182,5 @@ def _plain_students(study: Study) -> dict[str, Score]:
     for entry in reversed(study.best(study.counted())):
         config = study.config_of(entry)
         if config and not config.distiller.DISTILS and entry.value is not None:
-            found[config.pair.student.name] = Score(name=SELECTED_BY, value=entry.value)
+            found[config.pair.student.name] = study.rules.measure.score(entry.value)
     return found

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from afdcd.config import UserError
-from afdcd.data.catalog.datasets import DATASETS
 from afdcd.models.weights import NetworkCard, load_network, load_weights
+from afdcd.tasks.names import task_named
 from afdcd.tasks.normalisation import known
 from afdcd.text import shown
 from afdcd.tracking.registry import fetch
@@ -26,7 +26,13 @@ def given_teacher(config: TrialConfig, model: str | None = None) -> tuple[Path, 
     assert origin is not None
     path = fetch(origin)
     card = load_network(path)[1] if teacher.train else _card_of(path, config)
-    if card.classes != DATASETS[config.data.dataset].classes:
+    wanted = task_named(config.task).blank_card(card.model, config.data)
+    if card.task != config.task:
+        raise UserError(
+            f"teacher {shown(origin)}: its task is {card.task}, the trials' is {config.task}; choose "
+            "another teacher, or set task"
+        )
+    if card.classes != wanted.classes:
         raise UserError(
             f"teacher {shown(origin)}: knows {len(card.classes)} classes of {card.dataset!r}, the "
             f"data set is {config.data.dataset!r}; choose a teacher trained on it"
@@ -41,20 +47,14 @@ def _card_of(path: Path, config: TrialConfig) -> NetworkCard:
     assert teacher is not None
     if teacher.model is None:
         return load_network(path)[1]
-    dataset = DATASETS[config.data.dataset]
+    blank = task_named(config.task).blank_card(teacher.model, config.data)
     try:
         card = load_network(path)[1]
     except UserError:
-        network = teacher.model.updated(pretrained=None).build(len(dataset.classes))
+        network = blank.model.build(len(blank.classes))
         load_weights(network, path)  # its error is the one to show
-        return NetworkCard(
-            model=teacher.model.updated(pretrained=None),
-            dataset=dataset.name,
-            classes=dataset.classes,
-            palette=dataset.palette,
-            normalisation=config.data.normalisation,
-        )
-    if card.model != teacher.model.updated(pretrained=None):
+        return blank
+    if card.model != blank.model:
         raise UserError(
             f"teacher {path}: holds {card.model.name}, the config says {teacher.model.name}; "
             "leave out pair.teacher.model or correct it"

@@ -12,6 +12,8 @@ from afdcd.search.earlier import in_present_keys
 from afdcd.search.fixed import check_fixed
 from afdcd.search.rungs import Rules, rungs
 from afdcd.search.space import SEED, corners, parameters_of, parse_ranges
+from afdcd.tasks.names import SEGMENTATION, task_named
+from afdcd.tasks.score import Measure
 from afdcd.training.recipe import TrainingConfig
 from afdcd.training.trial import SEMANTICS, TrialConfig
 from afdcd.yaml_text import load_yaml, override
@@ -42,7 +44,10 @@ class SearchSpace:
     def frame(self, data_digest: str) -> dict[str, Any]:
         """By dotted key what all runs share, so that their scores can be compared."""
         data, training = self.examples[0].data, self.examples[0].training
+        task = self.examples[0].task
         return {
+            # Frames of before there was a choice do not say it.
+            **({} if task == SEGMENTATION else {"task": task}),
             "data.dataset": data.dataset,
             "data.protocol": data.protocol,
             "data.normalisation": data.normalisation,
@@ -57,7 +62,14 @@ class SearchSpace:
         training, study = self.examples[0].training, self.study
         iterations, every = training.iterations, training.validate_every
         compared = rungs(iterations, every, study.grace, study.reduction) if study.grace else []
-        return Rules(study.runs, tuple(compared), study.reduction, sampler=study.sampler)
+        return Rules(
+            study.runs, tuple(compared), study.reduction, self.measure, sampler=study.sampler
+        )
+
+    @property
+    def measure(self) -> Measure:
+        """What its runs are compared by; to know that, the task is loaded."""
+        return task_named(self.examples[0].task).measure
 
     def references(self) -> list[dict[str, Any]]:
         """The searched values, by path, of each setting in `study.enqueue`, and its seed."""

@@ -7,6 +7,7 @@ from afdcd.data.catalog.datasets import DATASETS, no_report
 from afdcd.models.config import ModelConfig
 from afdcd.models.encoders import check_encoder
 from afdcd.search.load import SearchSpace
+from afdcd.tasks.names import task_named
 from afdcd.training import shapes
 from afdcd.training.trial import TrialConfig
 
@@ -38,7 +39,7 @@ def notes(space: SearchSpace) -> list[str]:
         teacher = example.pair.teacher.model if example.pair.teacher else None
         if teacher:
             crop, student = example.data.crop, example.pair.student
-            pair = shapes.pair_shapes(student, teacher, len(DATASETS[data.dataset].classes))
+            pair = shapes.pair_shapes(student, teacher, task_named(example.task).outputs(data))
             for note in example.distiller.notes(pair, crop):
                 found[f"crop {crop[0]}x{crop[1]}: {note}"] = None
     return list(found)
@@ -56,7 +57,7 @@ def check_encoders(config: TrialConfig, source: Source) -> None:
 def check_shapes(config: TrialConfig, source: Source, teacher: ModelConfig | None = None) -> None:
     """`afdcd.training.shapes.check_shapes`, its error with file and line."""
     try:
-        shapes.check_shapes(config, len(DATASETS[config.data.dataset].classes), teacher)
+        shapes.check_shapes(config, task_named(config.task).outputs(config.data), teacher)
     except UserError as error:
         raise UserError(f"{source.at(('pair',))}: {error}") from None
     except ValueError as error:

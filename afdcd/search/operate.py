@@ -21,7 +21,6 @@ from afdcd.search.records import is_maximised, job_of
 from afdcd.search.rows import Entry, ranked, standing
 from afdcd.search.space import SEED, parse_ranges, without_seed
 from afdcd.search.watched import Watched, duration
-from afdcd.tasks.score import SELECTED_BY, Score
 from afdcd.training import pulse
 from afdcd.yaml_text import parse_yaml
 
@@ -53,7 +52,7 @@ def status(kept: Kept) -> list[str]:
         f"cost: {_cost(kept, entries)}",
     ]
     for best in ranked(entries, maximise=is_maximised(kept.study))[:1]:
-        score = Score(name=SELECTED_BY, value=best.value or 0.0)
+        score = wishes.measure_of(kept.study).score(best.value or 0.0)
         lines.insert(2, f"best: {score} (trial {best.run})")
     return lines + [_running(kept, e) for e in entries if e.outcome is None and e.setting]
 

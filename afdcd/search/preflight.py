@@ -14,6 +14,7 @@ from afdcd.models.config import ModelConfig
 from afdcd.search.given_teacher import given_teacher
 from afdcd.search.load import SearchSpace, teacher_key
 from afdcd.search.networks import check_shapes
+from afdcd.tasks.names import task_named
 from afdcd.tracking.databases import check_apart
 
 ROOM = 64 * 2**20  # databases, one teacher and one student of the smallest kind
@@ -38,7 +39,8 @@ def check_weights(space: SearchSpace) -> None:
     Raises:
         UserError: a file that is missing, no safetensors, or of another network.
     """
-    classes = len(DATASETS[space.examples[0].data.dataset].classes)
+    first = space.examples[0]
+    classes = task_named(first.task).outputs(first.data)
     for model in _pretrained(space):
         model.build(classes)
     cards = {

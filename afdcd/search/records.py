@@ -8,7 +8,7 @@ import optuna
 from afdcd.config import validate
 from afdcd.search.ledger import other_hours
 from afdcd.search.rows import Entry, ranked
-from afdcd.tasks.score import SELECTED_BY
+from afdcd.search.wishes import measure_of
 from afdcd.tracking.records import RunRecord, StudyRecord
 from afdcd.tracking.tracker import Tracker
 from afdcd.training.job import Job, Outcome, Report, RunResult
@@ -38,10 +38,13 @@ def study_record(
     # A count that is left out would stay in MLflow as it was last.
     metrics = {f"runs_{name}": float(counts[name]) for name in COUNTED}
     metrics["device_hours"] = sum(e.device_hours for e in entries) + other_hours(study)
-    best = next(iter(ranked(entries, maximise=is_maximised(study))), None)
+    best, measure = (
+        next(iter(ranked(entries, maximise=is_maximised(study))), None),
+        measure_of(study),
+    )
     if best and best.value is not None:
-        metrics[SELECTED_BY] = best.value
-    return StudyRecord(attributes["id"], study.study_name, tags, metrics, outcome)
+        metrics[measure.name] = best.value
+    return StudyRecord(attributes["id"], study.study_name, tags, metrics, outcome, measure.name)
 
 
 def run_records(study: optuna.Study, entries: Sequence[Entry], folder: str) -> list[RunRecord]:

@@ -37,7 +37,7 @@ from afdcd.search.teachers import Teacher, Teachers
 from afdcd.search.warm_start import take_over
 from afdcd.search.wishes import any_of, introduce, stop_wanted
 from afdcd.search.work_clock import working
-from afdcd.tasks.score import SELECTED_BY, Score
+from afdcd.tasks.score import Score
 from afdcd.tracking.records import StudyRecord
 from afdcd.training import journal, pulse
 from afdcd.training.job import CHOICES, Job, Outcome, Report, RunResult
@@ -54,10 +54,13 @@ def run_study(space: SearchSpace) -> Conclusion:
     """
     folder = storage.join(storage_root(), "studies", space.name)
     with session(space, folder, "study") as here:
-        database = connect_study(study_database(), space.name, lease=here.lease)
+        up = space.measure.higher_is_better
+        database = connect_study(
+            study_database(), space.name, higher_is_better=up, lease=here.lease
+        )
         claim(folder, database)
         check_frame(database, space.frame(here.digest), space.source.name)
-        introduce(database, space.written, space.study.runs, space.study.budget)
+        introduce(database, space.written, space.study.runs, space.study.budget, space.measure)
         if here.tracker.data:
             database.set_user_attr(DATA, here.tracker.data.to_dictionary())
         bring_back(Kept(database, folder), here.tracker, space.study.keep)
@@ -260,4 +263,4 @@ def _best(study: Study) -> tuple[Score, str] | None:
     best = study.best()
     if not best or best[0].value is None:
         return None
-    return Score(name=SELECTED_BY, value=best[0].value), f"trial {best[0].run}"
+    return study.rules.measure.score(best[0].value), f"trial {best[0].run}"

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from afdcd.search.config import SamplerName
+from afdcd.tasks.score import MIOU, Measure
 
 Curve = Mapping[int, float]  # iteration of a validation -> its value
 
@@ -28,8 +29,12 @@ class Rules:
     trials: int
     rungs: tuple[int, ...] = ()
     reduction: int = 3
-    higher_is_better: bool = True
+    measure: Measure = MIOU
     sampler: SamplerName = "gp"
+
+    @property
+    def higher_is_better(self) -> bool:
+        return self.measure.higher_is_better
 
 
 def rungs(iterations: int, validate_every: int, grace: int, reduction: int) -> list[int]:

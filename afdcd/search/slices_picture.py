@@ -12,7 +12,7 @@ ACROSS = 3  # panels in a row
 SURE = 1.96  # deviations on both sides that hold 95 %
 
 
-def picture(found: Sequence[Slice], title: str) -> bytes:
+def picture(found: Sequence[Slice], title: str, label: str) -> bytes:
     """A PNG. Band: 95 % of the belief; dots: full runs; lines: the chosen and the published value."""
     from matplotlib.figure import Figure  # an extra: nobody else needs it
 
@@ -25,7 +25,7 @@ def picture(found: Sequence[Slice], title: str) -> bytes:
     for panel in panels[len(found) :]:
         panel.set_axis_off()
     for panel in panels[::across]:
-        panel.set_ylabel("mIoU, %", fontsize=8)
+        panel.set_ylabel(f"{label}, %", fontsize=8)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=8)
     figure.suptitle(title, fontsize=10)

@@ -22,8 +22,8 @@ from afdcd.search.leases import Held
 from afdcd.search.progress import NEWS, say
 from afdcd.search.score_networks import score_networks
 from afdcd.search.session import Session
+from afdcd.tasks.names import task_named
 from afdcd.tasks.score import Score
-from afdcd.tasks.scores import recorded
 from afdcd.text import shown
 from afdcd.tracking.registry import FINGERPRINT, Version, find, register
 from afdcd.training import pulse
@@ -188,8 +188,9 @@ class Teachers:
         name = f"{sha256[:16]}.{self._digest[:12]}-{config.data.protocol}.score.json"
         known = storage.join(storage_root(), "teachers", name)
         score = _once(known, lambda: self._measured(weights, card, config))
-        noted = recorded(card) if card.split == split else None
-        if noted and noted.value - score.value > TOLERANCE:
+        noted = task_named(card.task).recorded(card) if card.split == split else None
+        lost = (noted.value - score.value) * (1 if score.higher_is_better else -1) if noted else 0
+        if lost > TOLERANCE:
             raise UserError(
                 f"teacher {shown(origin)}: scores {score} on {split}, recorded is {noted}; wrong data, "
                 "normalisation or weights: nothing was started"

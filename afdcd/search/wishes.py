@@ -11,20 +11,35 @@ from typing import Any
 
 import optuna
 
+from afdcd.config import validate
 from afdcd.search.config import BudgetConfig
+from afdcd.tasks.score import MIOU, Measure
 
 STOP = "stop"  # attribute: who wants the study stopped
 TRIALS = "trials"  # attribute: how many trials it shall have, if that is more than its file says
+MEASURE = "measure"  # attribute: what its runs are compared by, if not by the mean IoU
 BUDGET = "budget"  # attribute: limits of its budget, where they are above what its file says
 WRITTEN = "written"  # attribute: space, number of trials and budget in the file, for the others
 
 
 def introduce(
-    study: optuna.Study, space: dict[str, Any], trials: int, budget: BudgetConfig | None = None
+    study: optuna.Study,
+    space: dict[str, Any],
+    trials: int,
+    budget: BudgetConfig | None = None,
+    measure: Measure = MIOU,
 ) -> None:
     """Note what the study's file says, for those who have only the study."""
+    if measure != MIOU:
+        study.set_user_attr(MEASURE, measure.plain())
     limits = (budget or BudgetConfig()).plain()
     study.set_user_attr(WRITTEN, {"space": space, "trials": trials, BUDGET: limits})
+
+
+def measure_of(study: optuna.Study) -> Measure:
+    """What the runs of a study are compared by."""
+    said = study.user_attrs.get(MEASURE)
+    return validate(Measure, said) if said else MIOU
 
 
 def ask_to_stop(study: optuna.Study) -> None:

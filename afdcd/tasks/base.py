@@ -14,10 +14,11 @@ from torch import Tensor, nn
 
 from afdcd.data.catalog.datasets import Role
 from afdcd.data.train.config import DataConfig
+from afdcd.models.config import ModelConfig
 from afdcd.models.outputs import SegOutput
 from afdcd.models.weights import NetworkCard
 from afdcd.models.zoo import SegmentationNetwork
-from afdcd.tasks.score import Score
+from afdcd.tasks.score import Measure, Score
 
 Targets: TypeAlias = Any  # a task's own; of segmentation label maps [b H W]
 Shown: TypeAlias = tuple[str, Tensor, Any]  # key, image [1 3 H W], targets of one image
@@ -40,9 +41,11 @@ class Task:
 
     Attributes:
         name: as `task` in a search space spells it.
+        measure: of the score that `evaluate` gives.
     """
 
     name: str
+    measure: Measure
 
     def outputs(self, data: DataConfig) -> int:
         """Channels of the network's last layer."""
@@ -64,6 +67,10 @@ class Task:
         Raises:
             UserError: a row cannot be read.
         """
+        raise NotImplementedError
+
+    def made_up(self, data: DataConfig, images: int, device: torch.device) -> Targets:
+        """Targets of so many crops without sense, to time a step with."""
         raise NotImplementedError
 
     def part(self, targets: Targets, part: int, parts: int) -> Targets:
@@ -103,6 +110,10 @@ class Task:
         channels_last: bool = False,
     ) -> Tally:
         """What a network makes of images; it is left in the mode it came in."""
+        raise NotImplementedError
+
+    def blank_card(self, model: ModelConfig, data: DataConfig) -> NetworkCard:
+        """What is known of a network for these data before it is trained."""
         raise NotImplementedError
 
     def card(

@@ -54,7 +54,21 @@ class Score(FrozenConfig):
         return {key.removeprefix(prefix): value for key, value in found.items()}
 
 
-SELECTED_BY = "miou"  # what trials are compared by; every task so far is segmentation
+class Measure(FrozenConfig):
+    """What the runs of a study are compared by, as their task says."""
+
+    name: str
+    higher_is_better: Switch = True
+
+    @property
+    def label(self) -> str:
+        return label_of(self.name)
+
+    def score(self, value: float) -> Score:
+        return Score(name=self.name, value=value, higher_is_better=self.higher_is_better)
+
+
+MIOU = Measure(name="miou")  # segmentation's, and of studies that do not say
 _LABELS = {"miou": "mIoU"}
 
 

@@ -15,6 +15,7 @@ from afdcd.data.train.config import DataConfig
 from afdcd.data.train.loader import evaluation_images, train_batches
 from afdcd.data.train.to_device import prefetch
 from afdcd.models.complexity import gmacs, parameters
+from afdcd.models.config import ModelConfig
 from afdcd.models.outputs import SegOutput
 from afdcd.models.weights import NetworkCard
 from afdcd.models.zoo import SegmentationNetwork
@@ -23,7 +24,7 @@ from afdcd.tasks.inference import predict_labels
 from afdcd.tasks.names import SEGMENTATION as NAME
 from afdcd.tasks.normalisation import for_network
 from afdcd.tasks.pictures import PanelRow, denormalise, panel
-from afdcd.tasks.score import Score
+from afdcd.tasks.score import MIOU, Score
 from afdcd.tasks.scores import recorded, score_of
 from afdcd.tasks.segmentation import evaluate, task_terms
 
@@ -33,7 +34,7 @@ PANEL_ROWS = 4
 class Segmentation(Task):
     """Targets are label maps [b H W] of train ids or IGNORE."""
 
-    name = NAME
+    name, measure = NAME, MIOU
 
     def outputs(self, data: DataConfig) -> int:
         return len(DATASETS[data.dataset].classes)
@@ -61,6 +62,9 @@ class Segmentation(Task):
             pin=device.type == "cuda",
         )
         return prefetch(batches, device, data.normalisation)
+
+    def made_up(self, data: DataConfig, images: int, device: torch.device) -> Int[Tensor, "b h w"]:
+        return torch.randint(self.outputs(data), (images, *data.crop), device=device)
 
     def count(self, targets: Int[Tensor, "b H W"]) -> Float[Tensor, ""]:
         return (targets != IGNORE).sum().float()
@@ -108,16 +112,20 @@ class Segmentation(Task):
         )
         return Tally(matrix.counts, lambda: score_of(matrix, dataset.classes))
 
-    def card(
-        self, network: SegmentationNetwork, data: DataConfig, score: Score, fingerprint: str
-    ) -> NetworkCard:
+    def blank_card(self, model: ModelConfig, data: DataConfig) -> NetworkCard:
         dataset = DATASETS[data.dataset]
         return NetworkCard(
-            model=network.config.updated(pretrained=None),
+            model=model.updated(pretrained=None),
             dataset=dataset.name,
             classes=dataset.classes,
             palette=dataset.palette,
             normalisation=data.normalisation,
+        )
+
+    def card(
+        self, network: SegmentationNetwork, data: DataConfig, score: Score, fingerprint: str
+    ) -> NetworkCard:
+        return self.blank_card(network.config, data).updated(
             miou=score.finite,
             split=f"{data.protocol}/val",
             parameters=parameters(network),

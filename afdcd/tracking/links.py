@@ -9,7 +9,7 @@ import json
 import time
 from urllib.parse import quote
 
-from afdcd.tasks.score import SELECTED_BY
+from afdcd.tasks.score import MIOU
 from afdcd.text import shown
 
 VIEW = "mlflow.sharedViewState."  # the experiment's tag is this and the view's key
@@ -38,7 +38,12 @@ def model_page(server: str, model: str) -> str:
 
 
 def closing_lines(
-    server: str | None, experiment: str, study_id: str, best_run_id: str | None, model: str | None
+    server: str | None,
+    experiment: str,
+    study_id: str,
+    best_run_id: str | None,
+    model: str | None,
+    score_name: str = MIOU.name,
 ) -> list[str]:
     """What a person opens after a study.
 
@@ -46,10 +51,11 @@ def closing_lines(
         server: MLflow's address; None where it is only a database.
         best_run_id: if there is one.
         model: the registered model's name, if there is one.
+        score_name: what its runs are compared by.
     """
     if server is None:
         return ["afdcd ui   # curves, pictures and the registry, in the browser"]
-    pages = [("study", study_page(server, experiment, study_id, SELECTED_BY))]
+    pages = [("study", study_page(server, experiment, study_id, score_name))]
     pages += [("best run", run_page(server, experiment, best_run_id))] if best_run_id else []
     pages += [("model", model_page(server, model))] if model else []
     return [f"{name:8}  {page}" for name, page in pages]

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from afdcd.tasks.score import MIOU
 from afdcd.training.job import Job, Outcome
 
 
@@ -12,6 +13,7 @@ class StudyRecord:
     Attributes:
         id: uuid of the study database's study; two studies of one name are two parents.
         outcome: None while it goes on.
+        measure: name of the score that its runs are compared by.
     """
 
     id: str
@@ -19,6 +21,7 @@ class StudyRecord:
     tags: dict[str, str] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     outcome: Outcome | None = None
+    measure: str = MIOU.name
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,6 @@ from mlflow.entities import Metric, Param, Run, RunTag
 
 from afdcd import storage
 from afdcd.config import UserError
-from afdcd.tasks.score import SELECTED_BY
 from afdcd.text import shown
 from afdcd.tracking.links import view_of_study
 from afdcd.tracking.pages import (
@@ -64,7 +63,7 @@ def project_study(place: Place, record: StudyRecord) -> Change:
     made = run is None
     tags = {STUDY: record.id, JOB: WHOLE, "git_commit": place.commit, **record.tags}
     if run is None:
-        key, view = view_of_study(record.id, record.name, SELECTED_BY)
+        key, view = view_of_study(record.id, record.name, record.measure)
         place.client.set_experiment_tag(place.experiment, key, view)
         run = _create(place, record.name, tags)
     change = Change(run.info.run_id, made)

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from pydantic import model_validator
 
-from afdcd.config import FrozenConfig
+from afdcd.config import FrozenConfig, KeyedError
 from afdcd.data.train.config import DataConfig
 from afdcd.distillers.configs import DistillerConfig, NoneConfig
 from afdcd.models.config import ModelConfig
@@ -19,6 +19,7 @@ from afdcd.training.resources import ResourcesConfig
 # network: losses, schedule, augmentation, normalisation over workers, random draws, default weights.
 # 1: 1ff7205. 2: several GPU workers keep timm's activations, one network on all ranks is validated.
 SEMANTICS = 2
+METHOD = ("distiller", "method")
 NOT_COMPUTED = ("root", "loader_workers")  # of `data`: where it lies and who reads it
 
 
@@ -80,26 +81,29 @@ class TrialConfig(FrozenConfig):
     def _fits_together(self) -> Self:
         self._check_task()
         if self.distiller.DISTILS and self.pair.teacher is None:
-            raise ValueError(f"method {self.distiller.method!r} needs pair.teacher")
+            raise KeyedError(f"method {self.distiller.method!r} needs pair.teacher", *METHOD)
         if self.distiller.COUPLES_IMAGES and self.training.accumulate > 1:
-            raise ValueError(
+            raise KeyedError(
                 f"method {self.distiller.method!r} compares the images of a batch with each other, so "
-                "it needs all of them at once: set training.accumulate to 1"
+                "it needs all of them at once: set it to 1",
+                *("training", "accumulate"),
             )
-        _check_shares("training", self.training, self.resources.workers)
+        _check_shares(("training",), self.training, self.resources.workers)
         if self.pair.teacher and self.pair.teacher.train:
-            _check_shares("pair.teacher.train", self.pair.teacher.train, self.resources.workers)
+            where = ("pair", "teacher", "train")
+            _check_shares(where, self.pair.teacher.train, self.resources.workers)
         return self
 
     def _check_task(self) -> None:
         if self.task not in places():
             known = ", ".join(sorted(places()))
-            raise ValueError(f"task {self.task!r} is not known; known: {known}")
+            raise KeyedError(f"{self.task!r} is not one of {known}", "task")
         tasks = self.distiller.tasks
         if tasks is not None and self.task not in tasks:
-            raise ValueError(
+            raise KeyedError(
                 f"method {self.distiller.method!r} is for {', '.join(sorted(tasks))}, not for task "
-                f"{self.task!r}{self.distiller.TASK_REMEDY}"
+                f"{self.task!r}{self.distiller.TASK_REMEDY}",
+                *METHOD,
             )
 
     def fingerprint(self, data_digest: str, teacher: str | None = None) -> str:
@@ -142,19 +146,21 @@ class TrialConfig(FrozenConfig):
         )
 
 
-def _check_shares(where: str, training: TrainingConfig, workers: int) -> None:
+def _check_shares(where: tuple[str, ...], training: TrainingConfig, workers: int) -> None:
     """That each worker has as many images as the others, and enough of them at a time."""
     each, rest = divmod(training.batch, workers)
     if rest:
-        raise ValueError(
-            f"{where}.batch {training.batch} must be divisible by resources.workers {workers}"
+        raise KeyedError(
+            f"{training.batch} must be divisible by resources.workers {workers}", *where, "batch"
         )
     if each % training.accumulate:
-        raise ValueError(
-            f"{where}.accumulate {training.accumulate} must divide the {each} images of a worker"
+        raise KeyedError(
+            f"{training.accumulate} must divide the {each} images of a worker",
+            *(*where, "accumulate"),
         )
     if each // training.accumulate < 2:
-        raise ValueError(
-            "each worker needs at least 2 images at a time (batch norm of pooled features): raise "
-            f"{where}.batch, or lower resources.workers or {where}.accumulate"
+        raise KeyedError(
+            "each worker needs at least 2 images at a time (batch norm of pooled features): raise it, or "
+            f"lower resources.workers or {'.'.join(where)}.accumulate",
+            *(*where, "batch"),
         )

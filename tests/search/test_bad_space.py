@@ -68,7 +68,7 @@ OVERRIDES = {
     "data.crop=[16,16]": "both sides must be >= 32 pixels",
     "data.root={choice: [a, b]}": "data.root: all runs of a study must share it",
     "resources.workers={choice: [1, 2]}": "resources.workers: all runs of a study must share it",
-    "resources.workers=3": "training.batch 4 must be divisible by resources.workers 3",
+    "resources.workers=3": "training.batch: 4 must be divisible by resources.workers 3",
     "resources.workers=4": "each worker needs at least 2 images",
     "resources.device=tpu": "'tpu' is not one of 'auto', 'cpu' or 'gpu'",
     "training.validate_every=5": "must be a multiple of validate_every 5",

@@ -71,7 +71,11 @@ def test_reads_name_study_and_valid_examples(load) -> None:
         ("trials: 3", "grace: 0", "street.yaml:17: study.grace: "),
         ("trials: 3", "trails: 3", "street.yaml:17: study.trails: unknown key; did you mean"),
         ("trials: 3", "name: a/b", "street.yaml:17: study.name: 'a/b'"),
-        ("batch: 4}\nstudy", "batch: {int: [1, 4]}}\nstudy", "street.yaml:1: (top level): each"),
+        (
+            "batch: 4}\nstudy",
+            "batch: {int: [1, 4]}}\nstudy",
+            "street.yaml:15: training.batch: each",
+        ),
     ],
 )
 def test_both_ends_and_all_options_are_checked(load, old: str, new: str, line: str) -> None:

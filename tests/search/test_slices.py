@@ -64,7 +64,7 @@ def test_the_picture_has_a_panel_for_every_parameter(searched: Study) -> None:
     some = list(found(searched).values())
     belief = np.ones(2), np.ones(2)
     options = Slice("training.mask", ["a", "b"], *belief, [("a", 0.5)], "a", ["b"], "choice")
-    assert picture([*some, options], "a study").startswith(b"\x89PNG")
+    assert picture([*some, options], "a study", "mIoU").startswith(b"\x89PNG")
 
 
 def test_a_picture_without_the_search_space_is_refused() -> None:

@@ -75,7 +75,10 @@ def test_whatever_changes_what_is_computed_makes_another_run(change: dict[str, A
         ),
         ({"training__schedule": {"type": "step", "milestones": [4]}}, "before iterations 4"),
         ({"training__warmup": {"iterations": 4}}, "warmup.iterations 4 must be below iterations 4"),
-        ({"training__accumulate": 3}, "training.accumulate 3 must divide the 4 images of a worker"),
+        (
+            {"training__accumulate": 3},
+            "training.accumulate: 3 must divide the 4 images of a worker",
+        ),
         ({"training__accumulate": 4}, "each worker needs at least 2 images at a time"),
         ({"training__clip": 0.0}, "training.clip"),
     ],

@@ -92,12 +92,12 @@ def test_fingerprint_reacts_to_the_data_and_not_to_spelled_out_defaults() -> Non
     [
         ({"training__validate_every": 3}, "iterations 4 must be a multiple of validate_every 3"),
         ({"pair__teacher": None}, "method 'afdcd' needs pair.teacher"),
-        ({"resources__workers": 3}, "training.batch 4 must be divisible by resources.workers 3"),
+        ({"resources__workers": 3}, "training.batch: 4 must be divisible by resources.workers 3"),
         ({"resources__workers": 4}, "each worker needs at least 2 images"),
-        ({"pair__teacher__train__batch": 1}, "each worker .* raise pair.teacher.train.batch"),
+        ({"pair__teacher__train__batch": 1}, "each worker .* raise it"),
         (
             {"pair__teacher__train__accumulate": 3},
-            "pair.teacher.train.accumulate 3 must divide the 4 images of a worker",
+            "pair.teacher.train.accumulate: 3 must divide the 4 images of a worker",
         ),
         ({"pair__teacher": {"model": STUDENT}}, "give either weights"),
         ({"pair__teacher__weights": "t.safetensors"}, "give either weights"),

@@ -10,12 +10,12 @@ import time
 import torch
 
 from afdcd.config import UserError
-from afdcd.data.catalog.datasets import DATASETS
 from afdcd.search.load import SearchSpace
 from afdcd.search.plan.corners import Kind
 from afdcd.search.plan.devices import CONTEXT
 from afdcd.search.plan.interval import Interval
 from afdcd.search.plan.plan import Corner, Measured, Plan
+from afdcd.tasks.names import task_named
 from afdcd.training.learner import Learner
 from afdcd.training.peak_memory import LiveStorage
 from afdcd.training.trial import TrialConfig
@@ -71,7 +71,7 @@ def _measured(config: TrialConfig, device: torch.device) -> Measured:
 
 
 def _learner(config: TrialConfig, device: torch.device) -> Learner:
-    classes, teacher = len(DATASETS[config.data.dataset].classes), None
+    classes, teacher = task_named(config.task).outputs(config.data), None
     student = config.pair.student.updated(pretrained=None)
     if config.distiller.DISTILS and config.pair.teacher and config.pair.teacher.model:
         teacher = config.pair.teacher.model.updated(pretrained=None).build(classes)
@@ -81,14 +81,13 @@ def _learner(config: TrialConfig, device: torch.device) -> Learner:
 
 def _steps(learner: Learner, config: TrialConfig, device: torch.device, count: int) -> list[float]:
     """Seconds of each step, to the end of the device's work."""
-    classes = len(DATASETS[config.data.dataset].classes)
     images = config.training.batch // config.resources.workers
     pictures = torch.randn(images, 3, *config.data.crop, device=device)
-    labels = torch.randint(classes, (images, *config.data.crop), device=device)
+    targets = task_named(config.task).made_up(config.data, images, device)
     seconds, began = list[float](), time.monotonic()
     while len(seconds) < count and (not seconds or time.monotonic() - began < PATIENCE):
         started = time.perf_counter()
-        learner.iterate(0, pictures, labels)
+        learner.iterate(0, pictures, targets)
         learner.drain()
         seconds.append(time.perf_counter() - started)
     return seconds

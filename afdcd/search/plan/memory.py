@@ -10,12 +10,12 @@ from functools import lru_cache
 
 import torch
 
-from afdcd.data.catalog.datasets import DATASETS
 from afdcd.distillers.configs.reconstruction import ReconstructionConfig
 from afdcd.losses.cross_entropy import CHUNK_ELEMENTS
 from afdcd.models.footprint import Footprint, footprint
 from afdcd.search.plan.devices import CONTEXT, Device
 from afdcd.search.plan.interval import Interval
+from afdcd.tasks.names import task_named
 from afdcd.training.shapes import pair_shapes
 from afdcd.training.trial import TrialConfig
 
@@ -60,7 +60,7 @@ class Networks:
 @lru_cache(maxsize=1024)
 def networks_of(config: TrialConfig) -> Networks:
     """Of a trial; a teacher that it does not learn from is none."""
-    classes = len(DATASETS[config.data.dataset].classes)
+    classes = _classes(config)
     student = footprint(config.pair.student, classes, *config.data.crop)
     model = config.pair.teacher.model if config.pair.teacher else None
     if model is None or not config.distiller.DISTILS:
@@ -123,4 +123,4 @@ def _distillation(
 
 
 def _classes(config: TrialConfig) -> int:
-    return len(DATASETS[config.data.dataset].classes)
+    return task_named(config.task).outputs(config.data)
