@@ -18,7 +18,7 @@ from afdcd.distillers.configs.shapes import ENCODER
 from afdcd.distillers.context import StepContext
 from afdcd.distillers.projector import MaskedReconstruction
 from afdcd.losses.contrast import omni_contrast, shrink
-from afdcd.models.outputs import SegOutput
+from afdcd.models.outputs import Output
 from afdcd.models.taps import Tap
 from benchmarks.official import (
     OfficialReconstruction,
@@ -213,15 +213,15 @@ def _backward(
     return {name: value.detach() for name, value in values.items()} | named
 
 
-def _output(case: Case, channels: int, seed: int) -> SegOutput:
+def _output(case: Case, channels: int, seed: int) -> Output:
     logits = case.as_trained(case.random(CLASSES, seed + 2))
-    return SegOutput(logits, None, {ENCODER: case.as_trained(case.random(channels, seed))})
+    return Output(logits, None, {ENCODER: case.as_trained(case.random(channels, seed))})
 
 
-def _plain(output: SegOutput) -> SegOutput:
+def _plain(output: Output) -> Output:
     """The same numbers in fp32 and in torch's own layout."""
     feature = output.features[ENCODER].detach().float().contiguous()
-    return SegOutput(output.logits.float().contiguous(), None, {ENCODER: feature})
+    return Output(output.logits.float().contiguous(), None, {ENCODER: feature})
 
 
 def _place(module: nn.Module, case: Case) -> None:

@@ -30,7 +30,7 @@ from afdcd.data.train.config import DataConfig
 from afdcd.data.train.transforms import normalise
 from afdcd.evaluate import main
 from afdcd.models.config import ModelConfig
-from afdcd.models.outputs import SegOutput
+from afdcd.models.outputs import Output
 from afdcd.models.weights import NetworkCard, save_network
 
 MODEL = ModelConfig(head="pspnet", encoder="mobilenetv2")
@@ -49,10 +49,10 @@ Evaluate = Callable[..., int]
 class AllRoad(nn.Module):
     classes = len(SYNTHETIC.classes)
 
-    def forward(self, images: Tensor) -> SegOutput:
+    def forward(self, images: Tensor) -> Output:
         logits = torch.zeros(1, len(SYNTHETIC.classes), 2, 2)
         logits[:, SYNTHETIC.classes.index("road")] = 1.0
-        return SegOutput(logits, None, {})
+        return Output(logits, None, {})
 
 
 @pytest.fixture
@@ -200,7 +200,7 @@ def test_windows_scales_and_flip_reach_the_network(
     sizes = []
     forward = AllRoad.forward
 
-    def looking(self: AllRoad, images: Tensor) -> SegOutput:
+    def looking(self: AllRoad, images: Tensor) -> Output:
         sizes.append(tuple(images.shape[2:]))
         return forward(self, images)
 
@@ -240,9 +240,9 @@ def coco(verb: Evaluate, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
         class Fixed(nn.Module):
             classes = len(card.classes)
 
-            def forward(self, images: Tensor) -> SegOutput:
+            def forward(self, images: Tensor) -> Output:
                 logits = F.one_hot(torch.tensor(predicted), self.classes).T.float()
-                return SegOutput(logits[None, :, None], None, {})
+                return Output(logits[None, :, None], None, {})
 
         given = lambda *_, **__: iter([("000000000009", torch.zeros(1, 3, 1, 4), labels)])  # noqa: E731
         monkeypatch.setattr(evaluate, "fetch", lambda model: model)

@@ -21,7 +21,7 @@ from afdcd.commands import evaluate
 from afdcd.data.catalog.datasets import CITYSCAPES, IGNORE
 from afdcd.evaluate import main
 from afdcd.models.config import ModelConfig
-from afdcd.models.outputs import SegOutput
+from afdcd.models.outputs import Output
 from afdcd.models.weights import NetworkCard
 
 KEYS = ("frankfurt_000000_000294", "frankfurt_000001_000538", "munster_000173_000019")
@@ -47,13 +47,13 @@ class Guess(nn.Module):
 
     classes = len(CITYSCAPES.classes)
 
-    def forward(self, images: Tensor) -> SegOutput:
+    def forward(self, images: Tensor) -> Output:
         generator = torch.Generator().manual_seed(int(images.sum()))
         logits = torch.rand(1, self.classes, *SIZE, generator=generator)
         told = images[:, 0].long().clamp(max=self.classes - 1)
         logits += 0.5 * nn.functional.one_hot(told, self.classes).movedim(3, 1)
         logits[:, CITYSCAPES.classes.index("train")] = -1
-        return SegOutput(logits, None, {})
+        return Output(logits, None, {})
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from afdcd.commands import predict
 from afdcd.commands.predict import find_pictures
 from afdcd.config import UserError
 from afdcd.models.config import ModelConfig
-from afdcd.models.outputs import SegOutput
+from afdcd.models.outputs import Output
 from afdcd.models.weights import NetworkCard
 from afdcd.predict import main
 
@@ -30,8 +30,8 @@ Predict = Callable[..., int]
 
 
 class BrightestChannel(nn.Module):
-    def forward(self, images: Tensor) -> SegOutput:
-        return SegOutput(images, None, {})
+    def forward(self, images: Tensor) -> Output:
+        return Output(images, None, {})
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from afdcd.tasks.device import choose_device
 from afdcd.tasks.export import Exporter
 from afdcd.tasks.inference import InferenceConfig
 from afdcd.tasks.metric import ConfusionMatrix
+from afdcd.tasks.names import check_label_maps
 from afdcd.tasks.options import inference_of
 from afdcd.tasks.scores import scores_of, table
 from afdcd.tasks.segmentation import evaluate
@@ -35,6 +36,7 @@ def execute(args: argparse.Namespace) -> int:
     """Score, export, print; the exit status."""
     inference, device = inference_of(args), choose_device(args.device)
     network, card = load_network(fetch(args.model))
+    check_label_maps(card.task, args.model)
     dataset = dataset_named(args.dataset or read_manifest(args.data).dataset)
     known = _known(args.model, card, dataset)
     labels = _translation(args.model, dataset, known)

@@ -18,6 +18,7 @@ from afdcd.data.train.transforms import normalise
 from afdcd.models.weights import NetworkCard, load_network
 from afdcd.tasks.device import choose_device
 from afdcd.tasks.inference import InferenceConfig, predict_labels
+from afdcd.tasks.names import check_label_maps
 from afdcd.tasks.normalisation import known
 from afdcd.tasks.options import SUFFIXES, inference_of
 from afdcd.tasks.pictures import LabelMap, Picture, mask, overlay
@@ -32,6 +33,7 @@ def execute(args: argparse.Namespace) -> int:
     pictures = find_pictures(args.images, args.out)
     device = choose_device(args.device)
     network, card = load_network(fetch(args.model))
+    check_label_maps(card.task, args.model)
     normalisation = known(card.normalisation, args.model)
     network.to(device).eval()
     failed = 0

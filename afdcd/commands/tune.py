@@ -81,14 +81,16 @@ def _next_commands(space: SearchSpace, conclusion: Conclusion, registered: Regis
     pictures = storage.join(storage_root(), "studies", space.name, PICTURES)
     activate = Path(sys.executable).with_name("activate")
     inactive = activate.exists() and shutil.which("python") != str(activate.with_name("python"))
+    use = [
+        f"use the {alias}:",
+        f"  {prefix}python -m afdcd.predict models:/{model}@{alias} {pictures} --out predictions",
+    ]
     return "\n".join(
         [
             *([f"source {activate}"] if inactive else []),
             "look at the study and choose a student:",
             *(f"  {line}" for line in look),
-            f"use the {alias}:",
-            f"  {prefix}python -m afdcd.predict models:/{model}@{alias} {pictures} "
-            "--out predictions",
+            *(use if space.task.label_maps else []),
             "search on real data (README, CamVid):",
             f"  {prefix}python -m afdcd.tune search_spaces/camvid-cpu.yaml data.root=CAMVID",
         ]

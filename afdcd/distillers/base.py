@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from afdcd.distillers.context import StepContext
-from afdcd.models.outputs import SegOutput
+from afdcd.models.outputs import Output
 
 Targets: TypeAlias = Any  # the task's own; of segmentation label maps [b H W]
 
@@ -35,7 +35,7 @@ class Distiller(nn.Module):
         self.adversary: Adversary | None = None
 
     def forward(
-        self, student: SegOutput, teacher: SegOutput, targets: Targets, step: StepContext
+        self, student: Output, teacher: Output, targets: Targets, step: StepContext
     ) -> dict[str, Float[Tensor, ""]]:
         """Terms whose mean over the ranks is what one rank would compute of the whole batch."""
         raise NotImplementedError
@@ -54,7 +54,7 @@ class Adversary(nn.Module):
         raise NotImplementedError
 
     def forward(
-        self, student: SegOutput, teacher: SegOutput, targets: Targets, step: StepContext
+        self, student: Output, teacher: Output, targets: Targets, step: StepContext
     ) -> dict[str, Float[Tensor, ""]]:
         """Its own weighted terms; the student's output is detached."""
         raise NotImplementedError

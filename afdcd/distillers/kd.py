@@ -8,7 +8,7 @@ from afdcd.distillers.configs.kd import KDConfig
 from afdcd.distillers.context import StepContext
 from afdcd.losses.grids import on_one_grid
 from afdcd.losses.kd import pixel_kl
-from afdcd.models.outputs import SegOutput
+from afdcd.models.outputs import Output
 
 
 class KD(Distiller):
@@ -17,7 +17,7 @@ class KD(Distiller):
         self.config = config
 
     def forward(
-        self, student: SegOutput, teacher: SegOutput, targets: Targets, step: StepContext
+        self, student: Output, teacher: Output, targets: Targets, step: StepContext
     ) -> dict[str, Float[Tensor, ""]]:
         if not self.config.weight:
             return {}

@@ -11,7 +11,7 @@ from afdcd.distillers.projector import MaskedReconstruction
 from afdcd.losses.grids import on_one_grid
 from afdcd.losses.kd import pixel_kl
 from afdcd.losses.reconstruction import reconstruction_error
-from afdcd.models.outputs import SegOutput
+from afdcd.models.outputs import Output
 
 
 class MaskedMethod(Distiller):
@@ -23,7 +23,7 @@ class MaskedMethod(Distiller):
         self.reconstruct = MaskedReconstruction(config, pair) if config.rebuilds else None
 
     def forward(
-        self, student: SegOutput, teacher: SegOutput, targets: Targets, step: StepContext
+        self, student: Output, teacher: Output, targets: Targets, step: StepContext
     ) -> dict[str, Float[Tensor, ""]]:
         config, terms = self.config, {}
         if config.kd_weight:

@@ -5,11 +5,11 @@ from torch import Tensor
 
 from afdcd.distillers.base import Distiller, Targets
 from afdcd.distillers.context import StepContext
-from afdcd.models.outputs import SegOutput
+from afdcd.models.outputs import Output
 
 
 class NoDistiller(Distiller):
     def forward(
-        self, student: SegOutput, teacher: SegOutput, targets: Targets, step: StepContext
+        self, student: Output, teacher: Output, targets: Targets, step: StepContext
     ) -> dict[str, Float[Tensor, ""]]:
         return {}

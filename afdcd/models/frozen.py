@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from afdcd.models.fold import fold_batch_norm
 from afdcd.models.fuse import fuse_relu
-from afdcd.models.outputs import SegOutput
+from afdcd.models.outputs import Output
 from afdcd.models.tracing import trace
 from afdcd.models.zoo import SegmentationNetwork, stages_by_name
 
@@ -58,7 +58,7 @@ class FrozenTeacher(nn.Module):
         self.to(dtype=dtype, memory_format=self.layout)  # type: ignore[call-overload]
         self.eval().requires_grad_(False)
 
-    def forward(self, images: Float[Tensor, "b 3 H W"]) -> SegOutput:
+    def forward(self, images: Float[Tensor, "b 3 H W"]) -> Output:
         # Not inference_mode: its tensors cannot be saved for the backward pass of a loss.
         with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
             if self.before is not None:
@@ -72,7 +72,7 @@ class FrozenTeacher(nn.Module):
                 features["head"] = feature
             # What nobody reads is given up at once.
             kept = {name: feature for name, feature in features.items() if name in self.needs}
-            return SegOutput(logits, aux, kept, self.align_corners)
+            return Output(logits, aux, kept, self.align_corners)
 
     def train(self, mode: bool = True) -> Self:
         """Stays in eval mode, whatever `mode`."""

@@ -22,7 +22,7 @@ class Encoder(nn.Module):
 
 
 @dataclass(frozen=True, slots=True)
-class SegOutput:
+class Output:
     """One forward pass: logits at the network's own stride, and its named features.
 
     `align_corners` is the rule by which this network's logits are resized.
@@ -38,8 +38,8 @@ class SegOutput:
     features: dict[str, Float[Tensor, "b _ _ _"]]
     align_corners: bool = True
 
-    def detached(self) -> "SegOutput":
+    def detached(self) -> "Output":
         """The same maps, through which no gradient flows back."""
         aux = None if self.aux is None else self.aux.detach()
         features = {name: feature.detach() for name, feature in self.features.items()}
-        return SegOutput(self.logits.detach(), aux, features, self.align_corners)
+        return Output(self.logits.detach(), aux, features, self.align_corners)

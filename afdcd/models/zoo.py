@@ -10,7 +10,7 @@ from afdcd.models.config import HeadName, ModelConfig
 from afdcd.models.encoders import build_encoder
 from afdcd.models.heads import AuxiliaryHead, DeepLabV3Head, PSPHead
 from afdcd.models.mlp_head import MLPHead
-from afdcd.models.outputs import SegOutput
+from afdcd.models.outputs import Output
 from afdcd.models.taps import Tap
 
 # Widths of winycg/CIRKD@2d8ad0f and OSVAI/Af-DCD@5b086a7 (CIRKDv2 made the ResNets' 512).
@@ -63,12 +63,12 @@ class SegmentationNetwork(nn.Module):
         if self.aux is not None:
             self.taps["aux"] = Tap(classes, c3.stride)
 
-    def forward(self, images: Float[Tensor, "b 3 H W"]) -> SegOutput:
+    def forward(self, images: Float[Tensor, "b 3 H W"]) -> Output:
         stages = self.encoder(images)
         feature, logits = self.head(stages if self.config.is_pyramid else stages[-1])
         aux = self.aux(stages[-2]) if self.aux is not None and self.training else None
         features = stages_by_name(stages) | {"head": feature}
-        return SegOutput(logits, aux, features, self.config.align_corners)
+        return Output(logits, aux, features, self.config.align_corners)
 
     def parameter_groups(
         self, *, head_lr_scale: float = 1.0, decay_norms: bool = True

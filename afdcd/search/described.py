@@ -7,12 +7,12 @@ from afdcd.models.weights import NetworkCard
 from afdcd.search.candidates import Candidate
 from afdcd.search.claims import claim, spreads
 from afdcd.search.evidence import spread
-from afdcd.tasks.score import Score
+from afdcd.tasks.names import task_named
+from afdcd.tasks.score import PER_CLASS, PER_CLASS_LABEL, Score
 from afdcd.text import percent, shown
 from afdcd.tracking.records import StudyRecord
 
-PER_CLASS = "iou"  # the group of a score's parts that has a number for every class
-TEST_IOU = "test_iou.json"
+TEST_CLASSES = f"test_{PER_CLASS}.json"
 LENGTH = 5000  # characters, of the registry's column
 CLASSES = 40  # of a description
 
@@ -58,12 +58,13 @@ def gain_over(candidate: Candidate, alone: Score | None) -> str:
 
 def about(study: StudyRecord, candidate: Candidate, name: str, alias: str) -> str:
     """What a registered model is."""
-    data = candidate.config.data
+    data, task = candidate.config.data, candidate.config.task
+    use = f" To use it: `afdcd predict models:/{name}@{alias} PICTURES --out FOLDER`"
     return (
-        f"Segmentation students found by the study {study.name} ({study.id}) on {data.dataset}, "
+        f"{task.capitalize()} students found by the study {study.name} ({study.id}) on {data.dataset}, "
         f"protocol {data.protocol}. The alias `champion` names one that was proven better than the "
-        "plain student, `candidate` the best one so far of which that is not known. To use it: "
-        f"`afdcd predict models:/{name}@{alias} PICTURES --out FOLDER`"
+        "plain student, `candidate` the best one so far of which that is not known."
+        f"{use if task_named(task).label_maps else ''}"
     )
 
 
@@ -106,13 +107,15 @@ def _luck(candidate: Candidate) -> str:
 
 
 def _class_table(score: Score) -> str:
-    """IoU of every class, or of the worst and the best where they are many."""
-    iou = score.group(PER_CLASS)
-    names = list(iou)
+    """What every class scores, or the worst and the best where they are many; empty without classes."""
+    found = score.group(PER_CLASS)
+    names = list(found)
+    if not names:
+        return ""
     if len(names) > CLASSES:
-        ranked = sorted((n for n in names if not math.isnan(iou[n])), key=iou.__getitem__)
+        ranked = sorted((n for n in names if not math.isnan(found[n])), key=found.__getitem__)
         names = list(dict.fromkeys([*ranked[: CLASSES // 2], *ranked[-CLASSES // 2 :]]))
-    lines = [f"| {name} | {percent(iou[name])} |" for name in names]
-    if hidden := len(iou) - len(names):
-        lines.insert(CLASSES // 2, f"| {hidden} more in {TEST_IOU} of the run | |")
-    return "\n".join(["| class | test IoU |", "|---|---|", *lines])
+    lines = [f"| {name} | {percent(found[name])} |" for name in names]
+    if hidden := len(found) - len(names):
+        lines.insert(CLASSES // 2, f"| {hidden} more in {TEST_CLASSES} of the run | |")
+    return "\n".join([f"| class | test {PER_CLASS_LABEL} |", "|---|---|", *lines])

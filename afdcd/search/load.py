@@ -4,7 +4,7 @@ import json
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from afdcd.config import Key, Source, UserError, validate
 from afdcd.search.config import StudyConfig
@@ -17,6 +17,9 @@ from afdcd.tasks.score import Measure
 from afdcd.training.recipe import TrainingConfig
 from afdcd.training.trial import SEMANTICS, TrialConfig
 from afdcd.yaml_text import load_yaml, override
+
+if TYPE_CHECKING:
+    from afdcd.tasks.base import Task
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -67,9 +70,14 @@ class SearchSpace:
         )
 
     @property
+    def task(self) -> "Task":
+        """Of all its runs; loading it takes a moment."""
+        return task_named(self.examples[0].task)
+
+    @property
     def measure(self) -> Measure:
-        """What its runs are compared by; to know that, the task is loaded."""
-        return task_named(self.examples[0].task).measure
+        """What its runs are compared by."""
+        return self.task.measure
 
     def references(self) -> list[dict[str, Any]]:
         """The searched values, by path, of each setting in `study.enqueue`, and its seed."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from afdcd.config import UserError
 from afdcd.search.patience import briefly
 from afdcd.search.watched import Watched, duration
-from afdcd.tasks.score import MIOU, Score
+from afdcd.tasks.score import DEFAULT_MEASURE, Score
 from afdcd.text import percent, table
 from afdcd.training import pulse
 from afdcd.training.job import FINISHED, Job, Report, RunResult
@@ -283,7 +283,7 @@ ORDER = ("completed", "paused", "running")
 
 def trials_table(rows: Sequence[Row]) -> str:
     """Every run of a study: completed ones first, best first; then those that may still be."""
-    label = next((row.score.label for row in rows if row.score), MIOU.label)
+    label = next((row.score.label for row in rows if row.score), DEFAULT_MEASURE.label)
     titles = ("trial", label, "outcome", "iterations", "hours", "settings")
     return table(titles, [_cells(row) for row in sorted(rows, key=_rank)], rules=())
 

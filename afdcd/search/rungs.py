@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from afdcd.search.config import SamplerName
-from afdcd.tasks.score import MIOU, Measure
+from afdcd.tasks.score import DEFAULT_MEASURE, Measure
 
 Curve = Mapping[int, float]  # iteration of a validation -> its value
 
@@ -29,7 +29,7 @@ class Rules:
     trials: int
     rungs: tuple[int, ...] = ()
     reduction: int = 3
-    measure: Measure = MIOU
+    measure: Measure = DEFAULT_MEASURE
     sampler: SamplerName = "gp"
 
     @property

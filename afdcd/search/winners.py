@@ -16,12 +16,12 @@ from afdcd.data.train.config import DataConfig
 from afdcd.models.weights import NetworkCard
 from afdcd.search.candidates import Candidate, Ran
 from afdcd.search.cluster import Cluster
-from afdcd.search.described import PER_CLASS, TEST_IOU, about, describe, gain_over
+from afdcd.search.described import TEST_CLASSES, about, describe, gain_over
 from afdcd.search.progress import say
 from afdcd.search.proof import CHAMPION as FOUND
 from afdcd.search.proof import PLAIN
 from afdcd.search.score_networks import score_networks
-from afdcd.tasks.score import Score
+from afdcd.tasks.score import PER_CLASS, Score
 from afdcd.tracking.records import StudyRecord
 from afdcd.tracking.registry import Version, model_name, point, register, withdraw
 from afdcd.tracking.tracker import Tracker
@@ -152,7 +152,8 @@ def _tell(tracker: Tracker, candidate: Candidate, tests: dict[int, Score]) -> No
             tracker.note(ran.run, f"test_{score.name}", score.value)
             classes = score.group(PER_CLASS)
             told = {key: None if math.isnan(value) else value for key, value in classes.items()}
-            tracker.attach(ran.run, TEST_IOU, json.dumps(told, indent=1).encode())
+            if told:
+                tracker.attach(ran.run, TEST_CLASSES, json.dumps(told, indent=1).encode())
 
 
 def _tags(

@@ -13,11 +13,11 @@ import optuna
 
 from afdcd.config import validate
 from afdcd.search.config import BudgetConfig
-from afdcd.tasks.score import MIOU, Measure
+from afdcd.tasks.score import DEFAULT_MEASURE, Measure
 
 STOP = "stop"  # attribute: who wants the study stopped
 TRIALS = "trials"  # attribute: how many trials it shall have, if that is more than its file says
-MEASURE = "measure"  # attribute: what its runs are compared by, if not by the mean IoU
+MEASURE = "measure"  # attribute: what its runs are compared by, if not by the default
 BUDGET = "budget"  # attribute: limits of its budget, where they are above what its file says
 WRITTEN = "written"  # attribute: space, number of trials and budget in the file, for the others
 
@@ -27,10 +27,10 @@ def introduce(
     space: dict[str, Any],
     trials: int,
     budget: BudgetConfig | None = None,
-    measure: Measure = MIOU,
+    measure: Measure = DEFAULT_MEASURE,
 ) -> None:
     """Note what the study's file says, for those who have only the study."""
-    if measure != MIOU:
+    if measure != DEFAULT_MEASURE:
         study.set_user_attr(MEASURE, measure.plain())
     limits = (budget or BudgetConfig()).plain()
     study.set_user_attr(WRITTEN, {"space": space, "trials": trials, BUDGET: limits})
@@ -39,7 +39,7 @@ def introduce(
 def measure_of(study: optuna.Study) -> Measure:
     """What the runs of a study are compared by."""
     said = study.user_attrs.get(MEASURE)
-    return validate(Measure, said) if said else MIOU
+    return validate(Measure, said) if said else DEFAULT_MEASURE
 
 
 def ask_to_stop(study: optuna.Study) -> None:

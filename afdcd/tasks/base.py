@@ -14,13 +14,13 @@ from torch import Tensor, nn
 
 from afdcd.data.catalog.datasets import Role
 from afdcd.data.train.config import DataConfig
+from afdcd.distillers.base import Targets
 from afdcd.models.config import ModelConfig
-from afdcd.models.outputs import SegOutput
+from afdcd.models.outputs import Output
 from afdcd.models.weights import NetworkCard
 from afdcd.models.zoo import SegmentationNetwork
 from afdcd.tasks.score import Measure, Score
 
-Targets: TypeAlias = Any  # a task's own; of segmentation label maps [b H W]
 Shown: TypeAlias = tuple[str, Tensor, Any]  # key, image [1 3 H W], targets of one image
 
 
@@ -42,10 +42,12 @@ class Task:
     Attributes:
         name: as `task` in a search space spells it.
         measure: of the score that `evaluate` gives.
+        label_maps: whether its networks say a class for each pixel, as `predict` and `evaluate` want.
     """
 
     name: str
     measure: Measure
+    label_maps: bool = False
 
     def outputs(self, data: DataConfig) -> int:
         """Channels of the network's last layer."""
@@ -82,7 +84,7 @@ class Task:
         raise NotImplementedError
 
     def terms(
-        self, output: SegOutput, targets: Targets, count: Float[Tensor, ""], *, aux_weight: float
+        self, output: Output, targets: Targets, count: Float[Tensor, ""], *, aux_weight: float
     ) -> dict[str, Float[Tensor, ""]]:
         """The loss terms without distillation: sums over this rank's images divided by `count`."""
         raise NotImplementedError

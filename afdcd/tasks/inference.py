@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from afdcd.models.outputs import SegOutput
+from afdcd.models.outputs import Output
 from afdcd.tasks.options import SINGLE_PASS, InferenceConfig
 
 # Classes upsampled at a time: 150 classes at 1024x2048 would need 1.3 GB for one image.
@@ -20,7 +20,7 @@ CLASS_CHUNK = 32
 # Probabilities held at a time, as the rows of the label map that fit: 64 MiB in float32.
 BAND = 2**24
 
-Forward = Callable[[Float[Tensor, "b 3 H W"]], SegOutput]
+Forward = Callable[[Float[Tensor, "b 3 H W"]], Output]
 
 
 def predict_labels(

@@ -11,6 +11,8 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
+from afdcd.config import UserError
+
 if TYPE_CHECKING:
     from afdcd.tasks.base import Task
 
@@ -23,6 +25,18 @@ GROUP = "afdcd.tasks"
 def places() -> dict[str, str]:
     """Where the object of each task is, as module:name."""
     return {point.name: point.value for point in entry_points(group=GROUP)} | _OURS
+
+
+def check_label_maps(task: str, model: str) -> None:
+    """Raises UserError for a network whose task draws no label maps."""
+    if task not in places():
+        raise UserError(
+            f"{model}: its task is {task}, which is not installed here; install its package"
+        )
+    if not task_named(task).label_maps:
+        raise UserError(
+            f"{model}: its task is {task}, whose networks give no label maps; use its own package"
+        )
 
 
 @lru_cache

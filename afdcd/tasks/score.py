@@ -68,7 +68,11 @@ class Measure(FrozenConfig):
         return Score(name=self.name, value=value, higher_is_better=self.higher_is_better)
 
 
-MIOU = Measure(name="miou")  # segmentation's, and of studies that do not say
+DEFAULT_MEASURE = Measure(name="miou")  # segmentation's, and that of studies that do not say
+PER_CLASS = (
+    "iou"  # the group of a score's parts that has a number for every class, where there are some
+)
+PER_CLASS_LABEL = "IoU"
 _LABELS = {"miou": "mIoU"}
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from afdcd.data.catalog.datasets import IGNORE
 from afdcd.losses.cross_entropy import upsampled_cross_entropy
-from afdcd.models.outputs import SegOutput
+from afdcd.models.outputs import Output
 from afdcd.tasks.inference import SINGLE_PASS, InferenceConfig, most_likely
 from afdcd.tasks.metric import ConfusionMatrix
 
@@ -20,7 +20,7 @@ AUX_WEIGHT = 0.4
 
 
 def task_terms(
-    output: SegOutput,
+    output: Output,
     labels: Integer[Tensor, "b H W"],
     valid: Tensor,
     *,
@@ -70,9 +70,9 @@ def evaluate(
     layout = torch.channels_last if channels_last else torch.contiguous_format
     mixed = torch.autocast(device.type, dtype=autocast, enabled=autocast is not None)
 
-    def forward(shown: Tensor) -> SegOutput:
+    def forward(shown: Tensor) -> Output:
         with mixed:
-            output: SegOutput = network(shown.contiguous(memory_format=layout))
+            output: Output = network(shown.contiguous(memory_format=layout))
         if (predicted := output.logits.shape[1]) != classes:
             raise ValueError(f"the network predicts {predicted} classes, the data have {classes}")
         return output

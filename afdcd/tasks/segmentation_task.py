@@ -16,7 +16,7 @@ from afdcd.data.train.loader import evaluation_images, train_batches
 from afdcd.data.train.to_device import prefetch
 from afdcd.models.complexity import gmacs, parameters
 from afdcd.models.config import ModelConfig
-from afdcd.models.outputs import SegOutput
+from afdcd.models.outputs import Output
 from afdcd.models.weights import NetworkCard
 from afdcd.models.zoo import SegmentationNetwork
 from afdcd.tasks.base import Shown, Tally, Task
@@ -24,7 +24,7 @@ from afdcd.tasks.inference import predict_labels
 from afdcd.tasks.names import SEGMENTATION as NAME
 from afdcd.tasks.normalisation import for_network
 from afdcd.tasks.pictures import PanelRow, denormalise, panel
-from afdcd.tasks.score import MIOU, Score
+from afdcd.tasks.score import DEFAULT_MEASURE, Score
 from afdcd.tasks.scores import recorded, score_of
 from afdcd.tasks.segmentation import evaluate, task_terms
 
@@ -34,7 +34,7 @@ PANEL_ROWS = 4
 class Segmentation(Task):
     """Targets are label maps [b H W] of train ids or IGNORE."""
 
-    name, measure = NAME, MIOU
+    name, measure, label_maps = NAME, DEFAULT_MEASURE, True
 
     def outputs(self, data: DataConfig) -> int:
         return len(DATASETS[data.dataset].classes)
@@ -71,7 +71,7 @@ class Segmentation(Task):
 
     def terms(
         self,
-        output: SegOutput,
+        output: Output,
         targets: Int[Tensor, "b H W"],
         count: Float[Tensor, ""],
         *,

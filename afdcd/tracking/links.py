@@ -9,7 +9,7 @@ import json
 import time
 from urllib.parse import quote
 
-from afdcd.tasks.score import MIOU
+from afdcd.tasks.score import DEFAULT_MEASURE
 from afdcd.text import shown
 
 VIEW = "mlflow.sharedViewState."  # the experiment's tag is this and the view's key
@@ -43,7 +43,7 @@ def closing_lines(
     study_id: str,
     best_run_id: str | None,
     model: str | None,
-    score_name: str = MIOU.name,
+    score_name: str = DEFAULT_MEASURE.name,
 ) -> list[str]:
     """What a person opens after a study.
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from afdcd.tasks.score import MIOU
+from afdcd.tasks.score import DEFAULT_MEASURE
 from afdcd.training.job import Job, Outcome
 
 
@@ -21,7 +21,7 @@ class StudyRecord:
     tags: dict[str, str] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     outcome: Outcome | None = None
-    measure: str = MIOU.name
+    measure: str = DEFAULT_MEASURE.name
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from afdcd.environment import (
     store_defaults,
     tracking_uri,
 )
-from afdcd.tasks.score import MIOU
+from afdcd.tasks.score import DEFAULT_MEASURE
 from afdcd.text import first_line, shown
 from afdcd.tracking.databases import PORTS
 from afdcd.tracking.links import view_of_everything
@@ -110,10 +110,10 @@ def introduce(client: MlflowClient, experiment: str) -> None:
 
 def _words() -> dict[str, str]:
     """Tags of the experiment: the view for model training, its score, and the best runs first."""
-    key, view = view_of_everything(MIOU.name)
+    key, view = view_of_everything(DEFAULT_MEASURE.name)
     return {
         "mlflow.experimentKind": "custom_model_development",
-        "mlflow.experiment.primaryMetric.name": MIOU.name,
+        "mlflow.experiment.primaryMetric.name": DEFAULT_MEASURE.name,
         "mlflow.experiment.primaryMetric.greaterIsBetter": "true",
         key: view,
     }

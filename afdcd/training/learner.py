@@ -22,7 +22,7 @@ from afdcd.distillers.context import StepContext
 from afdcd.distillers.none import NoDistiller
 from afdcd.distillers.projector import MaskedReconstruction
 from afdcd.models.frozen import FrozenTeacher
-from afdcd.models.outputs import SegOutput
+from afdcd.models.outputs import Output
 from afdcd.models.zoo import SegmentationNetwork
 from afdcd.seeds import derive
 from afdcd.tasks.names import task_named
@@ -71,7 +71,7 @@ class Learner:
         self,
         config: TrainingConfig,
         step: DistillationStep,
-        teacher: Callable[[Tensor], SegOutput] | None,
+        teacher: Callable[[Tensor], Output] | None,
         device: torch.device,
         *,
         rank: int = 0,

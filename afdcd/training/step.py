@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from afdcd.distillers.base import Distiller, Targets
 from afdcd.distillers.context import StepContext
-from afdcd.models.outputs import SegOutput
+from afdcd.models.outputs import Output
 from afdcd.models.zoo import SegmentationNetwork
 from afdcd.tasks.base import Task
 from afdcd.tasks.names import SEGMENTATION, task_named
@@ -44,13 +44,13 @@ class DistillationStep(nn.Module):
         self.task = task or task_named(SEGMENTATION)
         self._lets_adversary_learn(False)
         # Not a module: a compiled forward pass must not show in the names of the state.
-        self.run_student: Callable[[Tensor], SegOutput] | None = None
+        self.run_student: Callable[[Tensor], Output] | None = None
 
     def forward(
         self,
         images: Float[Tensor, "b 3 H W"],
         targets: Targets,
-        teacher: SegOutput | None,
+        teacher: Output | None,
         context: StepContext,
         count: Float[Tensor, ""],
     ) -> dict[str, Float[Tensor, ""]]:
@@ -81,12 +81,12 @@ class DistillationStep(nn.Module):
 
 
 def compiled_or_eager(
-    forward: Callable[[Tensor], SegOutput],
-) -> Callable[[Tensor], SegOutput]:
+    forward: Callable[[Tensor], Output],
+) -> Callable[[Tensor], Output]:
     """`forward`, compiled at its first call; left as it is, with a warning, where that fails."""
-    chosen: Callable[[Tensor], SegOutput] | None = None
+    chosen: Callable[[Tensor], Output] | None = None
 
-    def run(images: Tensor) -> SegOutput:
+    def run(images: Tensor) -> Output:
         nonlocal chosen
         if chosen is None:
             chosen = torch.compile(forward, dynamic=False)
@@ -103,8 +103,8 @@ def compiled_or_eager(
 
 @torch.no_grad()
 def teacher_outputs(
-    teacher: Callable[[Tensor], SegOutput] | None, images: Float[Tensor, "b 3 H W"]
-) -> SegOutput | None:
+    teacher: Callable[[Tensor], Output] | None, images: Float[Tensor, "b 3 H W"]
+) -> Output | None:
     return None if teacher is None else teacher(images)
 
 

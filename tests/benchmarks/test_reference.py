@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from afdcd.distillers.configs.reconstruction import ReconstructionConfig
 from afdcd.distillers.projector import MaskedReconstruction
-from afdcd.models.outputs import SegOutput
+from afdcd.models.outputs import Output
 from benchmarks.official import Arithmetic
 from tests import golden
 from tests.distillers.pairs import pair_of
@@ -56,7 +56,7 @@ def test_kd_equals_the_authors_value() -> None:
     loss = OfficialLoss(
         OfficialReconstruction(4, 4).double(), Recipe(groups=2, pool=0, kd_weight=3.0)
     )
-    outputs = [SegOutput(case[who], None, {"encoder": feature}) for who in ("S", "T")]
+    outputs = [Output(case[who], None, {"encoder": feature}) for who in ("S", "T")]
     torch.testing.assert_close(loss(*outputs)["kd"], 3 * case["loss"], **golden.TOLERANCE)
 
 
@@ -121,9 +121,9 @@ class _Network(nn.Module):
         super().__init__()
         self.conv, self.scale = nn.Conv2d(3, channels, 1), scale
 
-    def forward(self, images: Tensor) -> SegOutput:
+    def forward(self, images: Tensor) -> Output:
         feature = self.conv(images) * self.scale
-        return SegOutput(feature, None, {"encoder": feature})
+        return Output(feature, None, {"encoder": feature})
 
 
 def _parameters(trainer: OfficialTrainer) -> list[tuple[str, nn.Parameter]]:

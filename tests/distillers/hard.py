@@ -16,7 +16,7 @@ from afdcd.distillers.configs import MethodConfig, Needs, PairShapes
 from afdcd.distillers.context import StepContext
 from afdcd.distillers.ranks import GlobalBatchNorm2d
 from afdcd.losses.kd import pixel_kl
-from afdcd.models.outputs import SegOutput
+from afdcd.models.outputs import Output
 
 Terms = dict[str, Tensor]
 
@@ -40,7 +40,7 @@ class Holistic(Distiller):
         self.adversary: Discriminator = Discriminator(classes)
 
     def forward(
-        self, student: SegOutput, teacher: SegOutput, targets: Targets, step: StepContext
+        self, student: Output, teacher: Output, targets: Targets, step: StepContext
     ) -> Terms:
         kl = pixel_kl(student.logits, teacher.logits, 1.0)
         return {"kd": kl, "holistic": -0.1 * self.adversary.judged(student.logits).mean()}
@@ -79,7 +79,7 @@ class Discriminator(Adversary):
             return self.layers(logits.to(self.layers[-1].weight.dtype))
 
     def forward(
-        self, student: SegOutput, teacher: SegOutput, targets: Targets, step: StepContext
+        self, student: Output, teacher: Output, targets: Targets, step: StepContext
     ) -> Terms:
         of_student, of_teacher = self.judged(student.logits), self.judged(teacher.logits)
         return {"hinge": 0.1 * (F.relu(1 - of_teacher).mean() + F.relu(1 + of_student).mean())}
@@ -112,12 +112,12 @@ class Queue(Distiller):
         self.register_buffer("position", torch.zeros((), dtype=torch.int64))
 
     def forward(
-        self, student: SegOutput, teacher: SegOutput, targets: Targets, step: StepContext
+        self, student: Output, teacher: Output, targets: Targets, step: StepContext
     ) -> Terms:
         with torch.autocast(self.slots.device.type, enabled=False):
             return {"queue": self._term(student, teacher, step)}
 
-    def _term(self, student: SegOutput, teacher: SegOutput, step: StepContext) -> Tensor:
+    def _term(self, student: Output, teacher: Output, step: StepContext) -> Tensor:
         kind = self.project.weight.dtype
         seen, shown = (x.features["encoder"].to(kind).mean((2, 3)) for x in (student, teacher))
         ours, theirs = F.normalize(self.project(seen), dim=1), F.normalize(shown, dim=1)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from afdcd.distillers.configs import AfDCDConfig
 from afdcd.distillers.portable import official
-from afdcd.models.outputs import SegOutput
+from afdcd.models.outputs import Output
 from tests.distillers.pairs import STEP, pair_of
 
 STRIDE = 8
@@ -92,8 +92,8 @@ def _maps(
     return latent.relu(), student.scale * mixed.relu()
 
 
-def _output(feature: Tensor) -> SegOutput:
-    return SegOutput(feature[:, :2], None, {"encoder": feature})
+def _output(feature: Tensor) -> Output:
+    return Output(feature[:, :2], None, {"encoder": feature})
 
 
 def _main() -> None:

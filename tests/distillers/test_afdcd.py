@@ -10,7 +10,7 @@ from afdcd.config import UserError, validate
 from afdcd.distillers.afdcd import AfDCD
 from afdcd.distillers.algorithm import ALGORITHMS
 from afdcd.distillers.configs import AfDCDConfig
-from afdcd.models.outputs import SegOutput
+from afdcd.models.outputs import Output
 from tests import golden
 from tests.distillers.pairs import STEP, given, pair_of
 
@@ -198,11 +198,11 @@ def _crop(feature_hw: tuple[int, int]) -> tuple[int, int]:
     return 8 * feature_hw[0], 8 * feature_hw[1]
 
 
-def _output(feature: Tensor) -> SegOutput:
-    return SegOutput(feature[:, :3], None, {"encoder": feature})
+def _output(feature: Tensor) -> Output:
+    return Output(feature[:, :3], None, {"encoder": feature})
 
 
-def _random(channels: int) -> SegOutput:
+def _random(channels: int) -> Output:
     generator = torch.Generator().manual_seed(channels)
     return _output(torch.randn(2, channels, 16, 16, generator=generator))
 

@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from afdcd.config import FrozenConfig, UserError, validate
 from afdcd.distillers.configs import METHODS, DistillerConfig, MethodConfig, Needs, NoneConfig
 from afdcd.distillers.context import StepContext
-from afdcd.models.outputs import SegOutput
+from afdcd.models.outputs import Output
 from tests.distillers.hard import HolisticConfig, QueueConfig
 from tests.distillers.pairs import STEP, pair_of
 
@@ -243,31 +243,31 @@ def _with_gradient(distiller: nn.Module, *, autocast: bool) -> tuple[dict[str, T
     return terms, torch.cat([grad.flatten() for grad in grads if grad is not None])
 
 
-def _student() -> SegOutput:
+def _student() -> Output:
     return _output(8)
 
 
-def _teacher() -> SegOutput:
+def _teacher() -> Output:
     return _output(48)
 
 
-def _output(channels: int) -> SegOutput:
+def _output(channels: int) -> Output:
     generator = torch.Generator().manual_seed(channels)
     logits = torch.randn(IMAGES, PAIR.classes, *FEATURE_HW, generator=generator)
     feature = torch.randn(IMAGES, channels, *FEATURE_HW, generator=generator)
-    return SegOutput(logits.requires_grad_(), None, {"encoder": feature.requires_grad_()})
+    return Output(logits.requires_grad_(), None, {"encoder": feature.requires_grad_()})
 
 
-def _only(output: SegOutput, names: frozenset[str]) -> SegOutput:
+def _only(output: Output, names: frozenset[str]) -> Output:
     features = {name: value for name, value in output.features.items() if name in names}
     logits = output.logits if "logits" in names else output.logits[:, :0]
-    return SegOutput(logits, None, features)
+    return Output(logits, None, features)
 
 
-def _slice(output: SegOutput, i: int) -> SegOutput:
+def _slice(output: Output, i: int) -> Output:
     features = {name: feature[i : i + 1] for name, feature in output.features.items()}
-    return SegOutput(output.logits[i : i + 1], None, features)
+    return Output(output.logits[i : i + 1], None, features)
 
 
-def _tensors(*outputs: SegOutput) -> list[Tensor]:
+def _tensors(*outputs: Output) -> list[Tensor]:
     return [tensor for out in outputs for tensor in (out.logits, out.features["encoder"])]

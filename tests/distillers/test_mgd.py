@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from afdcd.distillers.configs import MGDConfig
-from afdcd.models.outputs import SegOutput
+from afdcd.models.outputs import Output
 from tests import golden
 from tests.distillers.pairs import STEP, given, pair_of
 
@@ -54,5 +54,5 @@ def test_terms_are_weighted() -> None:
     torch.testing.assert_close(second["fd"], 5 * first["fd"])
 
 
-def _output(feature: Tensor) -> SegOutput:
-    return SegOutput(feature[:, :3], None, {"encoder": feature})
+def _output(feature: Tensor) -> Output:
+    return Output(feature[:, :3], None, {"encoder": feature})

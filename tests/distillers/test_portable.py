@@ -8,7 +8,7 @@ import torch
 from afdcd.config import FrozenConfig, UserError, validate
 from afdcd.distillers.configs import AfDCDConfig, MGDConfig
 from afdcd.distillers.portable import official, portable
-from afdcd.models.outputs import SegOutput
+from afdcd.models.outputs import Output
 from tests.distillers.pairs import STEP, pair_of
 from tests.distillers.portability import (
     CORNERS,
@@ -166,5 +166,5 @@ def _assert_equal_terms(a: Any, b: Any) -> None:
         torch.testing.assert_close(found[1][name], term, rtol=1e-12, atol=0.0)
 
 
-def _output(feature: torch.Tensor) -> SegOutput:
-    return SegOutput(feature[:, :3], None, {"encoder": feature})
+def _output(feature: torch.Tensor) -> Output:
+    return Output(feature[:, :3], None, {"encoder": feature})

@@ -13,7 +13,7 @@ from afdcd.distillers.base import Distiller, Targets
 from afdcd.distillers.configs.shapes import ENCODER
 from afdcd.distillers.context import StepContext
 from afdcd.losses.grids import on_one_grid
-from afdcd.models.outputs import SegOutput
+from afdcd.models.outputs import Output
 
 
 class Attention(Distiller):
@@ -22,7 +22,7 @@ class Attention(Distiller):
         self.config = config
 
     def forward(
-        self, student: SegOutput, teacher: SegOutput, targets: Targets, step: StepContext
+        self, student: Output, teacher: Output, targets: Targets, step: StepContext
     ) -> dict[str, Float[Tensor, ""]]:
         if not self.config.weight:
             return {}

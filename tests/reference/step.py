@@ -72,7 +72,7 @@ class OfficialLoss(nn.Module):
 
 
 class OfficialTrainer:
-    """Student, teacher, loss and optimizer; the two networks return `SegOutput`.
+    """Student, teacher, loss and optimizer; the two networks return `Output`.
 
     Attributes:
         autocast: type of the forward pass where torch's autocast allows it; the authors': None.

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from afdcd.config import UserError
 from afdcd.data.catalog.datasets import COCO_STUFF_182
 from afdcd.data.train.config import DataConfig
-from afdcd.models.outputs import SegOutput
+from afdcd.models.outputs import Output
 from afdcd.search import score_networks
 from afdcd.search.cluster import Cluster
 from afdcd.tasks import segmentation_task
@@ -33,11 +33,11 @@ DATA = DataConfig(dataset="coco_stuff_182", root="shards", crop=(64, 64))
 class Hat(nn.Module):
     """Right but for the last pixel, which it calls hat: a class that never occurs."""
 
-    def forward(self, images: Tensor) -> SegOutput:
+    def forward(self, images: Tensor) -> Output:
         names = ["person", "person", "snowboard", "hat"]
         predicted = torch.tensor([COCO_STUFF_182.classes.index(name) for name in names])
         logits = nn.functional.one_hot(predicted, 182).T.float()
-        return SegOutput(logits[None, :, None], None, {})
+        return Output(logits[None, :, None], None, {})
 
 
 def images(*_: object, **__: object) -> Any:

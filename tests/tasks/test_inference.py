@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from afdcd.config import UserError, validate
-from afdcd.models.outputs import SegOutput
+from afdcd.models.outputs import Output
 from afdcd.tasks import inference
 from afdcd.tasks.inference import InferenceConfig, predict_labels
 
@@ -21,9 +21,9 @@ class Network(nn.Module):
         self.logits, self.align = logits, align
         self.shown: list[tuple[int, int]] = []
 
-    def forward(self, images: Tensor) -> SegOutput:
+    def forward(self, images: Tensor) -> Output:
         self.shown.append((images.shape[2], images.shape[3]))
-        return SegOutput(self.logits(images), None, {}, self.align)
+        return Output(self.logits(images), None, {}, self.align)
 
 
 def convolution(classes: int = 5) -> nn.Module:

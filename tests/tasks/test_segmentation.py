@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from afdcd.data.catalog.datasets import IGNORE
-from afdcd.models.outputs import SegOutput
+from afdcd.models.outputs import Output
 from afdcd.tasks.inference import InferenceConfig, predict_labels
 from afdcd.tasks.segmentation import evaluate, task_terms
 
@@ -17,8 +17,8 @@ CPU = torch.device("cpu")
 class Echo(nn.Module):
     """Predicts at each pixel the class of the brightest channel."""
 
-    def forward(self, images: Tensor) -> SegOutput:
-        return SegOutput(images, None, {})
+    def forward(self, images: Tensor) -> Output:
+        return Output(images, None, {})
 
 
 class Fixed(nn.Module):
@@ -26,8 +26,8 @@ class Fixed(nn.Module):
         super().__init__()
         self.logits = logits
 
-    def forward(self, images: Tensor) -> SegOutput:
-        return SegOutput(self.logits, None, {})
+    def forward(self, images: Tensor) -> Output:
+        return Output(self.logits, None, {})
 
 
 class Tiny(nn.Module):
@@ -39,23 +39,23 @@ class Tiny(nn.Module):
         self.classifier = nn.Conv2d(3, classes, 1)
         self.frozen = nn.BatchNorm2d(3).eval()
 
-    def forward(self, images: Tensor) -> SegOutput:
+    def forward(self, images: Tensor) -> Output:
         logits = self.classifier(self.frozen(self.normalisation(images)))
-        return SegOutput(logits[:, :, ::2, ::2], None, {})
+        return Output(logits[:, :, ::2, ::2], None, {})
 
 
 def test_task_term_is_the_mean_cross_entropy_of_labelled_pixels() -> None:
     logits = torch.tensor([[0.0, math.log(3.0), 9.0], [0.0, 0.0, 0.0]]).view(1, 2, 1, 3)
     labels = torch.tensor([[[0, 0, IGNORE]]])
     expected = (math.log(2.0) + math.log(4 / 3)) / 2
-    terms = task_terms(SegOutput(logits, None, {}), labels, torch.tensor(2))
+    terms = task_terms(Output(logits, None, {}), labels, torch.tensor(2))
     assert terms.keys() == {"task"}
     assert terms["task"].item() == pytest.approx(expected)
 
 
 def test_aux_term_is_weighted_on_its_own() -> None:
     logits, labels = _batch(seed=0)
-    terms = task_terms(SegOutput(logits, logits, {}), labels, torch.tensor(7.0), aux_weight=0.25)
+    terms = task_terms(Output(logits, logits, {}), labels, torch.tensor(7.0), aux_weight=0.25)
     torch.testing.assert_close(terms["aux"], 0.25 * terms["task"])
 
 
@@ -69,7 +69,7 @@ def test_logits_are_upsampled_corner_to_corner() -> None:
     differences = torch.tensor([-1.2, -1.2 + 4 / 3, -1.2 + 8 / 3, 2.8])
     right = torch.where(labels.flatten() == 1, differences, -differences)
     expected = -nn.functional.logsigmoid(right).mean()
-    loss = task_terms(SegOutput(logits, None, {}), labels, torch.tensor(4))["task"]
+    loss = task_terms(Output(logits, None, {}), labels, torch.tensor(4))["task"]
     torch.testing.assert_close(loss, expected)
 
 
@@ -77,7 +77,7 @@ def test_batch_without_labelled_pixel_gives_zero_loss_and_gradient() -> None:
     logits, labels = _batch(seed=0)
     logits.requires_grad_()
     nothing = torch.full_like(labels, IGNORE)
-    terms = task_terms(SegOutput(logits, logits, {}), nothing, torch.tensor(0))
+    terms = task_terms(Output(logits, logits, {}), nothing, torch.tensor(0))
     sum(terms.values()).backward()
     assert [term.item() for term in terms.values()] == [0.0, 0.0]
     assert not logits.grad.any()
@@ -96,9 +96,9 @@ def test_loss_of_half_precision_logits_is_computed_in_float32() -> None:
     logits, labels = _batch(seed=0)
     half, valid = logits.bfloat16(), torch.tensor(1.0)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        terms = task_terms(SegOutput(half, None, {}), labels, valid)
+        terms = task_terms(Output(half, None, {}), labels, valid)
     assert terms["task"].dtype == torch.float32
-    exact = task_terms(SegOutput(half.float(), None, {}), labels, valid)
+    exact = task_terms(Output(half.float(), None, {}), labels, valid)
     torch.testing.assert_close(terms, exact, rtol=0, atol=0)
 
 
@@ -155,7 +155,7 @@ def test_evaluate_shows_images_as_it_is_told() -> None:
     sides = []
 
     class Looking(Echo):
-        def forward(self, images: Tensor) -> SegOutput:
+        def forward(self, images: Tensor) -> Output:
             sides.append(tuple(images.shape[2:]))
             return super().forward(images)
 
@@ -186,7 +186,7 @@ def _batch(*, seed: int) -> tuple[Tensor, Tensor]:
 
 def _gradient(logits: Tensor, labels: Tensor, valid: Tensor) -> Tensor:
     leaf = logits.clone().requires_grad_()
-    terms = task_terms(SegOutput(leaf, leaf, {}), labels, valid)
+    terms = task_terms(Output(leaf, leaf, {}), labels, valid)
     return torch.autograd.grad(sum(terms.values()), leaf)[0]
 
 
@@ -204,9 +204,9 @@ def test_evaluation_searches_no_algorithms_and_training_goes_on_searching(
     seen = []
 
     class Looking(nn.Module):
-        def forward(self, images: Tensor) -> SegOutput:
+        def forward(self, images: Tensor) -> Output:
             seen.append(torch.backends.cudnn.benchmark)
-            return SegOutput(images, None, {})
+            return Output(images, None, {})
 
     image, label = torch.zeros(1, 3, 4, 4), torch.zeros(1, 4, 4, dtype=torch.int64)
     evaluate(Looking(), [("a", image, label)], 3, torch.device("cpu"))

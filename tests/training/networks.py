@@ -9,7 +9,7 @@ from afdcd.data.catalog.datasets import IGNORE
 from afdcd.distillers.base import Distiller
 from afdcd.distillers.context import StepContext
 from afdcd.models.config import ModelConfig
-from afdcd.models.outputs import SegOutput
+from afdcd.models.outputs import Output
 from afdcd.models.zoo import SegmentationNetwork
 from afdcd.training.learner import Learner
 from afdcd.training.shapes import pair_shapes
@@ -84,7 +84,7 @@ class BreaksBackward(Distiller):
         self.call, self.value, self.calls = call, value, 0
 
     def forward(
-        self, student: SegOutput, teacher: SegOutput, targets: Tensor, step: StepContext
+        self, student: Output, teacher: Output, targets: Tensor, step: StepContext
     ) -> dict[str, Tensor]:
         self.calls += 1
         term = student.logits.mean()

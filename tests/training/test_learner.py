@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from afdcd.distillers import projector
 from afdcd.distillers.base import Distiller
 from afdcd.distillers.context import StepContext
-from afdcd.models.outputs import SegOutput
+from afdcd.models.outputs import Output
 from afdcd.training.choices import Choices
 from afdcd.training.learner import Learner, _compiles, _follow
 from afdcd.training.recipe import TrainingConfig
@@ -116,7 +116,7 @@ class _Poisoned(Distiller):
         self.factor = nn.Parameter(torch.tensor(factor))
 
     def forward(
-        self, student: SegOutput, teacher: SegOutput, targets: Tensor, step: StepContext
+        self, student: Output, teacher: Output, targets: Tensor, step: StepContext
     ) -> dict[str, Tensor]:
         return {"poison": self.factor * student.logits.mean()}
 
@@ -209,7 +209,7 @@ class _Listens(Distiller):
     """A distiller that keeps the types of what it is given."""
 
     def forward(
-        self, student: SegOutput, teacher: SegOutput, targets: Tensor, step: StepContext
+        self, student: Output, teacher: Output, targets: Tensor, step: StepContext
     ) -> dict[str, Tensor]:
         self.heard = {student.logits.dtype, teacher.logits.dtype}
         return {}
@@ -414,7 +414,7 @@ def test_what_cannot_be_compiled_runs_as_it_is(
     calls = []
 
     def broken(forward: Callable, **options: Any) -> Callable:
-        def run(images: Tensor) -> SegOutput:
+        def run(images: Tensor) -> Output:
             calls.append(images)
             raise RuntimeError("Failed to find C compiler.\nPlease specify via CC")
 

@@ -21,7 +21,7 @@ from afdcd.data.synthetic.config import SyntheticConfig
 from afdcd.data.synthetic.dataset import prepare_synthetic
 from afdcd.distillers.base import Distiller
 from afdcd.distillers.context import StepContext
-from afdcd.models.outputs import SegOutput
+from afdcd.models.outputs import Output
 from afdcd.models.weights import NetworkCard, save_network
 from afdcd.training import journal, pulse, run, worker
 from afdcd.training.artifacts import PANEL_FILE, STUDENT_FILE, load_from
@@ -372,7 +372,7 @@ class _Breaks(Distiller):
         self.call, self.calls = call, 0
 
     def forward(
-        self, student: SegOutput, teacher: SegOutput, targets: Tensor, step: StepContext
+        self, student: Output, teacher: Output, targets: Tensor, step: StepContext
     ) -> dict[str, Tensor]:
         self.calls += 1
         return {"kd": student.logits.mean() * (math.inf if self.calls == self.call else 1.0)}
