@@ -182,7 +182,7 @@ def _teacher(config: TrialConfig, device: torch.device) -> tuple[SegmentationNet
     learner = Learner.build(trial, CLASSES, None, device)
     for iteration, images, labels in _batches(trial, device):
         learner.iterate(iteration, images, labels)
-    teacher = learner.step.student
+    teacher = learner.student
     score = _miou(teacher, trial, device)
     teacher.to(device="cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     return teacher.eval().requires_grad_(False), score
@@ -201,7 +201,7 @@ def _ours(
     for iteration, images, labels in _batches(config, device):
         learner.iterate(iteration, images, labels)
     history = [terms for _, terms in learner.drain()]
-    return _run(OURS, config, history, _miou(learner.step.student, config, device))
+    return _run(OURS, config, history, _miou(learner.student, config, device))
 
 
 def _official(config: TrialConfig, teacher: SegmentationNetwork, device: torch.device) -> Run:

@@ -132,6 +132,6 @@ def trainer_like(
 ) -> OfficialTrainer:
     """The official trainer from the weights at which `learner` stands; it keeps `teacher`."""
     student = config.pair.student.build(teacher.classes)
-    student.load_state_dict(learner.step.student.state_dict())
+    student.load_state_dict(learner.student.state_dict())
     loss = loss_like(learner.step.distiller, recipe_of(config))
     return OfficialTrainer(student.to(device), teacher.to(device), loss)

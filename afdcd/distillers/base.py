@@ -4,6 +4,7 @@ Axes in this package: b images, k classes, c channels, h w rows and columns of t
 H W rows and columns of the label map.
 """
 
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import torch
@@ -23,6 +24,8 @@ class Distiller(nn.Module):
     nothing copies them from rank to rank, so they must come out equal on all. All of it is in
     checkpoints, and nothing of it in the student that is exported.
 
+    One that prepares for another method (`MethodConfig.PREPARES`) is given the teacher's output twice.
+
     What it reads of the two networks is `MethodConfig.needs` of its settings; other maps may be missing
     (logits then have no channels).
 
@@ -33,6 +36,9 @@ class Distiller(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.adversary: Adversary | None = None
+
+    def read(self, inputs: Mapping[str, Mapping[str, Tensor]]) -> None:
+        """Take over what its prerequisites came to: by name, the state of the distiller that learnt it."""
 
     def forward(
         self, student: Output, teacher: Output, targets: Targets, step: StepContext

@@ -44,7 +44,8 @@ def finished_before(job: Job) -> RunResult | None:
     """How a run ended whose last report and own weights lie in its folder."""
     iterations = job.config.training.iterations
     reports = journal.read(job.folder, after=iterations - 1)
-    if not reports or trouble_with(storage.join(job.folder, STUDENT_FILE), job.identity):
+    weights, prepares = storage.join(job.folder, STUDENT_FILE), job.config.distiller.PREPARES
+    if not reports or trouble_with(weights, job.identity, prepares=prepares):
         return None
     return result_of(iterations, reports[-1], None)
 

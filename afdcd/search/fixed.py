@@ -3,6 +3,7 @@
 from typing import Any
 
 from afdcd.config import Key, Source, UserError
+from afdcd.distillers.configs import METHODS
 from afdcd.search.space import Choice, Range
 
 # One study reads and scores one data set in one way and trains for one length, or its values could not
@@ -39,6 +40,7 @@ def check_fixed(space: dict[str, Any], source: Source) -> None:
                 f"{source.at(found)}: all runs of a study must share it, or their scores could not be "
                 "compared, so it takes no range; give one value, and run a study for each"
             )
+    _check_whole(space.get("distiller"), ("distiller",), source)
     for teacher, key in _teachers(space.get("pair"), ("pair",)):
         if found := _first_range(teacher, key):
             raise UserError(
@@ -50,6 +52,27 @@ def check_fixed(space: dict[str, Any], source: Source) -> None:
             raise UserError(
                 f"{source.at(searched)}: the teacher is trained once for all runs, so the data it "
                 "learns from take no range; give one value, or give finished pair.teacher.weights"
+            )
+
+
+def _check_whole(node: Any, key: Key, source: Source) -> None:
+    """What a method's prerequisites follow takes no range of numbers: each would be a run of its own."""
+    if isinstance(node, Choice):
+        for option, at in _options(node, key):
+            _check_whole(option, at, source)
+    method = METHODS.get(str(node.get("method"))) if isinstance(node, dict) else None
+    if method is None:
+        return
+    if method.PREPARES:
+        raise UserError(
+            f"{source.at((*key, 'method'))}: {node['method']!r} is trained by itself, for the method that "
+            "needs it; choose that one"
+        )
+    for name in method.WHOLE & node.keys():
+        if isinstance(node[name], Range):
+            raise UserError(
+                f"{source.at((*key, name))}: each value needs a run of its own before the study begins, "
+                "so it takes no range; choose among some: {choice: [...]}"
             )
 
 

@@ -92,14 +92,10 @@ class SearchSpace:
         examples = tuple(e.updated(data=e.data.updated(root=root)) for e in self.examples)
         return replace(self, space=space, examples=examples)
 
-    def with_teachers(self) -> list[TrialConfig]:
-        """One example for each teacher that the space can choose."""
-        found = {
-            teacher_key(example): example
-            for example in self.examples
-            if example.pair.teacher and example.distiller.DISTILS
-        }
-        return list(found.values())
+    def with_teachers(self, *, every: bool = False) -> list[TrialConfig]:
+        """One example for each teacher that the space can choose; or every one that learns from one."""
+        taught = [e for e in self.examples if e.pair.teacher and e.distiller.DISTILS]
+        return taught if every else list({teacher_key(e): e for e in taught}.values())
 
 
 def teacher_key(config: TrialConfig) -> str:

@@ -25,6 +25,7 @@ from afdcd.search.missing import bring_back
 from afdcd.search.networks import check_shapes
 from afdcd.search.open_study import check_frame, claim, open_study
 from afdcd.search.open_study import connect as connect_study
+from afdcd.search.prerequisites import Prerequisites
 from afdcd.search.progress import Progress, say
 from afdcd.search.proof import Prover
 from afdcd.search.purse import purse_of
@@ -70,9 +71,10 @@ def run_study(space: SearchSpace) -> Conclusion:
             cluster.capacity(space.examples[0].resources)  # refused before a teacher is paid for
             purse = purse_of(here, cluster, database)
             teachers = _teachers(here, cluster, database)
-            if teachers is None:
+            ready = None if teachers is None else _prepared(here, cluster, teachers, database)
+            if teachers is None or ready is None:
                 return Conclusion()
-            study = _open(here, database, teachers)
+            study = _open(here, database, teachers, ready)
             prover = Prover(study, space.study.proof.seeds)
             study.spending.allow(*purse, clock.hours)
             while _run(here, cluster, study):
@@ -98,9 +100,10 @@ def run_single(space: SearchSpace) -> tuple[Job, RunResult] | None:
         with connect() as cluster:
             cluster.capacity(space.examples[0].resources)
             teachers = _teachers(here, cluster)
-            if teachers is None:
+            ready = None if teachers is None else _prepared(here, cluster, teachers)
+            if teachers is None or ready is None:
                 return None
-            return _run_one(here, cluster, teachers)
+            return _run_one(here, cluster, teachers, ready)
 
 
 def _teachers(
@@ -127,9 +130,31 @@ def _teachers(
     return found
 
 
-def _open(here: Session, database: optuna.Study, teachers: dict[str, Teacher]) -> Study:
+def _prepared(
+    here: Session,
+    cluster: Cluster,
+    teachers: dict[str, Teacher],
+    database: optuna.Study | None = None,
+) -> Prerequisites | None:
+    """What the methods need beside a teacher; None if interrupted."""
+    ready = Prerequisites(here, cluster)
+    for example in here.space.examples:
+        teacher = teachers.get(teacher_key(example))
+        try:
+            done = teacher is None or ready.prepare(example, teacher)
+        finally:
+            for name, hours in ready.cost.items() if database else ():
+                note_other(database, name, hours)
+        if not done:
+            return None
+    return ready
+
+
+def _open(
+    here: Session, database: optuna.Study, teachers: dict[str, Teacher], ready: Prerequisites
+) -> Study:
     space = here.space
-    settings = _settings(here, teachers)
+    settings = _settings(here, teachers, ready)
     references = space.references()
     for line in take_over(database, space):
         say(line)
@@ -141,7 +166,7 @@ def _open(here: Session, database: optuna.Study, teachers: dict[str, Teacher]) -
     return study
 
 
-def _settings(here: Session, teachers: dict[str, Teacher]) -> Settings:
+def _settings(here: Session, teachers: dict[str, Teacher], ready: Prerequisites) -> Settings:
     """What the study needs to know of its configurations."""
 
     def config(values: dict[str, Any]) -> TrialConfig:
@@ -166,7 +191,7 @@ def _settings(here: Session, teachers: dict[str, Teacher]) -> Settings:
             identity=proposal.identity,
             repeats=proposal.run.repeats,
             token=here.lease.token,
-            teacher=teacher.weights if teacher else None,
+            inputs=ready.inputs_of(config, teacher),
             choices=storage.join(here.folder, CHOICES),
         )
 
@@ -240,10 +265,10 @@ def _watched(study: Study, progress: Progress) -> Iterator[list[Gauges]]:
 
 
 def _run_one(
-    here: Session, cluster: Cluster, teachers: dict[str, Teacher]
+    here: Session, cluster: Cluster, teachers: dict[str, Teacher], ready: Prerequisites
 ) -> tuple[Job, RunResult] | None:
     config = here.space.examples[0]
-    settings = _settings(here, teachers)
+    settings = _settings(here, teachers, ready)
     identity = settings.identity(config)
     name, teacher = f"run-{identity[:12]}", teachers.get(teacher_key(config))
     job = Job(
@@ -253,7 +278,7 @@ def _run_one(
         folder=storage.join(here.folder, name),
         identity=identity,
         token=here.lease.token,
-        teacher=teacher.weights if teacher else None,
+        inputs=ready.inputs_of(config, teacher),
     )
     result = run_alone(job, here.tracker, cluster, here.lease)
     return (job, result) if result else None

@@ -1,9 +1,7 @@
 """Teachers: trained once and registered, or given; measured before a single run is paid for."""
 
 import json
-import math
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,23 +10,18 @@ from mlflow.exceptions import MlflowException
 
 from afdcd import storage
 from afdcd.config import UserError, validate
-from afdcd.environment import storage_root, study_database
+from afdcd.environment import storage_root
 from afdcd.models.weights import NetworkCard, load_weights, save_network
-from afdcd.search.alone import run_alone
 from afdcd.search.cluster import Cluster
 from afdcd.search.given_teacher import given_teacher
-from afdcd.search.lease import Lease, hold
-from afdcd.search.leases import Held
-from afdcd.search.progress import NEWS, say
+from afdcd.search.progress import say
 from afdcd.search.score_networks import score_networks
 from afdcd.search.session import Session
+from afdcd.search.trained_once import TrainedOnce
 from afdcd.tasks.names import task_named
 from afdcd.tasks.score import Score
 from afdcd.text import shown
-from afdcd.tracking.registry import FINGERPRINT, Version, find, register
-from afdcd.training import pulse
-from afdcd.training.artifacts import STUDENT_FILE, load_from
-from afdcd.training.job import Job
+from afdcd.training.artifacts import load_from
 from afdcd.training.trial import TrialConfig
 
 TOLERANCE = (
@@ -65,9 +58,13 @@ class Teachers:
         self, session: Session, cluster: Cluster, pins: dict[str, dict[str, str]] | None = None
     ) -> None:
         self._tracker, self._digest = session.tracker, session.digest
-        self._session, self._cluster = session, cluster
+        self._cluster, self._once = cluster, TrainedOnce(session, cluster, "teacher")
         self.pins = {key: Pin(**pin) for key, pin in (pins or {}).items()}
-        self.cost: dict[str, float] = {}  # device-hours of those that were trained here, by name
+
+    @property
+    def cost(self) -> dict[str, float]:
+        """Device-hours of those that were trained here, by name."""
+        return self._once.cost
 
     def is_there(self, key: str, config: TrialConfig) -> bool:
         """Whether the teacher of this trial need not be trained any more."""
@@ -75,7 +72,7 @@ class Teachers:
         if key in self.pins or not (teacher and teacher.train):
             return True
         fingerprint = config.teacher_trial().fingerprint(self._digest)
-        return find(self._tracker.client, fingerprint) is not None
+        return self._once.known(fingerprint) is not None
 
     def prepare(self, key: str, config: TrialConfig) -> Teacher | None:
         """The teacher of this trial; None if it was interrupted while being trained.
@@ -127,58 +124,7 @@ class Teachers:
     def _trained(self, config: TrialConfig) -> str | None:
         """The registered teacher of this configuration, trained now if there is none yet."""
         trial = config.teacher_trial()
-        fingerprint = trial.fingerprint(self._digest)
-        found = find(self._tracker.client, fingerprint)
-        if found:
-            return found
-        name = f"teacher-{fingerprint[:12]}"
-        with hold(study_database(), name, waits=_Waiting(name)) as lease:
-            found = find(self._tracker.client, fingerprint)  # by whom it was waited for
-            return found or self._train(name, trial, fingerprint, lease)
-
-    def _train(self, name: str, trial: TrialConfig, identity: str, lease: Lease) -> str | None:
-        title = f"teacher {trial.pair.student.name}"
-        folder = storage.join(storage_root(), "teachers", name)
-        alone = trial.updated(resources=self._cluster.alone(trial.resources))
-        job = Job(
-            name=name,
-            title=title,
-            config=alone,
-            folder=folder,
-            identity=identity,
-            token=lease.token,
-        )
-        try:
-            result = run_alone(job, self._tracker, self._cluster, lease)
-        finally:
-            attempts = pulse.attempts(folder)
-            self.cost[name] = sum(one.device_seconds for one in attempts) / 3600
-        if result is None:
-            return None
-        if result.outcome != "completed":
-            raise UserError(f"{title}: training failed: {result.cause}")
-        return self._register(job, identity, result.score)
-
-    def _register(self, job: Job, fingerprint: str, score: Score) -> str:
-        data = job.config.data
-        version = Version(
-            name=f"{data.dataset}-teacher-{job.config.pair.student.name}",
-            run=self._tracker.run_of(job.name, None),
-            tags={
-                FINGERPRINT: fingerprint,
-                "dataset": f"{data.dataset}/{data.protocol}",
-                score.name: f"{score.value:.4f}",
-                "git_commit": self._tracker.commit,
-            },
-            description=f"{score} on {data.protocol}/val: teacher {job.config.pair.student.name} "
-            f"after {job.config.training.iterations} iterations.",
-            aliases=("newest",),
-            about=f"Teachers {job.config.pair.student.name} that studies on {data.dataset} trained, each "
-            "once and for all of them; `newest` is the last one.",
-        )
-        weights = storage.read_bytes(storage.join(job.folder, STUDENT_FILE))
-        number = register(self._tracker.client, version, weights)
-        return f"models:/{version.name}/{number}"
+        return self._once.version(trial, trial.fingerprint(self._digest), trial.pair.student.name)
 
     def _gate(
         self, weights: str, card: NetworkCard, sha256: str, config: TrialConfig, origin: str
@@ -201,19 +147,6 @@ class Teachers:
         say(f"scores the teacher {card.model.name} on {config.data.protocol}/val")
         data = config.data
         return score_networks([weights], data, "val", self._cluster, config.resources)[0]
-
-
-class _Waiting:
-    """Waits for the driver that trains the same teacher, and says so now and then."""
-
-    def __init__(self, name: str) -> None:
-        self._name, self._told = name, -math.inf
-
-    def __call__(self, held: Held) -> bool:
-        if time.monotonic() - self._told > NEWS:
-            say(f"waits for {self._name}, which is being trained by {held}")
-            self._told = time.monotonic()
-        return True
 
 
 def _same(known: Pin, found: Pin) -> None:

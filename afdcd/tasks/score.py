@@ -69,6 +69,7 @@ class Measure(FrozenConfig):
 
 
 DEFAULT_MEASURE = Measure(name="miou")  # segmentation's, and that of studies that do not say
+LOSS = Measure(name="loss", higher_is_better=False)  # of a run without a student
 PER_CLASS = (
     "iou"  # the group of a score's parts that has a number for every class, where there are some
 )

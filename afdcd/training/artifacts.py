@@ -15,8 +15,10 @@ from afdcd.tasks.names import task_named
 from afdcd.tasks.score import Score
 from afdcd.text import first_line
 from afdcd.training.job import Job
+from afdcd.training.prepared import load_prepared, save_prepared
+from afdcd.training.step import DistillationStep
 
-STUDENT_FILE = "student.safetensors"
+STUDENT_FILE = "student.safetensors"  # or, of a run that prepares, what it came to
 PANEL_FILE = "panel.png"
 
 
@@ -28,10 +30,14 @@ def load_from(uri: str) -> tuple[SegmentationNetwork, NetworkCard]:
         return load_network(path)
 
 
-def trouble_with(weights: str, identity: str) -> str | None:
-    """Why a file is not the network of the run with this identity; None if it is."""
+def trouble_with(weights: str, identity: str, *, prepares: bool = False) -> str | None:
+    """Why a file is not what the run with this identity has trained; None if it is.
+
+    Args:
+        prepares: whether that was for another method, and no student.
+    """
     try:
-        card = load_from(weights)[1]
+        card = (load_prepared if prepares else load_from)(weights)[1]
     except FileNotFoundError:
         return f"{weights} is gone; put it back, or enqueue its setting in a study of another name"
     except storage.StorageError:
@@ -43,8 +49,18 @@ def trouble_with(weights: str, identity: str) -> str | None:
     return None
 
 
-def save_student(job: Job, student: SegmentationNetwork, score: Score) -> None:
-    """Write the student alone, with everything needed to use it, as one safetensors file."""
+def save_result(job: Job, step: DistillationStep, score: Score) -> None:
+    """Write what the run has trained as one safetensors file.
+
+    Of a student with everything needed to use it; of a run that prepares, what it came to.
+    """
+    if step.student is None:
+        save_prepared(job, step.distiller, storage.join(job.folder, STUDENT_FILE))
+    else:
+        _save_student(job, step.student, score)
+
+
+def _save_student(job: Job, student: SegmentationNetwork, score: Score) -> None:
     card = task_named(job.config.task).card(student, job.config.data, score, job.identity)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / STUDENT_FILE

@@ -18,6 +18,7 @@ from afdcd.training.trial import TrialConfig
 Outcome = Literal["completed", "paused", "infeasible", "lost", "killed"]
 FINISHED: tuple[Outcome, ...] = ("completed", "paused", "infeasible")  # need not be run again
 Fault = Literal["setting", "data", "machine", "memory", "drain"]  # drain: nobody's, with notice
+TEACHER = "teacher"  # of `Job.inputs`
 CHOICES = "choices"  # the folder of `Job.choices`, in that of a study
 
 
@@ -31,8 +32,9 @@ class Job(FrozenConfig):
             another one is refused.
         token: of the driver's lease; the folder is that of the driver with the highest.
         repeats: name of the run with the same setting that this one adds a seed to.
-        teacher: a .safetensors path or URI with its card inside, which a run without distillation
-            only shows in the picture.
+        inputs: what the run learns from, by name, as .safetensors paths or URIs: "teacher", with its
+            card inside, which a run without distillation only shows in the picture; and what the
+            method's prerequisites came to (`afdcd.training.prepared`).
         choices: folder of what the runs of a study have agreed on (`afdcd.training.choices`); None
             outside of a study.
         checkpoint: folder to go on from; found anew by each attempt (`afdcd.training.resume`).
@@ -45,9 +47,13 @@ class Job(FrozenConfig):
     identity: str
     token: int = 0
     repeats: str | None = None
-    teacher: str | None = None
+    inputs: dict[str, str] = pydantic.Field(default_factory=dict)
     choices: str | None = None
     checkpoint: str | None = None
+
+    @property
+    def teacher(self) -> str | None:
+        return self.inputs.get(TEACHER)
 
 
 class Report(FrozenConfig):

@@ -5,7 +5,7 @@ waits for it. Whether loss terms and gradient are finite is therefore decided on
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from inspect import signature
 from typing import Any, TypeVar
@@ -79,9 +79,11 @@ class Learner:
     ) -> None:
         self.config, self.step, self.teacher, self.device = config, step, teacher, device
         self.rank, self.world = rank, world
-        rules = step.student.parameter_groups(
-            head_lr_scale=config.head_lr_scale, decay_norms=config.decay_norms
-        )
+        rules = {}
+        if step.student is not None:
+            rules = step.student.parameter_groups(
+                head_lr_scale=config.head_lr_scale, decay_norms=config.decay_norms
+            )
         self.optimizer = build_optimizer(config, step.learnt(), rules)
         adversary = step.distiller.adversary
         self.adversary = None if adversary is None else started(adversary.optimizer())
@@ -105,12 +107,14 @@ class Learner:
         rank: int = 0,
         world: int = 1,
         choices: str | None = None,
+        inputs: Mapping[str, Mapping[str, Tensor]] | None = None,
     ) -> "Learner":
         """The learner of a trial at its first iteration.
 
         Args:
             teacher: ignored by a trial that does not distil.
             choices: folder of the study's (`Job.choices`).
+            inputs: of the distiller's prerequisites.
             world: ranks; if there are several, the process group is initialised.
 
         Raises:
@@ -121,7 +125,8 @@ class Learner:
             # Crops all have one size, so that trying each convolution's algorithms pays.
             torch.backends.cudnn.benchmark = True
         torch.manual_seed(derive(config.training.seed, "init"))
-        student = config.pair.student.build(classes)
+        prepares = config.distiller.PREPARES
+        student = None if prepares else config.pair.student.build(classes)
         distiller: Distiller = NoDistiller()
         frozen = None
         if config.distiller.DISTILS:
@@ -129,6 +134,7 @@ class Learner:
                 raise ValueError(f"method {config.distiller.method!r} needs a teacher; give one")
             shapes = pair_shapes(config.pair.student, teacher.config, classes)
             distiller = config.distiller.build(shapes)
+            distiller.read(inputs or {})
             if choices:
                 _follow(Choices(choices, rank), distiller, device)
             frozen = _frozen(config, teacher, device)
@@ -138,9 +144,16 @@ class Learner:
         _placed(step, device).train()
         if world > 1 and device.type == "cuda":
             synchronise_batch_norm(step)
-        if _compiles(config.training, device, world):
+        if step.student is not None and _compiles(config.training, device, world):
             step.run_student = compiled_or_eager(step.student.forward)
         return cls(config.training, step, frozen, device, rank=rank, world=world)
+
+    @property
+    def student(self) -> SegmentationNetwork:
+        """Raises ValueError where none is trained."""
+        if self.step.student is None:
+            raise ValueError("this run trains no student")
+        return self.step.student
 
     @property
     def autocast(self) -> torch.dtype | None:
@@ -231,12 +244,13 @@ class Learner:
         The ranks have each seen other images, and what they predict together would be the work of
         no single network. A distiller's buffers are its own, and equal on all ranks.
         """
-        if self.world > 1:
+        if self.world > 1 and self.step.student is not None:
             for buffer in self.step.student.buffers():
                 dist.broadcast(buffer, src=0)
 
     def _clip(self) -> None:
-        learnt, theirs = self.step.learnt(), set(self.step.student.parameters())
+        learnt, student = self.step.learnt(), self.step.student
+        theirs = set() if student is None else set(student.parameters())
         if adapters := [parameter for parameter in learnt if parameter not in theirs]:
             nn.utils.clip_grad_norm_(adapters, self.config.distiller_clip)
         if self.config.clip is not None:

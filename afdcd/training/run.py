@@ -13,7 +13,7 @@ from afdcd import storage
 from afdcd.tasks.score import Score
 from afdcd.text import first_line
 from afdcd.training import journal, turn
-from afdcd.training.artifacts import save_panel, save_student
+from afdcd.training.artifacts import save_panel, save_result
 from afdcd.training.checkpoint import Position, save_checkpoint
 from afdcd.training.job import Failure, Job, Report, said
 from afdcd.training.learner import Learner
@@ -90,7 +90,7 @@ def report(run: Run, score: Score, curve: dict[str, list[float]]) -> None:
         made_now = made_now.model_copy(update={"notes": made_now.notes | _show(run)})
     journal.write(run.job.folder, made_now)
     if ended:
-        save_student(run.job, learner.step.student, score)
+        save_result(run.job, learner.step, score)
     _report_with_checkpoint(run, made_now, NAME)
 
 
@@ -127,8 +127,11 @@ def _show(run: Run) -> dict[str, str]:
     Returns:
         A note of why there is none.
     """
+    student = run.learner.step.student
+    if student is None:  # nothing to be seen
+        return {}
     try:
-        save_panel(run.job, run.learner.step.student, run.learner.device)
+        save_panel(run.job, student, run.learner.device)
     except Exception as error:  # the teacher's file, the data, device and disk each have theirs
         cause = first_line(error)
         logging.getLogger(__name__).warning("%s: no picture: %s", run.job.title, cause)

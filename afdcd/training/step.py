@@ -26,13 +26,15 @@ ADVERSARY = "adversary/"  # begins the names of an adversary's terms, which are 
 class DistillationStep(nn.Module):
     """What DDP wraps: images and the teacher's outputs in, named weighted loss terms out.
 
+    Without a student the distiller learns from the teacher alone (`MethodConfig.PREPARES`).
+
     An adversary's parameters are kept from taking gradients but while its own terms are computed and
     until they have been passed back. DDP, which looks once, therefore leaves them alone.
     """
 
     def __init__(
         self,
-        student: SegmentationNetwork,
+        student: SegmentationNetwork | None,
         distiller: Distiller,
         aux_weight: float,
         task: Task | None = None,
@@ -54,6 +56,9 @@ class DistillationStep(nn.Module):
         context: StepContext,
         count: Float[Tensor, ""],
     ) -> dict[str, Float[Tensor, ""]]:
+        if self.student is None:
+            assert teacher is not None
+            return self.distiller(teacher, teacher, targets, context)
         output = (self.run_student or self.student)(images)
         terms = self.task.terms(output, targets, count, aux_weight=self.aux_weight)
         if teacher is None:

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from pydantic import model_validator
 
-from afdcd.config import FrozenConfig, KeyedError
+from afdcd.config import FrozenConfig, KeyedError, validate
 from afdcd.data.train.config import DataConfig
 from afdcd.distillers.configs import DistillerConfig, NoneConfig
 from afdcd.models.config import ModelConfig
@@ -123,7 +123,7 @@ class TrialConfig(FrozenConfig):
             "semantics": SEMANTICS,
             "data": {k: v for k, v in plain["data"].items() if k not in NOT_COMPUTED},
             "data_digest": data_digest,
-            "student": {**plain["pair"]["student"], "aux": self.pair.student.has_aux},
+            "student": self._trained(),
             "teacher": (teacher or (of_teacher and of_teacher.identity())) if distils else None,
             "distiller": self.distiller.identity(),
             "training": self.training.identity(),
@@ -131,6 +131,21 @@ class TrialConfig(FrozenConfig):
         if self.task != SEGMENTATION:  # the only one that there was
             setting["task"] = self.task
         return hashlib.sha256(json.dumps(setting, sort_keys=True).encode()).hexdigest()
+
+    def _trained(self) -> dict[str, Any] | None:
+        student = self.pair.student
+        return None if self.distiller.PREPARES else {**student.plain(), "aux": student.has_aux}
+
+    def prerequisite_trials(self) -> dict[str, "TrialConfig"]:
+        """The runs that must have ended before this one can begin, by name; they need the teacher."""
+        return {
+            name: self.updated(
+                pair=self.pair.updated(name=None),
+                distiller=needed.method,
+                training=validate(TrainingConfig, dict(needed.training)),
+            )
+            for name, needed in self.distiller.prerequisites.items()
+        }
 
     def teacher_trial(self) -> "TrialConfig":
         """The run that trains this trial's teacher: the same data, no distiller."""

@@ -19,14 +19,15 @@ from afdcd import storage
 from afdcd.config import validate
 from afdcd.data.train.loader import images_of_each
 from afdcd.tasks.names import task_named
-from afdcd.tasks.score import Score
+from afdcd.tasks.score import LOSS, Score
 from afdcd.training import journal, pulse, turn
-from afdcd.training.artifacts import load_from, save_student
+from afdcd.training.artifacts import load_from, save_result
 from afdcd.training.checkpoint import Position, load_checkpoint
-from afdcd.training.job import Failure, Job, said
+from afdcd.training.job import TEACHER, Failure, Job, said
 from afdcd.training.learner import Learner
 from afdcd.training.notice import DrainedError, Notice
 from afdcd.training.optim import learning_rate
+from afdcd.training.prepared import load_prepared
 from afdcd.training.run import Run, leave, made, report
 from afdcd.training.step import total_of
 
@@ -87,7 +88,7 @@ def _train(run: Run) -> None:
             ray.train.report(said(failure))
             return
         run.reach(stop, curve)
-        score = _validate(run)
+        score = _validate(run) if run.learner.step.student else _loss(curve)
         run.reach(stop)
         report(run, score, curve)
 
@@ -115,6 +116,7 @@ def _prepare(job: Job, pulses: pulse.Pulses) -> Run:
         rank=context.get_world_rank(),
         world=context.get_world_size(),
         choices=job.choices,
+        inputs={k: load_prepared(uri)[0] for k, uri in job.inputs.items() if k != TEACHER},
     )
     position = Position()
     # Ray Train has one where it starts workers anew by itself, after a report of theirs.
@@ -180,7 +182,8 @@ def _validate(run: Run) -> Score:
     Raises:
         DrainedError: a node is being drained.
     """
-    data, learner = run.config.data, run.learner
+    data, learner, student = run.config.data, run.learner, run.learner.step.student
+    assert student is not None
     task = learner.step.task
     run.pulses.validating(run.position.iteration)
     learner.share_buffers()
@@ -188,7 +191,7 @@ def _validate(run: Run) -> Score:
     each = images_of_each(data, data.location, "val", learner.world) if learner.world > 1 else None
     images = _counted(images, run, each)
     tally = task.evaluate(
-        learner.step.student,
+        student,
         images,
         data,
         learner.device,
@@ -198,6 +201,11 @@ def _validate(run: Run) -> Score:
     if learner.world > 1:
         dist.all_reduce(tally.sums)
     return tally.score()
+
+
+def _loss(curve: dict[str, list[float]]) -> Score:
+    """What a run without a student is judged by: what its terms came to last."""
+    return LOSS.score(curve["total"][-1] if curve.get("total") else math.nan)
 
 
 def _counted(images: Iterator[T], run: Run, each: int | None) -> Iterator[T]:
@@ -217,8 +225,12 @@ def _counted(images: Iterator[T], run: Run, each: int | None) -> Iterator[T]:
 def _repeat_the_end(run: Run) -> None:
     """Say again what was reported last, without the checkpoint, which is there."""
     kept = journal.read(run.job.folder, after=run.position.iteration - 1)
-    last = kept[-1] if kept else made(run, _validate(run), {})
+    last = (
+        kept[-1]
+        if kept
+        else made(run, _validate(run) if run.learner.step.student else _loss({}), {})
+    )
     if run.learner.rank == 0:
         journal.write(run.job.folder, last)
-        save_student(run.job, run.learner.step.student, last.score)
+        save_result(run.job, run.learner.step, last.score)
     ray.train.report(said(last))

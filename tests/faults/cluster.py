@@ -87,8 +87,8 @@ class VirtualCluster:
         patch.setattr(worker, "_train_until", self._train_until)
         patch.setattr(worker, "_validate", _score)
         patch.setattr(run, "save_panel", _save_panel)
-        patch.setattr(run, "save_student", self._networks.save)
-        patch.setattr(worker, "save_student", self._networks.save)
+        patch.setattr(run, "save_result", self._networks.save)
+        patch.setattr(worker, "save_result", self._networks.save)
         patch.setattr(run, "save_checkpoint", _save_checkpoint)
         whole = SimpleNamespace(from_directory=Path)
         train = SimpleNamespace(report=self._report, Checkpoint=whole)
@@ -166,7 +166,7 @@ class VirtualCluster:
             device=SimpleNamespace(type="cpu"),
             notes={},
             diverged="",
-            step=SimpleNamespace(student=None, trained=trained),
+            step=SimpleNamespace(student="one", trained=trained),
             slots=dict,
         )
         return run.Run(job, learner, position, pulses, Notice(lambda: None))
@@ -242,7 +242,7 @@ class Networks:
         self._files: dict[tuple[str, float], bytes] = {}
         self._loaded: dict[bytes, Any] = {}
 
-    def save(self, job: Job, student: None, score: Score) -> None:
+    def save(self, job: Job, step: Any, score: Score) -> None:
         key = job.identity, score.value
         if key not in self._files:
             self._files[key] = self._made(job, score)

@@ -8,6 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
+from safetensors.torch import load_file
+
+from afdcd.data.synthetic.config import SyntheticConfig
+from afdcd.data.synthetic.dataset import prepare_synthetic
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -16,7 +21,7 @@ data: {dataset: synthetic, crop: [64, 64]}
 pair:
   student: {head: pspnet, encoder: STUDENT}
   teacher:
-    model: {head: pspnet, encoder: "timm:resnet10t"}
+    model: {head: pspnet, encoder: "timm:lcnet_050"}
     train: {iterations: 20, validate_every: 10, batch: 4}
 distiller: {choice: [{method: none}, {method: kd}DISTILLER]}
 training: {iterations: 4, validate_every: 2, batch: 4}
@@ -55,8 +60,9 @@ class Copy:
                 found.append(str(name))
         return sorted(found)
 
-    def python(self, *words: str) -> str:
-        environment = {**os.environ, "PYTHONPATH": str(self.folder)}
+    def python(self, *words: str, status: int = 0) -> str:
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        environment = {**os.environ, "PYTHONPATH": str(self.folder), "PATH": path}
         done = subprocess.run(
             [sys.executable, *words],
             cwd=self.folder,
@@ -64,8 +70,16 @@ class Copy:
             capture_output=True,
             text=True,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        assert done.returncode == status, done.stdout + done.stderr
+        return done.stdout if status == 0 else done.stderr
+
+    def join(self, *names: str, module: str) -> None:
+        """Write the names of methods' settings into the union."""
+        place = f"from afdcd.distillers.configs.{module} import {', '.join(sorted(names))}\n"
+        kd = "from afdcd.distillers.configs.kd import"
+        union = "NoneConfig | KDConfig |"
+        joined = f"NoneConfig | {' | '.join(names)} | KDConfig |"
+        self.edit("afdcd/distillers/configs/__init__.py", (kd, place + kd), (union, joined))
 
     def check(self, student: str, distiller: str = "") -> str:
         text = SPACE.replace("STUDENT", student).replace("DISTILLER", distiller)
@@ -81,15 +95,7 @@ def copy(tmp_path: Path) -> Copy:
 def test_a_method_is_two_files_and_a_name_and_keeps_the_contract(copy: Copy) -> None:
     copy.add("attention_config.py", "afdcd/distillers/configs/attention.py")
     copy.add("attention.py", "afdcd/distillers/attention.py")
-    copy.edit(
-        "afdcd/distillers/configs/__init__.py",
-        (
-            "from afdcd.distillers.configs.kd import",
-            "from afdcd.distillers.configs.attention import AttentionConfig\n"
-            "from afdcd.distillers.configs.kd import",
-        ),
-        ("NoneConfig | KDConfig |", "NoneConfig | AttentionConfig | KDConfig |"),
-    )
+    copy.join("AttentionConfig", module="attention")
     assert copy.changed() == [
         "afdcd/distillers/attention.py",
         "afdcd/distillers/configs/__init__.py",
@@ -126,3 +132,50 @@ def test_an_encoder_is_a_file_and_two_names(copy: Copy) -> None:
 def test_an_encoder_of_timm_is_a_name_alone(copy: Copy) -> None:
     assert "pspnet-regnetx_002" in copy.check('"timm:regnetx_002"')
     assert copy.changed() == []
+
+
+@pytest.mark.xdist_group("ray")
+@pytest.mark.timeout(600)
+def test_a_method_with_a_prerequisite_has_it_trained_once_and_found_again(
+    copy: Copy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a first run must learn from the teacher: registered, in the ledger, and not paid for twice."""
+    monkeypatch.setenv("AFDCD_STORAGE", str(copy.folder / "runs"))
+    copy.add("tokens_config.py", "afdcd/distillers/configs/tokens.py")
+    copy.add("tokens.py", "afdcd/distillers/tokens.py")
+    copy.join("MaskedConfig", "TokensConfig", module="tokens")
+    root = str(copy.folder / "data")
+    prepare_synthetic(root, SyntheticConfig(height=64, width=64, train=36, val=2, test=3))
+    space = SPACE.replace("synthetic,", f"synthetic, root: {root},").replace("{method: kd}", MASKED)
+    (copy.folder / "space.yaml").write_text(
+        space.replace("DISTILLER", "").replace("STUDENT", SMALL)
+    )
+    first = copy.python("-m", "afdcd.tune", "space.yaml", "study.name=first")
+    assert "prerequisite tokens-pspnet-lcnet_050 starts (6 iterations)" in first
+    assert "masked completed" in first
+    again = copy.python("-m", "afdcd.tune", "space.yaml", "study.name=again")
+    assert "prerequisite" not in again
+    assert "masked completed" in again
+    client = MlflowClient(f"sqlite:///{copy.folder}/runs/mlflow.db")
+    (version,) = client.search_model_versions(
+        "name = 'synthetic-prerequisite-tokens-pspnet-lcnet_050'"
+    )
+    assert client.get_model_version(version.name, version.version).aliases == ["newest"]
+    (file,) = (copy.folder / "runs" / "prerequisites").glob("*.safetensors")
+    learnt = load_file(file)["tokens"]
+    # What the students were trained with, out of a checkpoint's or weights' reach: their setting says so.
+    assert learnt.shape == (3, 8)
+    assert learnt.std() > 0
+    hours = copy.python("-m", "afdcd.study", "status", "first")
+    assert "device-hours" in hours or "CPU-hours" in hours
+    for change, said in BAD.items():
+        told = copy.python("-m", "afdcd.tune", "--check", "space.yaml", change, status=2)
+        assert said in told
+
+
+SMALL = '"timm:lcnet_050"'
+MASKED = "{method: masked, tokens: 3, iterations: 6}"
+BAD = {
+    "distiller={method: tokens}": "'tokens' is trained by itself, for the method that needs it",
+    "distiller={method: masked, tokens: {int: [2, 4]}}": "distiller.tokens: each value needs a run",
+}

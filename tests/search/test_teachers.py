@@ -15,7 +15,7 @@ from afdcd.config import UserError
 from afdcd.data.catalog.datasets import CAMVID, SYNTHETIC
 from afdcd.models.config import ModelConfig
 from afdcd.models.weights import NetworkCard, load_network, save_network
-from afdcd.search import given_teacher, teachers
+from afdcd.search import given_teacher, teachers, trained_once
 from afdcd.search.cluster import Cluster
 from afdcd.search.loop import Loop
 from afdcd.search.teachers import Teachers
@@ -203,8 +203,8 @@ class Registry:
         self.commit = "abc"
         self.update = lambda record: None
         monkeypatch.setattr(Loop, "run", lambda loop, *_, **__: self._run(loop._source))
-        monkeypatch.setattr(teachers, "find", lambda client, print_: self.known.get(print_))
-        monkeypatch.setattr(teachers, "register", self._register)
+        monkeypatch.setattr(trained_once, "find", lambda client, print_: self.known.get(print_))
+        monkeypatch.setattr(trained_once, "register", self._register)
         self.fetched: list[str] = []
         monkeypatch.setattr(given_teacher, "fetch", self._fetch)
 
@@ -255,7 +255,7 @@ def test_teacher_is_trained_once_and_found_by_every_later_study(registry: Regist
 def test_what_training_a_teacher_took_is_known_whatever_came_of_it(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(teachers.pulse, "attempts", lambda folder: (attempt(1800.0, 0.0),) * 2)
+    monkeypatch.setattr(trained_once.pulse, "attempts", lambda folder: (attempt(1800.0, 0.0),) * 2)
     registry.finished = False
     first = trained(registry)
     assert not first.is_there("key", trial())

@@ -15,7 +15,7 @@ from afdcd.data.synthetic.dataset import SyntheticConfig, prepare_synthetic
 from afdcd.data.train.loader import evaluation_images
 from afdcd.tasks.segmentation import evaluate
 from afdcd.training import worker
-from afdcd.training.artifacts import STUDENT_FILE, load_from, save_student
+from afdcd.training.artifacts import STUDENT_FILE, load_from, save_result
 from afdcd.training.checkpoint import Position
 from afdcd.training.job import Job
 from afdcd.training.notice import Notice
@@ -87,5 +87,5 @@ def _one_of_two(rank: int, folder: str) -> None:
     save_file(dict(learner.step.named_buffers()), f"{folder}/validated{rank}.safetensors")
     Path(f"{folder}/scores{rank}.json").write_text(json.dumps(score.plain()))
     if rank == 0:
-        save_student(_job(folder), learner.step.student, score)
+        save_result(_job(folder), learner.step, score)
     dist.destroy_process_group()

@@ -26,7 +26,7 @@ from afdcd.models.weights import NetworkCard, save_network
 from afdcd.training import journal, pulse, run, worker
 from afdcd.training.artifacts import PANEL_FILE, STUDENT_FILE, load_from
 from afdcd.training.checkpoint import Position, load_checkpoint, save_checkpoint
-from afdcd.training.job import Failure, Job, message_of
+from afdcd.training.job import TEACHER, Failure, Job, message_of
 from afdcd.training.optim import build_optimizer, state_of
 from afdcd.training.resume import newest_checkpoint
 from tests.examples import job
@@ -65,7 +65,7 @@ def given(shards: str, tmp_path: Path) -> Job:
     )
     file = tmp_path / "teacher.safetensors"
     save_network(file, model.build(CLASSES), card)
-    return plain.updated(teacher=str(file))
+    return plain.updated(inputs={TEACHER: str(file)})
 
 
 class Reports(list):

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 
 from afdcd.distillers.configs.afdcd import AfDCDConfig
 from afdcd.distillers.configs.kd import KDConfig
-from afdcd.distillers.configs.method import MethodConfig
+from afdcd.distillers.configs.method import MethodConfig, Prerequisite
 from afdcd.distillers.configs.mgd import MGDConfig
 from afdcd.distillers.configs.none import NoneConfig
 from afdcd.distillers.configs.shapes import Needs, PairShapes
@@ -46,5 +46,6 @@ __all__ = [
     "Needs",
     "NoneConfig",
     "PairShapes",
+    "Prerequisite",
     "in_present_names",
 ]

@@ -1,6 +1,7 @@
 """What the settings of every method have in common. Nothing here imports torch."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import model_validator
@@ -13,6 +14,19 @@ if TYPE_CHECKING:
     from afdcd.distillers.base import Distiller
 
 
+@dataclass(frozen=True)
+class Prerequisite:
+    """What must have been learnt from the teacher before a method can begin: a run of its own.
+
+    Attributes:
+        method: of that run; it `PREPARES`.
+        training: its recipe, as plain values of a `TrainingConfig`.
+    """
+
+    method: "MethodConfig"
+    training: Mapping[str, Any]
+
+
 class MethodConfig(FrozenConfig):
     """Settings of one method; a subclass gives `method` its name and says how it is built.
 
@@ -21,12 +35,18 @@ class MethodConfig(FrozenConfig):
         COUPLES_IMAGES: whether images of a batch are compared with each other, so that a term is
             not the mean of what it is for each image.
         DISTILS: whether there is a teacher at all.
+        PREPARES: whether it learns from the teacher alone, for another method: no student is there, and
+            the state of its distiller is what comes of it.
+        WHOLE: keys that its prerequisites follow, each of which has a run of its own; so they take no
+            numeric range.
         TASK_REMEDY: what to do about another task than `tasks`, as the end of a sentence.
     """
 
     PRESETS: ClassVar[Mapping[str, Preset]] = {}
     COUPLES_IMAGES: ClassVar[bool] = False
     DISTILS: ClassVar[bool] = True
+    PREPARES: ClassVar[bool] = False
+    WHOLE: ClassVar[frozenset[str]] = frozenset()
     TASK_REMEDY: ClassVar[str] = ""
 
     method: str = ""
@@ -50,6 +70,11 @@ class MethodConfig(FrozenConfig):
     def needs(self) -> Needs:
         """What it reads of each network; nothing for a term of weight 0."""
         return Needs()
+
+    @property
+    def prerequisites(self) -> dict[str, Prerequisite]:
+        """What must be there first, by the name under which `Distiller.read` is given it."""
+        return {}
 
     def check(self, pair: PairShapes, crop: tuple[int, int]) -> None:
         """Whether the settings fit `pair` on crops of (rows, columns); every pair does.

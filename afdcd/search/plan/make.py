@@ -42,7 +42,7 @@ def make_plan(
         study=study,
         machine=machine,
         loaded=tuple(filter(None, given)),
-        teachers=tuple(replace(corner, method="teacher") for corner in trained),
+        teachers=tuple(map(_named, trained)),
         corners=corners,
         references=references,
         runs=runs,
@@ -61,7 +61,7 @@ def proof_arms(space: SearchSpace) -> int:
 
 
 def _trained(space: SearchSpace, machine: Machine) -> list[TrialConfig]:
-    """The runs that train teachers. On a CPU host each has all cores, unless it says fewer."""
+    """The runs that train teachers and prerequisites. On a CPU host a teacher has all cores by default."""
     found = []
     for example in space.with_teachers():
         if example.pair.teacher and example.pair.teacher.train:
@@ -70,7 +70,13 @@ def _trained(space: SearchSpace, machine: Machine) -> list[TrialConfig]:
                 cores = max(1.0, machine.count // resources.workers)
                 config = config.updated(resources=resources.updated(cpus_per_worker=cores))
             found.append(config)
-    return found
+    # What methods must have learnt from a teacher first, each once for all settings that need it.
+    first = (t for e in space.with_teachers(every=True) for t in e.prerequisite_trials().values())
+    return found + list({trial.fingerprint(""): trial for trial in first}.values())
+
+
+def _named(trained: Corner) -> Corner:
+    return trained if trained.config.distiller.PREPARES else replace(trained, method="teacher")
 
 
 def _need(config: TrialConfig, machine: Machine) -> tuple[float, float]:

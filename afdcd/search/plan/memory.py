@@ -5,7 +5,7 @@ numbers are bf16 except for weights, their gradients and momentum. A compiled st
 rather too much. Checked against an H200: 12.2 GiB measured at 16 images, README.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 
 import torch
@@ -62,6 +62,8 @@ def networks_of(config: TrialConfig) -> Networks:
     """Of a trial; a teacher that it does not learn from is none."""
     classes = _classes(config)
     student = footprint(config.pair.student, classes, *config.data.crop)
+    if config.distiller.PREPARES:  # there is none
+        student = replace(student, parameters=0, gmacs=0.0, floats=0, other=0)
     model = config.pair.teacher.model if config.pair.teacher else None
     if model is None or not config.distiller.DISTILS:
         return Networks(student, None, 0)

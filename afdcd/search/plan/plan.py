@@ -66,7 +66,7 @@ class Plan:
 
     Attributes:
         loaded: teachers that are given as weights.
-        teachers: those to be trained.
+        teachers: those to be trained, and the prerequisites of methods.
         references: corners of the runs that come first, one each.
         runs: of the search, references included.
         arms: settings that the proof runs with each of its seeds.
@@ -123,7 +123,8 @@ class Plan:
 
     def training_only(self, teachers: Collection[str]) -> "Plan":
         """The same with only these teachers to be trained; the others are registered already."""
-        return replace(self, teachers=tuple(t for t in self.teachers if t.pair in teachers))
+        needed = (t for t in self.teachers if t.pair in teachers or t.method != "teacher")
+        return replace(self, teachers=tuple(needed))
 
     def _turns(self, runs: int) -> int:
         return -(-runs // max(1, self.at_once))

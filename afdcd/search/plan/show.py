@@ -19,7 +19,10 @@ def shown_plan(plan: Plan) -> str:
 
 def _runs(plan: Plan) -> str:
     proof, seeds = plan.proof_runs, plan.study.proof.seeds
-    trained = ", ".join(corner.pair for corner in plan.teachers)
+    trained = ", ".join(
+        corner.pair if corner.method == "teacher" else f"{corner.method} of {corner.pair}"
+        for corner in plan.teachers
+    )
     rows = [
         ("teachers", str(len(plan.teachers)), f"to train: {trained}" if trained else "to train"),
         *(("", "1", f"to load: {teacher}") for teacher in plan.loaded),
