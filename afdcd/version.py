@@ -8,6 +8,7 @@ from pathlib import Path
 
 from afdcd import environment
 from afdcd.config import UserError
+from afdcd.tasks.names import code_of_others
 
 
 def git_commit() -> str:
@@ -28,6 +29,8 @@ def git_commit() -> str:
 def code_sha256() -> str:
     """Of the code that runs here, whether git knows it or not; without what only measures it.
 
+    Packages that bring a task are part of it.
+
     As it was when first asked for: a file that is changed later is not what this process has loaded.
     """
     package, digest = Path(__file__).parent, hashlib.sha256()
@@ -35,6 +38,7 @@ def code_sha256() -> str:
         name = file.relative_to(package).as_posix()
         if not name.startswith("bench/"):
             digest.update(f"{name}\0{file.stat().st_size}\0".encode() + file.read_bytes())
+    digest.update(code_of_others().encode())
     return digest.hexdigest()
 
 

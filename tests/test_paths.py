@@ -128,7 +128,11 @@ def test_every_word_of_a_configuration_is_a_path_or_known_as_none() -> None:
         for name, field in config.model_fields.items()
         if field.annotation in (str, str | None) and not field.metadata
     }
-    assert words == {("ModelConfig", "encoder"), ("PairConfig", "name")}
+    assert words == {
+        ("ModelConfig", "encoder"),
+        ("PairConfig", "name"),
+        ("TrialConfig", "task"),
+    }
 
 
 def _configs_below(config: type[FrozenConfig]) -> set[type[FrozenConfig]]:

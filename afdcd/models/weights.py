@@ -18,6 +18,7 @@ from afdcd.models.tensors import assign, read_tensors
 from afdcd.models.zoo import SegmentationNetwork
 
 METADATA_KEY = "afdcd"
+UNSAID = ("task", "segmentation")  # of a card, as when there was no other
 
 
 Byte = Annotated[int, Field(ge=0, le=255)]
@@ -60,7 +61,8 @@ def save_network(path: str | Path, network: SegmentationNetwork, card: NetworkCa
     tensors = {key: value.contiguous() for key, value in network.state_dict().items()}
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        save_file(tensors, partial, metadata={METADATA_KEY: json.dumps(card.plain())})
+        said = {key: value for key, value in card.plain().items() if (key, value) != UNSAID}
+        save_file(tensors, partial, metadata={METADATA_KEY: json.dumps(said)})
         partial.replace(path)
     finally:
         with contextlib.suppress(FileNotFoundError):
@@ -83,6 +85,11 @@ def load_network(path: str | Path) -> tuple[SegmentationNetwork, NetworkCard]:
     assign(network, tensors, path)
     network.normalisation = card.normalisation
     return network.eval(), card
+
+
+def has_card(path: str | Path) -> bool:
+    """Whether a safetensors file says which network it is of."""
+    return METADATA_KEY in read_tensors(Path(path))[1]
 
 
 def load_weights(network: SegmentationNetwork, path: str | Path) -> None:

@@ -52,7 +52,7 @@ def gain_over(candidate: Candidate, alone: Score | None) -> str:
     """What one run of each says; a proof says more, and then this is not told."""
     if alone is None or not candidate.config.distiller.DISTILS:
         return ""
-    points = 100 * (candidate.score.value - alone.value)
+    points = 100 * (candidate.score.value - alone.value) * (1 if alone.higher_is_better else -1)
     return f" ({points:+.2f} over the plain student, one seed each)"
 
 

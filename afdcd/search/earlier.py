@@ -1,5 +1,6 @@
 """Search spaces and settings in the keys of today, whatever edition of afdcd they were written for."""
 
+import re
 from typing import Any
 
 from afdcd.config import Key, Source, UserError
@@ -32,6 +33,25 @@ def in_present_keys(values: Any, source: Source, key: Key = ()) -> Any:
         return in_present_names(found)
     except ValueError as error:
         raise UserError(f"{source.at(key)}: {error}") from None
+
+
+def parameters_of_today(values: dict[str, Any]) -> dict[str, Any]:
+    """Searched values by parameter or by path, on record, under the names that both have now."""
+    return {_parameter_of_today(name): _label_of_today(name, v) for name, v in values.items()}
+
+
+def _parameter_of_today(name: str) -> str:
+    for was, now in EARLIER_METHODS.items():
+        name = re.sub(rf"^distiller\.{was}(?=[.#]|$)", f"distiller.{now}", name)
+    for was, (block, _, part) in EARLIER.items():
+        name = re.sub(rf"^training\.{was}(?=#|$)", f"training.{block}.{part}", name)
+    return name
+
+
+def _label_of_today(name: str, value: Any) -> Any:
+    """A method's, where there is a choice of methods."""
+    chooses = re.fullmatch(r"distiller(\.method)?(#\d+)?", name)
+    return EARLIER_METHODS.get(value, value) if chooses and isinstance(value, str) else value
 
 
 def _names_method(key: Key) -> bool:

@@ -50,7 +50,7 @@ class SearchSpace:
         task = self.examples[0].task
         return {
             # Frames of before there was a choice do not say it.
-            **({} if task == SEGMENTATION else {"task": task}),
+            **({} if task == SEGMENTATION else {"task": task, "measure": self.measure.plain()}),
             "data.dataset": data.dataset,
             "data.protocol": data.protocol,
             "data.normalisation": data.normalisation,

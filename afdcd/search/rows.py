@@ -12,6 +12,7 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from afdcd import storage
+from afdcd.search.earlier import parameters_of_today
 from afdcd.search.losses import Loss
 from afdcd.search.options import path_of
 from afdcd.training.job import Outcome
@@ -168,7 +169,7 @@ def entry_of(row: FrozenTrial) -> Entry:
     return Entry(
         number=row.number,
         first=attributes.get(FIRST, row.number),
-        asked=attributes.get(ASKED),
+        asked=_named(attributes.get(ASKED)),
         extra=attributes.get(EXTRA, False),
         seed=attributes.get(SEED),
         repeats=attributes.get(REPEATS),
@@ -177,10 +178,10 @@ def entry_of(row: FrozenTrial) -> Entry:
         state=row.state,
         setting=attributes.get(SETTING),
         identity=attributes.get(IDENTITY),
-        params=row.params,
+        params=parameters_of_today(row.params),
         curve=row.intermediate_values,
         value=row.value,
-        reference=attributes.get(REFERENCE),
+        reference=_named(attributes.get(REFERENCE)),
         outcome=attributes.get(OUTCOME),
         cause=attributes.get(CAUSE, ""),
         losses=tuple(Loss(**loss) for loss in attributes.get(LOSSES, [])),
@@ -188,6 +189,10 @@ def entry_of(row: FrozenTrial) -> Entry:
         twin=attributes.get(TWIN),
         attempts=tuple(Attempt(**attempt) for attempt in attributes.get(ATTEMPTS, [])),
     )
+
+
+def _named(values: dict[str, Any] | None) -> dict[str, Any] | None:
+    return None if values is None else parameters_of_today(values)
 
 
 def ranked(entries: Iterable[Entry], *, maximise: bool) -> list[Entry]:

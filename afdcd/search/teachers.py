@@ -4,21 +4,21 @@ import json
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from mlflow.exceptions import MlflowException
 
 from afdcd import storage
 from afdcd.config import UserError, validate
 from afdcd.environment import storage_root
-from afdcd.models.weights import NetworkCard, load_weights, save_network
+from afdcd.models.weights import NetworkCard, has_card, load_weights, save_network
 from afdcd.search.cluster import Cluster
 from afdcd.search.given_teacher import given_teacher
 from afdcd.search.progress import say
 from afdcd.search.score_networks import score_networks
 from afdcd.search.session import Session
 from afdcd.search.trained_once import TrainedOnce
-from afdcd.tasks.names import task_named
+from afdcd.tasks.names import of_task, task_named
 from afdcd.tasks.score import Score
 from afdcd.text import shown
 from afdcd.training.artifacts import load_from
@@ -81,22 +81,23 @@ class Teachers:
             UserError: unusable weights, other classes than the data set's, other weights than the
                 study began with, or a score below the recorded one.
         """
-        if (pin := self.pins.get(key)) and storage.exists(_copy(pin.sha256)):
-            return self._kept(pin, config)
+        if (pin := self.pins.get(key)) and (kept := _kept_copy(pin, config)):
+            return self._kept(pin, kept, config)
         model = self._resolved(key, config)
         if model is None:
             return None
         path, card = given_teacher(config, model)
         sha256 = storage.sha256(str(path))
         self._hold(key, Pin(model, sha256))
-        return self._gate(_stored(path, card, sha256), card, sha256, config, model)
+        own = has_card(path)
+        weights = _stored(path, card, _copy(sha256) if own else _copy(sha256, config))
+        return self._gate(weights, card, sha256, config, model)
 
-    def _kept(self, pin: Pin, config: TrialConfig) -> Teacher:
+    def _kept(self, pin: Pin, weights: str, config: TrialConfig) -> Teacher:
         """The copy that the study has been learning from, wherever its origin is now."""
         origin = Path(pin.model)
         if "://" not in pin.model and origin.is_file():
             _same(pin, Pin(pin.model, storage.sha256(pin.model)))
-        weights = _copy(pin.sha256)
         return self._gate(weights, load_from(weights)[1], pin.sha256, config, pin.model)
 
     def _resolved(self, key: str, config: TrialConfig) -> str | None:
@@ -131,7 +132,8 @@ class Teachers:
     ) -> Teacher:
         """Measure the teacher once per (weights, data, protocol); refuse one below its record."""
         split = f"{config.data.protocol}/val"
-        name = f"{sha256[:16]}.{self._digest[:12]}-{config.data.protocol}.score.json"
+        stem = PurePosixPath(weights).stem  # the copy's: it says all that the score depends on
+        name = f"{stem}.{self._digest[:12]}-{config.data.protocol}.score.json"
         known = storage.join(storage_root(), "teachers", name)
         score = _once(known, lambda: self._measured(weights, card, config))
         noted = task_named(card.task).recorded(card) if card.split == split else None
@@ -170,14 +172,32 @@ def _once(place: str, measure: Callable[[], Score]) -> Score:
     return score
 
 
-def _copy(sha256: str) -> str:
-    """Where the copy of these weights lies, card inside, for every node of the cluster to read."""
-    return storage.join(storage_root(), "teachers", f"{sha256[:16]}.safetensors")
+def _copy(sha256: str, taken_for: TrialConfig | None = None) -> str:
+    """Where the copy of these weights lies, card inside, for every node of the cluster to read.
+
+    Args:
+        taken_for: the settings that say of bare weights what a card would: their normalisation and
+            task. Other settings take the same weights for something else.
+    """
+    name = sha256[:16]
+    if taken_for:
+        name += f"-{taken_for.data.normalisation}{of_task(taken_for.task)}"
+    return storage.join(storage_root(), "teachers", f"{name}.safetensors")
 
 
-def _stored(path: Path, card: NetworkCard, sha256: str) -> str:
+def _kept_copy(pin: Pin, config: TrialConfig) -> str | None:
+    """The copy of a pinned teacher for these settings, if there is one."""
+    bare, own = _copy(pin.sha256, config), _copy(pin.sha256)
+    if storage.exists(bare):
+        return bare
+    origin = Path(pin.model)
+    if "://" not in pin.model and origin.is_file() and not has_card(origin):
+        return None  # an earlier edition kept one copy of bare weights for all settings
+    return own if storage.exists(own) else None
+
+
+def _stored(path: Path, card: NetworkCard, uri: str) -> str:
     """A copy of the weights, card inside, where every node of the cluster can read it."""
-    uri = _copy(sha256)
     if not storage.exists(uri):
         network = card.model.build(len(card.classes))
         load_weights(network, path)

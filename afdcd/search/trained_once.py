@@ -12,6 +12,7 @@ from afdcd.search.lease import Lease, hold
 from afdcd.search.leases import Held
 from afdcd.search.progress import NEWS, say
 from afdcd.search.session import Session
+from afdcd.tasks.names import of_task
 from afdcd.tasks.score import Score
 from afdcd.tracking.registry import FINGERPRINT, Version, find, register
 from afdcd.training import pulse
@@ -90,7 +91,7 @@ class TrainedOnce:
     def _register(self, job: Job, what: str, score: Score) -> str:
         data = job.config.data
         version = Version(
-            name=f"{data.dataset}-{self._kind}-{what}",
+            name=f"{data.dataset}{of_task(job.config.task)}-{self._kind}-{what}",
             run=self._tracker.run_of(job.name, None),
             tags={
                 FINGERPRINT: job.identity,

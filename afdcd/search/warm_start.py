@@ -19,6 +19,7 @@ from afdcd.search.policy.warm import WARM, Observation
 from afdcd.search.records import is_maximised
 from afdcd.search.rows import Entry
 from afdcd.search.space import nodes
+from afdcd.tasks.names import SEGMENTATION
 
 MOST = 200  # runs of one study, the newest
 # Variances, where scores of one study differ by about 1: of the same data and networks, and what is
@@ -50,7 +51,9 @@ def _taken(name: str, database: optuna.Study, space: SearchSpace) -> list[dict[s
     if name == database.study_name:
         raise UserError(f"{where}: {name} is this study itself; leave it out")
     other = kept_study(name)
-    if is_maximised(other.study) != is_maximised(database):
+    frames = (one.user_attrs.get("frame", {}) for one in (other.study, database))
+    tasks = {frame.get("task", SEGMENTATION) for frame in frames}
+    if is_maximised(other.study) != is_maximised(database) or len(tasks) > 1:
         raise UserError(f"{where}: study {name!r} is of another task; leave it out")
     done = [e for e in other.entries() if e.outcome == "completed" and e.value is not None]
     found = [(e, values) for e in done if (values := placed(space.space, e)) is not None]

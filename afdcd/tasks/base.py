@@ -42,11 +42,14 @@ class Task:
     Attributes:
         name: as `task` in a search space spells it.
         measure: of the score that `evaluate` gives.
+        semantics: to be raised by a change after which the same settings train another network; it is
+            part of every run's identity.
         label_maps: whether its networks say a class for each pixel, as `predict` and `evaluate` want.
     """
 
     name: str
     measure: Measure
+    semantics: int = 1
     label_maps: bool = False
 
     def outputs(self, data: DataConfig) -> int:

@@ -61,7 +61,7 @@ def started(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
     Momentum starts at 0, from which the first step comes out as torch's own does.
 
     Raises:
-        ValueError: of another kind, or not a fused one.
+        ValueError: of another kind, not a fused one, or with amsgrad.
     """
     if (
         not isinstance(optimizer, torch.optim.SGD | torch.optim.Adam)
@@ -71,6 +71,8 @@ def started(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
             f"{type(optimizer).__name__}: an SGD, Adam or AdamW with fused=True is needed"
         )
     for group in optimizer.param_groups:
+        if group.get("amsgrad"):
+            raise ValueError("amsgrad keeps more than is saved; leave it out")
         for parameter in group["params"]:
             optimizer.state[parameter] = _slots(optimizer, group, parameter)
     return optimizer

@@ -11,7 +11,7 @@ from afdcd.data.train.config import DataConfig
 from afdcd.distillers.configs import DistillerConfig, NoneConfig
 from afdcd.models.config import ModelConfig
 from afdcd.paths import Location
-from afdcd.tasks.names import SEGMENTATION, places
+from afdcd.tasks.names import SEGMENTATION, places, task_named
 from afdcd.training.recipe import TrainingConfig
 from afdcd.training.resources import ResourcesConfig
 
@@ -129,7 +129,7 @@ class TrialConfig(FrozenConfig):
             "training": self.training.identity(),
         }
         if self.task != SEGMENTATION:  # the only one that there was
-            setting["task"] = self.task
+            setting["task"] = f"{self.task}/{task_named(self.task).semantics}"
         return hashlib.sha256(json.dumps(setting, sort_keys=True).encode()).hexdigest()
 
     def _trained(self) -> dict[str, Any] | None:

@@ -199,7 +199,9 @@ def _validate(run: Run) -> Score:
         channels_last=learner.device.type == "cuda",
     )
     if learner.world > 1:
-        dist.all_reduce(tally.sums)
+        sums = tally.sums.to(learner.device)
+        dist.all_reduce(sums)
+        tally.sums.copy_(sums)
     return tally.score()
 
 

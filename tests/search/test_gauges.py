@@ -13,6 +13,7 @@ import ray
 from afdcd.search import run_study
 from afdcd.search.gauges import OUTCOMES, Figures, Gauges, published, ray_metrics
 from afdcd.search.local_cluster import free_port, session_folder
+from afdcd.tasks.score import DEFAULT_MEASURE
 from afdcd.training.job import RunResult
 from tests.examples import job, report, score
 
@@ -116,6 +117,7 @@ def test_on_a_cluster_a_study_begins_with_what_earlier_drivers_brought_about(
         name="cityscapes",
         spent=lambda: 6.5,
         best=lambda: [best],
+        rules=SimpleNamespace(measure=DEFAULT_MEASURE),
         entries=lambda: [entry("a", "lost", 2)],
     )
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")

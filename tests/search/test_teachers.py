@@ -140,6 +140,45 @@ def test_teacher_of_other_classes_is_refused(measured: SimpleNamespace, tmp_path
     assert measured.calls == 0
 
 
+def test_bare_weights_are_what_the_settings_say_of_them_whoever_came_first(
+    measured: SimpleNamespace, tmp_path: Path
+) -> None:
+    file, model = tmp_path / "bare.safetensors", CARD.model
+    save_file(model.build(len(CARD.classes)).state_dict(), file)
+    own = Teachers(session(), Cluster(2, 0, 1))
+    said = {"weights": str(file), "model": model.plain()}
+    teachers_of = {}
+    for name in ("imagenet", "caffe"):
+        config = trial(pair__teacher=said, data__normalisation=name)
+        teachers_of[name] = own.prepare(name, config)
+        assert own.prepare(name, config) == teachers_of[name]  # as a later driver finds it
+    for name, teacher in teachers_of.items():
+        assert load_network(Path(teacher.weights))[1].normalisation == name
+    assert measured.calls == 2
+    assert len({teacher.sha256 for teacher in teachers_of.values()}) == 1
+    assert trial(data__normalisation="caffe").fingerprint("d", "t") != trial().fingerprint("d", "t")
+
+
+def test_a_copy_that_an_earlier_edition_made_for_other_settings_is_not_taken(
+    measured: SimpleNamespace, tmp_path: Path
+) -> None:
+    file, model = tmp_path / "bare.safetensors", CARD.model
+    network = model.build(len(CARD.classes))
+    save_file(network.state_dict(), file)
+    digest = storage.sha256(str(file))
+    copy = tmp_path / "storage" / "teachers" / f"{digest[:16]}.safetensors"
+    copy.parent.mkdir(parents=True)
+    save_network(copy, network, CARD.updated(normalisation="imagenet"))
+    pins = {"key": {"model": str(file), "sha256": digest}}
+    config = trial(
+        pair__teacher={"weights": str(file), "model": model.plain()}, data__normalisation="caffe"
+    )
+    teacher = Teachers(session(), Cluster(2, 0, 1), pins).prepare("key", config)
+    assert load_network(Path(teacher.weights))[1].normalisation == "caffe"
+    file.unlink()  # once it has its own copy, it needs no origin
+    assert Teachers(session(), Cluster(2, 0, 1), pins).prepare("key", config) == teacher
+
+
 def test_a_teacher_of_another_normalisation_teaches_and_an_unknown_one_is_refused(
     measured: SimpleNamespace, tmp_path: Path
 ) -> None:

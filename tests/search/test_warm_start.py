@@ -140,6 +140,16 @@ def test_a_study_of_another_task_is_refused(tmp_path: Path, database: str) -> No
     assert WARM not in new.user_attrs
 
 
+def test_a_study_of_another_task_with_the_same_direction_is_refused_too(
+    tmp_path: Path, database: str
+) -> None:
+    earlier(tmp_path)
+    new: Any = connect(database, "new")
+    new.set_user_attr("frame", {"task": "depth"})
+    with pytest.raises(UserError, match="study 's' is of another task"):
+        take_over(new, space(tmp_path))
+
+
 def test_only_the_model_learns_from_others(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"study.warm_start: only study.sampler: gp learns from"):
         check_study(space(tmp_path, SAMPLER="random"))

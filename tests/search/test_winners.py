@@ -20,6 +20,7 @@ from afdcd.models.weights import NetworkCard, save_network
 from afdcd.search import winners
 from afdcd.search.candidates import Candidate, Ran
 from afdcd.search.cluster import Cluster
+from afdcd.search.described import gain_over
 from afdcd.search.proof import CHAMPION, PLAIN, Plan, Proof
 from afdcd.search.rows import RunKey
 from afdcd.search.winners import Registered, register_best, save_pictures
@@ -381,3 +382,10 @@ def test_weights_that_are_not_the_runs_own_are_told(tmp_path: Path) -> None:
     assert "is damaged" in str(trouble_with(own.ran.weights, "mine"))
     file.unlink()
     assert "is gone" in str(trouble_with(own.ran.weights, "mine"))
+
+
+@pytest.mark.parametrize(("up", "said"), [(True, "-2.00"), (False, "+2.00")])
+def test_a_gain_is_one_for_the_better_whatever_is_better(up: bool, said: str) -> None:
+    score, alone = (Score(name="x", value=v, higher_is_better=up) for v in (0.30, 0.32))
+    candidate: Any = SimpleNamespace(score=score, config=trial())
+    assert gain_over(candidate, alone) == f" ({said} over the plain student, one seed each)"

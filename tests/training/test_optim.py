@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from afdcd.training.optim import build_optimizer, learning_rate, set_learning_rate
+from afdcd.training.optim import build_optimizer, learning_rate, set_learning_rate, started
 from afdcd.training.recipe import SGDConfig, TrainingConfig
 
 CONFIG = TrainingConfig(
@@ -95,3 +95,9 @@ def test_warm_up_rises_in_a_line_to_what_the_schedule_says() -> None:
     for iteration, share in ((0, 0.1), (5, 0.55), (9, 0.91), (10, 1.0), (50, 1.0)):
         expected = share * learning_rate(CONFIG, iteration)
         assert learning_rate(config, iteration) == pytest.approx(expected)
+
+
+def test_an_optimizer_that_keeps_more_than_is_saved_is_refused() -> None:
+    adam = torch.optim.Adam([nn.Parameter(torch.ones(2))], amsgrad=True, fused=True)
+    with pytest.raises(ValueError, match="amsgrad keeps more than is saved"):
+        started(adam)

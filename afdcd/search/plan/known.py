@@ -11,6 +11,7 @@ from contextlib import closing
 from typing import Any
 
 from afdcd.environment import study_database, study_file
+from afdcd.search.earlier import setting_of_today
 from afdcd.search.plan.interval import Interval
 from afdcd.training.trial import TrialConfig
 
@@ -88,6 +89,7 @@ def _runs(found: Iterable[tuple[int, str, str]]) -> Iterator[tuple[Any, Any]]:
 
 def _kind(setting: dict[str, Any], device: str) -> str:
     """What the cost of an iteration depends on first of all; settings of the method are left out."""
+    setting = setting_of_today(setting)
     pair, data, method = setting["pair"], setting["data"], setting["distiller"]["method"]
     teacher = (pair["teacher"] or {}).get("model") if method != "none" else None
     parts = (pair["student"], teacher, method, data["dataset"], data["crop"])

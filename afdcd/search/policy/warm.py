@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import optuna
 
+from afdcd.search.earlier import parameters_of_today
 from afdcd.search.policy.points import Array, Points
 from afdcd.search.policy.tried import Tried
 
@@ -32,7 +33,8 @@ class Observation:
 def observations(study: optuna.Study) -> list[Observation]:
     """What a study has taken from others."""
     taken = study.user_attrs.get(WARM, {})
-    return [Observation(**run) for runs in taken.values() for run in runs]
+    found = (Observation(**run) for runs in taken.values() for run in runs)
+    return [replace(one, values=parameters_of_today(one.values)) for one in found]
 
 
 def warmed(tried: Tried, points: Points, observations: Sequence[Observation]) -> Tried:
