@@ -134,6 +134,7 @@ def test_an_encoder_of_timm_is_a_name_alone(copy: Copy) -> None:
     assert copy.changed() == []
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("ray")
 @pytest.mark.timeout(600)
 def test_a_method_with_a_prerequisite_has_it_trained_once_and_found_again(
