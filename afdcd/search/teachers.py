@@ -4,7 +4,7 @@ import json
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from mlflow.exceptions import MlflowException
 
@@ -132,8 +132,9 @@ class Teachers:
     ) -> Teacher:
         """Measure the teacher once per (weights, data, protocol); refuse one below its record."""
         split = f"{config.data.protocol}/val"
-        stem = PurePosixPath(weights).stem  # the copy's: it says all that the score depends on
-        name = f"{stem}.{self._digest[:12]}-{config.data.protocol}.score.json"
+        # As the copy's, for they depend on the same.
+        begins = sha256[:16] if weights == _copy(sha256) else _name(sha256, config)
+        name = f"{begins}.{self._digest[:12]}-{config.data.protocol}.score.json"
         known = storage.join(storage_root(), "teachers", name)
         score = _once(known, lambda: self._measured(weights, card, config))
         noted = task_named(card.task).recorded(card) if card.split == split else None
@@ -179,10 +180,12 @@ def _copy(sha256: str, taken_for: TrialConfig | None = None) -> str:
         taken_for: the settings that say of bare weights what a card would: their normalisation and
             task. Other settings take the same weights for something else.
     """
-    name = sha256[:16]
-    if taken_for:
-        name += f"-{taken_for.data.normalisation}{of_task(taken_for.task)}"
+    name = _name(sha256, taken_for) if taken_for else sha256[:16]
     return storage.join(storage_root(), "teachers", f"{name}.safetensors")
+
+
+def _name(sha256: str, taken_for: TrialConfig) -> str:
+    return f"{sha256[:16]}-{taken_for.data.normalisation}{of_task(taken_for.task)}"
 
 
 def _kept_copy(pin: Pin, config: TrialConfig) -> str | None:
