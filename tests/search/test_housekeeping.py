@@ -123,7 +123,7 @@ def test_a_run_whose_weights_and_last_report_are_there_is_not_run_again(
     journal.write(given.folder, report(last, 0.5))
     trouble = ["gone"]
     monkeypatch.setattr(
-        "afdcd.search.alone.trouble_with", lambda weights, identity: trouble[0] or None
+        "afdcd.search.alone.trouble_with", lambda weights, identity, prepares: trouble[0] or None
     )
     assert finished_before(given) is None
     trouble[0] = ""
