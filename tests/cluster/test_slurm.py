@@ -14,18 +14,20 @@ from tests.cluster.scripts import ROOT, assert_no_secret, shellcheck, write_prog
 
 FOLDER = ROOT / "cluster" / "slurm"
 SCRIPTS = [FOLDER / "tune.sbatch", FOLDER / "node.sh"]
-# Each notes how it was called. srun lives until it is told to end, as the cluster does.
+# Each notes how it was called. srun lives until it is told to end, as the cluster does. The study begins
+# once the nodes are there: a srun that had not begun to run could not say how it was called, or ended.
 SRUN = """
-echo "srun $* token=$RAY_AUTH_TOKEN" >> "$NOTES"
-env > "$NOTES.environment"
 trap 'echo "srun ends" >> "$NOTES"; exit 0' TERM
+echo "srun $* token=$RAY_AUTH_TOKEN" >> "$NOTES"
+env > "$NOTES.part"
+mv "$NOTES.part" "$NOTES.environment"
 while :; do sleep 0.05; done
 """
 SCONTROL = 'echo "scontrol $*" >> "$NOTES"'
 PYTHON = """
 case "$*" in
 -c*) exec {python} "$@" ;;
-*wait_for_nodes*) exit 0 ;;
+*wait_for_nodes*) until [ -e "$NOTES.environment" ]; do sleep 0.05; done; exit 0 ;;
 esac
 echo "python $*" >> "$NOTES"
 trap 'echo "stopped in order" >> "$NOTES"; exit 130' TERM
@@ -59,6 +61,7 @@ class Batch:
 
     def __init__(self, home: Path, *words: str, finish: str = "", **environment: str) -> None:
         self.notes = home.parent / "notes"
+        Path(f"{self.notes}.environment").unlink(missing_ok=True)
         variables = {
             "PATH": f"{home}/.venv/bin:{os.environ['PATH']}",
             "HOME": str(home.parent),
