@@ -1,6 +1,7 @@
 """Search spaces and settings in the keys of today, whatever edition of afdcd they were written for."""
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from afdcd.config import Key, Source, UserError
@@ -40,6 +41,7 @@ def parameters_of_today(values: dict[str, Any]) -> dict[str, Any]:
     return {_parameter_of_today(name): _label_of_today(name, v) for name, v in values.items()}
 
 
+@lru_cache(maxsize=4096)  # thousands of rows have the same few names
 def _parameter_of_today(name: str) -> str:
     for was, now in EARLIER_METHODS.items():
         name = re.sub(rf"^distiller\.{was}(?=[.#]|$)", f"distiller.{now}", name)
@@ -50,8 +52,10 @@ def _parameter_of_today(name: str) -> str:
 
 def _label_of_today(name: str, value: Any) -> Any:
     """A method's, where there is a choice of methods."""
+    if not isinstance(value, str) or value not in EARLIER_METHODS:
+        return value
     chooses = re.fullmatch(r"distiller(\.method)?(#\d+)?", name)
-    return EARLIER_METHODS.get(value, value) if chooses and isinstance(value, str) else value
+    return EARLIER_METHODS[value] if chooses else value
 
 
 def _names_method(key: Key) -> bool:

@@ -38,10 +38,8 @@ def study_record(
     # A count that is left out would stay in MLflow as it was last.
     metrics = {f"runs_{name}": float(counts[name]) for name in COUNTED}
     metrics["device_hours"] = sum(e.device_hours for e in entries) + other_hours(study)
-    best, measure = (
-        next(iter(ranked(entries, maximise=is_maximised(study))), None),
-        measure_of(study),
-    )
+    best = next(iter(ranked(entries, maximise=is_maximised(study))), None)
+    measure = measure_of(study)
     if best and best.value is not None:
         metrics[measure.name] = best.value
     return StudyRecord(attributes["id"], study.study_name, tags, metrics, outcome, measure.name)

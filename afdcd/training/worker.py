@@ -88,7 +88,7 @@ def _train(run: Run) -> None:
             ray.train.report(said(failure))
             return
         run.reach(stop, curve)
-        score = _validate(run) if run.learner.step.student else _loss(curve)
+        score = _score(run, curve)
         run.reach(stop)
         report(run, score, curve)
 
@@ -205,8 +205,10 @@ def _validate(run: Run) -> Score:
     return tally.score()
 
 
-def _loss(curve: dict[str, list[float]]) -> Score:
-    """What a run without a student is judged by: what its terms came to last."""
+def _score(run: Run, curve: dict[str, list[float]]) -> Score:
+    """Of the student; of a run without one, what its terms came to last."""
+    if run.learner.step.student:
+        return _validate(run)
     return LOSS.score(curve["total"][-1] if curve.get("total") else math.nan)
 
 
@@ -227,11 +229,7 @@ def _counted(images: Iterator[T], run: Run, each: int | None) -> Iterator[T]:
 def _repeat_the_end(run: Run) -> None:
     """Say again what was reported last, without the checkpoint, which is there."""
     kept = journal.read(run.job.folder, after=run.position.iteration - 1)
-    last = (
-        kept[-1]
-        if kept
-        else made(run, _validate(run) if run.learner.step.student else _loss({}), {})
-    )
+    last = kept[-1] if kept else made(run, _score(run, {}), {})
     if run.learner.rank == 0:
         journal.write(run.job.folder, last)
         save_result(run.job, run.learner.step, last.score)

@@ -128,7 +128,8 @@ class Queue(Distiller):
         # Every image is compared with those of the whole batch and with what the queue held.
         likeness = everyone[0] @ torch.cat([everyone[1].detach(), beside]).T / 0.1
         own = torch.arange(len(likeness), device=likeness.device)
-        return F.cross_entropy(likeness, own)
+        images = step.total(torch.tensor(float(len(ours)), device=ours.device))
+        return F.cross_entropy(likeness, own, reduction="sum") / images
 
     @torch.no_grad()
     def _enqueue(self, vectors: Tensor) -> None:
