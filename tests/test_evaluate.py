@@ -32,6 +32,7 @@ from afdcd.evaluate import main
 from afdcd.models.config import ModelConfig
 from afdcd.models.outputs import Output
 from afdcd.models.weights import NetworkCard, save_network
+from afdcd.tasks import segmentation_task
 
 MODEL = ModelConfig(head="pspnet", encoder="mobilenetv2")
 CARD = NetworkCard(
@@ -67,7 +68,7 @@ def verb(monkeypatch: pytest.MonkeyPatch, asked: list[Any]) -> Evaluate:
 
     def call(*arguments: str, card: NetworkCard = CARD, images: int = 2) -> int:
         def data(
-            config: DataConfig, root: str, split: str, **_: object
+            config: DataConfig, root: str, split: str, *_: object
         ) -> Iterator[tuple[str, Tensor, Tensor]]:
             asked.append((config, root, split))
             label = torch.full((1, 4, 6), SYNTHETIC.classes.index("road"))
@@ -76,7 +77,7 @@ def verb(monkeypatch: pytest.MonkeyPatch, asked: list[Any]) -> Evaluate:
 
         monkeypatch.setattr(evaluate, "fetch", lambda model: model)
         monkeypatch.setattr(evaluate, "load_network", lambda _: (AllRoad(), card))
-        monkeypatch.setattr(evaluate, "evaluation_images", data)
+        monkeypatch.setattr(segmentation_task, "evaluation_images", data)
         monkeypatch.setattr(
             evaluate, "read_manifest", lambda _: SimpleNamespace(dataset="synthetic")
         )
@@ -247,7 +248,7 @@ def coco(verb: Evaluate, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
         given = lambda *_, **__: iter([("000000000009", torch.zeros(1, 3, 1, 4), labels)])  # noqa: E731
         monkeypatch.setattr(evaluate, "fetch", lambda model: model)
         monkeypatch.setattr(evaluate, "load_network", lambda _: (Fixed(), card))
-        monkeypatch.setattr(evaluate, "evaluation_images", given)
+        monkeypatch.setattr(segmentation_task, "evaluation_images", given)
         monkeypatch.setattr(
             evaluate, "read_manifest", lambda _: SimpleNamespace(dataset=dataset.name)
         )

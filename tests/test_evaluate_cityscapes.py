@@ -23,6 +23,7 @@ from afdcd.evaluate import main
 from afdcd.models.config import ModelConfig
 from afdcd.models.outputs import Output
 from afdcd.models.weights import NetworkCard
+from afdcd.tasks import segmentation_task
 
 KEYS = ("frankfurt_000000_000294", "frankfurt_000001_000538", "munster_000173_000019")
 SIZE = (24, 40)
@@ -72,9 +73,7 @@ def truth(tmp_path: Path) -> dict[str, np.ndarray]:
 
 @pytest.fixture
 def verb(truth: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch) -> Evaluate:
-    def images(
-        config: Any, root: str, split: str, **_: Any
-    ) -> Iterator[tuple[str, Tensor, Tensor]]:
+    def images(config: Any, root: str, split: str, *_: Any) -> Iterator[tuple[str, Tensor, Tensor]]:
         for key, raw in truth.items():
             train = np.vectorize(CITYSCAPES.raw_to_train.__getitem__)(raw)
             known = torch.from_numpy(train)[None]
@@ -85,7 +84,7 @@ def verb(truth: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch) -> Evalu
     def call(*arguments: str) -> int:
         monkeypatch.setattr(evaluate, "fetch", lambda model: model)
         monkeypatch.setattr(evaluate, "load_network", lambda _: (Guess(), CARD))
-        monkeypatch.setattr(evaluate, "evaluation_images", images)
+        monkeypatch.setattr(segmentation_task, "evaluation_images", images)
         manifest = SimpleNamespace(dataset="cityscapes")
         monkeypatch.setattr(evaluate, "read_manifest", lambda _: manifest)
         default = ["student.safetensors", "--data", "shards", "--device", "cpu"]

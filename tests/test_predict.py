@@ -17,6 +17,7 @@ from afdcd.models.config import ModelConfig
 from afdcd.models.outputs import Output
 from afdcd.models.weights import NetworkCard
 from afdcd.predict import main
+from afdcd.tasks import segmentation_task
 
 PALETTE = ((200, 10, 10), (10, 200, 10), (10, 10, 200))
 CARD = NetworkCard(
@@ -135,7 +136,9 @@ def test_names_keep_sub_folders_and_the_suffix_where_they_would_collide(tmp_path
     names = ["day/a.jpg", "day/a.png", "day/deep/a.jpg", "night/a.jpg"]
     for name in names:
         _picture(tmp_path / name)
-    found = find_pictures([tmp_path / "day", tmp_path / "night/a.jpg"], tmp_path / "out")
+    found = find_pictures(
+        [tmp_path / "day", tmp_path / "night/a.jpg"], tmp_path / "out", (".png", "_overlay.jpg")
+    )
     stems = {str(p.relative_to(tmp_path)): str(stem) for p, stem in found.items()}
     assert stems == dict(
         zip(names, ["day/a.jpg", "day/a.png", "day/deep/a", "night/a"], strict=True)
@@ -145,14 +148,16 @@ def test_names_keep_sub_folders_and_the_suffix_where_they_would_collide(tmp_path
 def test_a_picture_given_twice_is_labelled_once(tmp_path: Path) -> None:
     _picture(tmp_path / "in/a.jpg")
     (tmp_path / "in/notes.txt").write_text("no picture")
-    found = find_pictures([tmp_path / "in/a.jpg", tmp_path / "in"], tmp_path / "out")
+    found = find_pictures(
+        [tmp_path / "in/a.jpg", tmp_path / "in"], tmp_path / "out", (".png", "_overlay.jpg")
+    )
     assert list(found.values()) == [Path("a")]
 
 
 def test_folder_without_pictures_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no picture")
     with pytest.raises(UserError, match=r"no pictures found; expected \.bmp, \.jpeg"):
-        find_pictures([tmp_path], tmp_path / "out")
+        find_pictures([tmp_path], tmp_path / "out", (".png", "_overlay.jpg"))
 
 
 def test_place_that_cannot_be_written_is_one_line(
@@ -175,7 +180,7 @@ def test_too_large_a_picture_for_the_device_does_not_stop_the_rest(
     def exhausted(*_: object) -> None:
         raise torch.OutOfMemoryError("tried to allocate 900 GiB")
 
-    monkeypatch.setattr(predict, "predict_labels", exhausted)
+    monkeypatch.setattr(segmentation_task, "predict_labels", exhausted)
     assert verb("a.png", "--out", "out") == 1
     assert "error: a.png: too large for the memory" in capsys.readouterr().err
 

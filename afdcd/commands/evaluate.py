@@ -4,29 +4,23 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from afdcd.config import Source, UserError, validate
 from afdcd.data.catalog.datasets import Dataset, dataset_named
-from afdcd.data.catalog.translate import Translation, brief, translation
 from afdcd.data.shards.manifest import read_manifest
 from afdcd.data.train.config import DataConfig
-from afdcd.data.train.loader import evaluation_images
 from afdcd.models.weights import NetworkCard, load_network
 from afdcd.models.zoo import SegmentationNetwork
+from afdcd.tasks.asked import Asked, Examined, Shown
+from afdcd.tasks.base import Task
 from afdcd.tasks.device import choose_device
-from afdcd.tasks.export import Exporter
-from afdcd.tasks.inference import InferenceConfig
-from afdcd.tasks.metric import ConfusionMatrix
-from afdcd.tasks.names import check_label_maps
+from afdcd.tasks.names import task_of
 from afdcd.tasks.options import inference_of
-from afdcd.tasks.scores import scores_of, table
-from afdcd.tasks.segmentation import evaluate
 from afdcd.tracking.registry import fetch
 
 PROGRESS_SECONDS = 2.0
@@ -36,15 +30,13 @@ def execute(args: argparse.Namespace) -> int:
     """Score, export, print; the exit status."""
     inference, device = inference_of(args), choose_device(args.device)
     network, card = load_network(fetch(args.model))
-    check_label_maps(card.task, args.model)
+    task = task_of(args.model, card.task)
     dataset = dataset_named(args.dataset or read_manifest(args.data).dataset)
-    known = _known(args.model, card, dataset)
-    labels = _translation(args.model, dataset, known)
-    exporter = _exporter(args, dataset, known)
     data = _data(args, card, dataset)
-    images = _Counted(evaluation_images(data, args.data, args.split, device=device), labels)
+    asked = Asked(args.model, dataset, data, args.split, device, inference, args.export)
+    images = _Counted(task.images(data, args.split, device))
     started = time.monotonic()
-    matrix = _evaluate(network, images, device, inference, exporter)
+    found = _examine(task, network, card, images, asked)
     if not images.count:
         raise UserError(f"{args.data}: no images in {args.protocol}/{args.split}; choose another")
     done: dict[str, Any] = {
@@ -58,41 +50,20 @@ def execute(args: argparse.Namespace) -> int:
         "images": images.count,
         "images_per_second": images.count / (time.monotonic() - started),
     }
-    print(_head(done))
-    withheld = not dataset.labelled(args.protocol, args.split)
-    if not withheld:
-        done |= scores_of(matrix, card.classes)
-        done |= {"recorded_miou": card.miou, "recorded_split": card.split}
-        recorded = {f"recorded mIoU ({card.split or 'split unknown'})": card.miou}
-        print(f"\n{table(done, recorded)}")
-    if exporter:
-        done["exported"] = exporter.folder
-        print(_exported(exporter, withheld))
+    print(f"{_head(done)}\n{found.text}")
     if args.json:
-        print(json.dumps(done))
+        print(json.dumps(done | found.values))
     return 0
 
 
-def _evaluate(
-    network: SegmentationNetwork,
-    images: "_Counted",
-    device: torch.device,
-    inference: InferenceConfig,
-    exporter: Exporter | None,
-) -> ConfusionMatrix:
+def _examine(
+    task: Task, network: SegmentationNetwork, card: NetworkCard, images: "_Counted", asked: Asked
+) -> Examined:
     try:
-        return evaluate(
-            network.to(device),
-            images,
-            network.classes,
-            device,
-            absent=images.labels.absent,
-            inference=inference,
-            sink=_sink(exporter) if exporter else None,
-        )
+        return task.examine(network.to(asked.device), card, images, asked)
     except torch.OutOfMemoryError:
         raise UserError(
-            f"image {images.count + 1} is too large for the memory of {device}: use --window, "
+            f"image {images.count + 1} is too large for the memory of {asked.device}: use --window, "
             "fewer --scales or --device cpu"
         ) from None
 
@@ -102,52 +73,6 @@ def _head(done: dict[str, Any]) -> str:
         f"{done['network']} on {done['dataset']}, {done['protocol']}/{done['split']}: "
         f"{done['images']} images, {done['images_per_second']:.1f} images/s on {done['device']}"
     )
-
-
-def _known(model: str, card: NetworkCard, dataset: Dataset) -> Dataset:
-    """The data set whose train ids the network predicts.
-
-    Raises:
-        UserError: its classes are those of no data set, or in another order.
-    """
-    if card.classes == dataset.classes:
-        return dataset
-    known = dataset_named(card.dataset)
-    if card.classes != known.classes:
-        raise UserError(
-            f"{model}: predicts {len(card.classes)} classes ({brief(card.classes)}), {known.name} "
-            f"has {len(known.classes)} ({brief(known.classes)}); choose another model"
-        )
-    return known
-
-
-def _translation(model: str, dataset: Dataset, known: Dataset) -> Translation:
-    try:
-        return translation(dataset, known)
-    except UserError as error:
-        raise UserError(f"{model}: {error}") from None
-
-
-def _exporter(args: argparse.Namespace, dataset: Dataset, known: Dataset) -> Exporter | None:
-    if args.export:
-        return Exporter(args.export, known, dataset.published(args.protocol, args.split))
-    if not dataset.labelled(args.protocol, args.split):
-        raise UserError(
-            f"the labels of {dataset.name}/{args.split} are withheld, so there is nothing to score; "
-            "write predictions with --export FOLDER, or choose --split val"
-        )
-    return None
-
-
-def _sink(exporter: Exporter) -> Callable[[str, Tensor], None]:
-    return lambda key, predicted: exporter.write(key, predicted.cpu().numpy())
-
-
-def _exported(exporter: Exporter, withheld: bool) -> str:
-    where = f"{exporter.count} predictions in {exporter.folder}"
-    if not withheld:
-        return where
-    return f"labels of this split are withheld; {where}, submit them at {exporter.server}"
 
 
 def _data(args: argparse.Namespace, card: NetworkCard, dataset: Dataset) -> DataConfig:
@@ -167,16 +92,15 @@ def _data(args: argparse.Namespace, card: NetworkCard, dataset: Dataset) -> Data
 
 @dataclass
 class _Counted:
-    """Images with labels as the network knows them; counts them while a person watches."""
+    """Images of a split, counted while a person watches."""
 
-    images: Iterable[tuple[str, Tensor, Tensor]]
-    labels: Translation
+    images: Iterable[Shown]
     count: int = 0
 
-    def __iter__(self) -> Iterator[tuple[str, Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[Shown]:
         said = time.monotonic()
-        for key, image, label in self.images:
-            yield key, image, self.labels(label)
+        for shown in self.images:
+            yield shown
             self.count += 1
             if sys.stderr.isatty() and time.monotonic() - said > PROGRESS_SECONDS:
                 said = time.monotonic()

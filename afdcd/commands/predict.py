@@ -1,4 +1,4 @@
-"""Label pictures with a network."""
+"""Show pictures to a network and write what it says of them."""
 
 import argparse
 import os
@@ -9,51 +9,48 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
-from torch import nn
+from PIL import Image
 
 from afdcd.config import UserError
 from afdcd.data.images import PictureError, decode, to_rgb
-from afdcd.data.train.config import Normalisation
-from afdcd.data.train.transforms import normalise
-from afdcd.models.weights import NetworkCard, load_network
+from afdcd.models.weights import load_network
 from afdcd.tasks.device import choose_device
-from afdcd.tasks.inference import InferenceConfig, predict_labels
-from afdcd.tasks.names import check_label_maps
+from afdcd.tasks.names import task_of
 from afdcd.tasks.normalisation import known
 from afdcd.tasks.options import SUFFIXES, inference_of
-from afdcd.tasks.pictures import LabelMap, Picture, mask, overlay
 from afdcd.tracking.registry import fetch
 
-OVERLAY_QUALITY = 92
+JPEG_QUALITY = 92
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Label every picture; the exit status, 1 if some could not be."""
-    inference = inference_of(args)
-    pictures = find_pictures(args.images, args.out)
-    device = choose_device(args.device)
+    """Draw for every picture; the exit status, 1 if some could not be."""
+    inference, device = inference_of(args), choose_device(args.device)
     network, card = load_network(fetch(args.model))
-    check_label_maps(card.task, args.model)
-    normalisation = known(card.normalisation, args.model)
+    task = task_of(args.model, card.task)
+    if not task.draws:
+        raise UserError(f"{args.model}: networks of task {task.name} draw nothing")
+    known(card.normalisation, args.model)
+    pictures = find_pictures(args.images, args.out, task.draws)
     network.to(device).eval()
     failed = 0
     started = time.monotonic()
     for source, stem in pictures.items():
         try:
             image = to_rgb(decode(source.read_bytes()))
-            labels = _label(network, image, normalisation, device, inference)
+            drawn = task.draw(network, card, image, device, inference, args.alpha)
         except (OSError, PictureError, torch.OutOfMemoryError) as error:
             failed += 1
             print(f"error: {source}: {_reason(error)}", file=sys.stderr)
         else:
-            print("  ".join(_write(_targets(args.out, stem), image, labels, card, args.alpha)))
+            print("  ".join(_write(_targets(args.out, stem, task.draws), drawn)))
     done = len(pictures) - failed
     rate = done / (time.monotonic() - started)
     print(f"{done} of {len(pictures)} images labelled, {rate:.1f} images/s on {device}")
     return 1 if failed else 0
 
 
-def find_pictures(given: Sequence[Path], out: Path) -> dict[Path, Path]:
+def find_pictures(given: Sequence[Path], out: Path, endings: Sequence[str]) -> dict[Path, Path]:
     """Pictures to read, each with the path under `out` (without suffix) of what it becomes.
 
     Sub-folders are kept below the deepest folder that all that is given shares. Pictures that
@@ -77,7 +74,7 @@ def find_pictures(given: Sequence[Path], out: Path) -> dict[Path, Path]:
         file: (file if twins[file.with_suffix("")] > 1 else file.with_suffix("")).relative_to(base)
         for file in sources
     }
-    _keep_apart(stems, out, searched_again=[f for f in folders if f not in out.parents])
+    _keep_apart(stems, out, endings, searched_again=[f for f in folders if f not in out.parents])
     return {sources[file]: stem for file, stem in stems.items()}
 
 
@@ -94,29 +91,19 @@ def _search(path: Path, out: Path) -> Iterator[tuple[Path, Path]]:
             yield file, path / file.relative_to(folder)
 
 
-def _keep_apart(stems: Mapping[Path, Path], out: Path, searched_again: Sequence[Path]) -> None:
+def _keep_apart(
+    stems: Mapping[Path, Path], out: Path, endings: Sequence[str], searched_again: Sequence[Path]
+) -> None:
     taken = set(stems)
     for stem in stems.values():
-        for target in _targets(out, stem):
+        for target in _targets(out, stem, endings):
             if target in taken or any(folder in target.parents for folder in searched_again):
                 raise UserError(f"{target} would lie among the pictures; choose another --out")
             taken.add(target)
 
 
-def _targets(out: Path, stem: Path) -> tuple[Path, Path]:
-    return out / f"{stem}.png", out / f"{stem}_overlay.jpg"
-
-
-def _label(
-    network: nn.Module,
-    image: Picture,
-    normalisation: Normalisation,
-    device: torch.device,
-    inference: InferenceConfig,
-) -> LabelMap:
-    pixels = normalise(image, normalisation)[None].to(device)
-    with torch.inference_mode():
-        return predict_labels(network, pixels, image.shape[:2], inference)[0].cpu().numpy()
+def _targets(out: Path, stem: Path, endings: Sequence[str]) -> list[Path]:
+    return [out / f"{stem}{ending}" for ending in endings]
 
 
 def _reason(error: Exception) -> str:
@@ -127,14 +114,11 @@ def _reason(error: Exception) -> str:
     return str(error)
 
 
-def _write(
-    targets: tuple[Path, Path], image: Picture, labels: LabelMap, card: NetworkCard, alpha: float
-) -> list[str]:
-    mask_path, overlay_path = targets
-    try:
-        mask_path.parent.mkdir(parents=True, exist_ok=True)
-        mask(labels, card.palette).save(mask_path)
-        overlay(image, labels, card.palette, alpha).save(overlay_path, quality=OVERLAY_QUALITY)
-    except OSError as error:
-        raise UserError(f"{error.filename or mask_path}: cannot be written: {error}") from None
-    return [str(mask_path), str(overlay_path)]
+def _write(targets: Sequence[Path], drawn: Sequence[Image.Image]) -> list[str]:
+    for target, picture in zip(targets, drawn, strict=True):
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            picture.save(target, quality=JPEG_QUALITY)
+        except OSError as error:
+            raise UserError(f"{error.filename or target}: cannot be written: {error}") from None
+    return [str(target) for target in targets]

@@ -90,7 +90,7 @@ def _next_commands(space: SearchSpace, conclusion: Conclusion, registered: Regis
             *([f"source {activate}"] if inactive else []),
             "look at the study and choose a student:",
             *(f"  {line}" for line in look),
-            *(use if space.task.label_maps else []),
+            *(use if space.task.draws else []),
             "search on real data (README, CamVid):",
             f"  {prefix}python -m afdcd.tune search_spaces/camvid-cpu.yaml data.root=CAMVID",
         ]

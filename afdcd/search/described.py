@@ -64,7 +64,7 @@ def about(study: StudyRecord, candidate: Candidate, name: str, alias: str) -> st
         f"{task.capitalize()} students found by the study {study.name} ({study.id}) on {data.dataset}, "
         f"protocol {data.protocol}. The alias `champion` names one that was proven better than the "
         "plain student, `candidate` the best one so far of which that is not known."
-        f"{use if task_named(task).label_maps else ''}"
+        f"{use if task_named(task).draws else ''}"
     )
 
 

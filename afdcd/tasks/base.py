@@ -3,9 +3,8 @@
 A task has no state: what it needs of the data set it reads off the run's `DataConfig`.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
 
 import torch
 from jaxtyping import Float
@@ -19,9 +18,11 @@ from afdcd.models.config import ModelConfig
 from afdcd.models.outputs import Output
 from afdcd.models.weights import NetworkCard
 from afdcd.models.zoo import SegmentationNetwork
+from afdcd.tasks.asked import Asked, Examined, Shown
+from afdcd.tasks.options import InferenceConfig
+from afdcd.tasks.pictures import Picture
 from afdcd.tasks.score import Measure, Score
-
-Shown: TypeAlias = tuple[str, Tensor, Any]  # key, image [1 3 H W], targets of one image
+from afdcd.text import percent
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,13 @@ class Task:
         measure: of the score that `evaluate` gives.
         semantics: to be raised by a change after which the same settings train another network; it is
             part of every run's identity.
-        label_maps: whether its networks say a class for each pixel, as `predict` and `evaluate` want.
+        draws: endings of the files that `predict` writes of each picture; empty where it writes none.
     """
 
     name: str
     measure: Measure
     semantics: int = 1
-    label_maps: bool = False
+    draws: tuple[str, ...] = ()
 
     def outputs(self, data: DataConfig) -> int:
         """Channels of the network's last layer."""
@@ -115,6 +116,39 @@ class Task:
         channels_last: bool = False,
     ) -> Tally:
         """What a network makes of images; it is left in the mode it came in."""
+        raise NotImplementedError
+
+    def examine(
+        self,
+        network: SegmentationNetwork,
+        card: NetworkCard,
+        images: Iterable[Shown],
+        asked: Asked,
+    ) -> Examined:
+        """A finished network judged on a split, as `afdcd evaluate` prints it.
+
+        Raises:
+            UserError: network and data do not fit, or this task has no such option.
+        """
+        asked.check_plain(self.name)
+        score = self.evaluate(network, images, asked.data, asked.device).score()
+        values = {score.name: score.finite, **score.parts}
+        return Examined(values, "\n".join(f"{name}  {percent(v)}" for name, v in values.items()))
+
+    def draw(
+        self,
+        network: SegmentationNetwork,
+        card: NetworkCard,
+        image: Picture,
+        device: torch.device,
+        inference: InferenceConfig,
+        alpha: float,
+    ) -> Sequence[Image.Image]:
+        """What a network says of a picture, one for each of `draws`.
+
+        Args:
+            alpha: 0..1, how much a tint hides of the picture below it.
+        """
         raise NotImplementedError
 
     def blank_card(self, model: ModelConfig, data: DataConfig) -> NetworkCard:

@@ -60,16 +60,16 @@ def task_named(name: str) -> "Task":
     return task
 
 
-def check_label_maps(task: str, model: str) -> None:
-    """Raises UserError for a network whose task draws no label maps."""
-    if task not in places():
-        raise UserError(
-            f"{model}: its task is {task}, which is not installed here; install its package"
-        )
-    if not task_named(task).label_maps:
-        raise UserError(
-            f"{model}: its task is {task}, whose networks give no label maps; use its own package"
-        )
+def task_of(model: str, task: str) -> "Task":
+    """The task of a finished network.
+
+    Raises:
+        UserError: it is not installed here, or its package cannot be loaded.
+    """
+    try:
+        return task_named(task)
+    except UserError as error:
+        raise UserError(f"{model}: {error}") from None
 
 
 def of_task(name: str) -> str:

@@ -1,6 +1,6 @@
 """Semantic segmentation, as the rest of the program knows it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 import numpy as np
@@ -14,16 +14,20 @@ from afdcd.data.shards.rows import open_split
 from afdcd.data.train.config import DataConfig
 from afdcd.data.train.loader import evaluation_images, train_batches
 from afdcd.data.train.to_device import prefetch
+from afdcd.data.train.transforms import normalise
 from afdcd.models.complexity import gmacs, parameters
 from afdcd.models.config import ModelConfig
 from afdcd.models.outputs import Output
 from afdcd.models.weights import NetworkCard
 from afdcd.models.zoo import SegmentationNetwork
-from afdcd.tasks.base import Shown, Tally, Task
+from afdcd.tasks.asked import Asked, Examined, Shown
+from afdcd.tasks.base import Tally, Task
+from afdcd.tasks.examined import examine
 from afdcd.tasks.inference import predict_labels
 from afdcd.tasks.names import SEGMENTATION as NAME
-from afdcd.tasks.normalisation import for_network
-from afdcd.tasks.pictures import PanelRow, denormalise, panel
+from afdcd.tasks.normalisation import for_network, known
+from afdcd.tasks.options import InferenceConfig
+from afdcd.tasks.pictures import PanelRow, Picture, denormalise, mask, overlay, panel
 from afdcd.tasks.score import DEFAULT_MEASURE, Score
 from afdcd.tasks.scores import recorded, score_of
 from afdcd.tasks.segmentation import evaluate, task_terms
@@ -34,7 +38,7 @@ PANEL_ROWS = 4
 class Segmentation(Task):
     """Targets are label maps [b H W] of train ids or IGNORE."""
 
-    name, measure, label_maps = NAME, DEFAULT_MEASURE, True
+    name, measure, draws = NAME, DEFAULT_MEASURE, (".png", "_overlay.jpg")
 
     def outputs(self, data: DataConfig) -> int:
         return len(DATASETS[data.dataset].classes)
@@ -111,6 +115,30 @@ class Segmentation(Task):
             channels_last=channels_last,
         )
         return Tally(matrix.counts, lambda: score_of(matrix, dataset.classes))
+
+    def examine(
+        self,
+        network: SegmentationNetwork,
+        card: NetworkCard,
+        images: Iterable[Shown],
+        asked: Asked,
+    ) -> Examined:
+        return examine(network, card, images, asked)
+
+    def draw(
+        self,
+        network: SegmentationNetwork,
+        card: NetworkCard,
+        image: Picture,
+        device: torch.device,
+        inference: InferenceConfig,
+        alpha: float,
+    ) -> Sequence[Image.Image]:
+        """The label map in the classes' colours, and the picture tinted with them."""
+        pixels = normalise(image, known(card.normalisation, card.model.name))[None].to(device)
+        with torch.inference_mode():
+            labels = predict_labels(network, pixels, image.shape[:2], inference)[0].cpu().numpy()
+        return mask(labels, card.palette), overlay(image, labels, card.palette, alpha)
 
     def blank_card(self, model: ModelConfig, data: DataConfig) -> NetworkCard:
         dataset = DATASETS[data.dataset]

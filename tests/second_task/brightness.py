@@ -16,10 +16,12 @@ from torch import Tensor, nn
 from afdcd.data.train.config import DataConfig
 from afdcd.data.train.loader import evaluation_images, train_batches
 from afdcd.data.train.to_device import prefetch
+from afdcd.data.train.transforms import normalise
 from afdcd.models.complexity import gmacs, parameters
 from afdcd.models.config import ModelConfig
 from afdcd.models.weights import NetworkCard
-from afdcd.tasks.base import Shown, Tally, Task
+from afdcd.tasks.asked import Shown
+from afdcd.tasks.base import Tally, Task
 from afdcd.tasks.pictures import denormalise
 from afdcd.tasks.score import Measure, Score
 
@@ -28,7 +30,7 @@ RMSE = Measure(name="rmse", higher_is_better=False)
 
 
 class Brightness(Task):
-    name, measure = "brightness", RMSE
+    name, measure, draws = "brightness", RMSE, ("_brightness.png",)
 
     def outputs(self, data: DataConfig) -> int:
         return 1
@@ -72,6 +74,14 @@ class Brightness(Task):
                 sums += torch.tensor([error.item(), self.count(target).item()])
         network.train(was_training)
         return Tally(sums, lambda: RMSE.score(float((sums[0] / sums[1]).sqrt())))
+
+    def draw(
+        self, network: Any, card: NetworkCard, image: Any, device: Any, *_: Any
+    ) -> tuple[Image.Image]:
+        pixels = normalise(image, card.normalisation)[None].to(device)
+        with torch.inference_mode():
+            bright = F.interpolate(network(pixels).logits.float(), image.shape[:2], mode="bilinear")
+        return (Image.fromarray((bright[0, 0].clamp(0, 1) * 255).byte().cpu().numpy()),)
 
     def blank_card(self, model: ModelConfig, data: DataConfig) -> NetworkCard:
         return NetworkCard(

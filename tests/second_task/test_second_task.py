@@ -1,10 +1,14 @@
 """A task that comes in a package of its own trains, is searched and registered; afdcd has no word of it."""
 
+import json
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from afdcd import predict
 from afdcd.config import UserError
@@ -51,7 +55,7 @@ def test_it_trains_is_searched_and_registered(
     study.environment["PYTHONPATH"] = os.pathsep.join((str(HERE), str(ROOT)))
     printed = finish(study.start())
     assert "rmse" in printed
-    assert "afdcd.predict" not in printed
+    assert "afdcd.predict" in printed
     values = {job: run.data.metrics for job, run in study.runs().items()}
     scores = {job: of["rmse"] for job, of in values.items() if job.startswith("trial-")}
     assert len(scores) == 2
@@ -66,8 +70,30 @@ def test_it_trains_is_searched_and_registered(
     assert kept.user_attrs["measure"] == {"name": "rmse", "higher_is_better": False}
     assert f"best: rmse {100 * scores[best]:.2f} %" in study.ask("status", "tiny")
     file = tmp_path / "runs" / "studies" / "tiny" / "trials" / "0000" / "student.safetensors"
-    with pytest.raises(UserError, match="task is brightness, which is not installed here"):
+    with pytest.raises(UserError, match="task brightness is not installed here"):
         predict.main([str(file), str(tmp_path), "--out", str(tmp_path / "out")])
+    _is_used(study, str(file), root)
+
+
+def _is_used(study: Study, file: str, root: str) -> None:
+    """`evaluate` and `predict` go through the task, and refuse what it does not know."""
+    told, _ = _afdcd(study, "evaluate", file, "--data", root, "--json")
+    values = json.loads(told.splitlines()[-1])
+    assert 0 < values["rmse"] < 1
+    assert values["images"] == 6
+    for option in (["--flip"], ["--window", "32", "32"], ["--export", "somewhere"]):
+        assert "task brightness" in _afdcd(study, "evaluate", file, "--data", root, *option)[1]
+    picture, out = study.folder / "a.jpg", study.folder / "drawn"
+    Image.new("RGB", (40, 30), "gray").save(picture)
+    assert "1 of 1 images" in _afdcd(study, "predict", file, str(picture), "--out", str(out))[0]
+    assert Image.open(out / "a_brightness.png").size == (40, 30)
+    assert [f.name for f in out.iterdir()] == ["a_brightness.png"]
+
+
+def _afdcd(study: Study, *words: str) -> tuple[str, str]:
+    command = [sys.executable, "-m", "afdcd", *words]
+    done = subprocess.run(command, capture_output=True, text=True, env=study.environment)
+    return done.stdout, done.stderr
 
 
 def test_nothing_but_tasks_models_and_data_speaks_of_segmentation() -> None:

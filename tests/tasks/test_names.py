@@ -32,7 +32,7 @@ def install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Install:
 def test_ours_is_there_without_any_other(install: Install) -> None:
     install()
     assert list(names.places()) == ["segmentation"]
-    assert names.task_named("segmentation").label_maps
+    assert names.task_named("segmentation").draws
     assert names.code_of_others() == ""
 
 
