@@ -48,6 +48,11 @@ class StepContext:
         drawn = torch.rand(whole, generator=self.generator(name, device), device=device)
         return drawn[self.rank * share : (self.rank + 1) * share][self.part :: self.parts]
 
+    def permutation(self, name: str, length: int, device: torch.device) -> Tensor:
+        """The numbers 0 to length - 1 in an order that all ranks draw alike."""
+        drawn = torch.randperm(length, generator=self.generator(name))
+        return drawn.to(device, non_blocking=True)
+
     def gather(self, values: Tensor) -> Tensor:
         """Along the first axis the values of all ranks, in the order of ranks; gradients flow back.
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from afdcd.config import UserError
-from afdcd.distillers.configs import PairShapes
+from afdcd.distillers.configs import MethodConfig, PairShapes
 from afdcd.models.config import PAPER_ENCODERS, ModelConfig
 from afdcd.models.taps import Tap
 from afdcd.training.trial import TrialConfig
@@ -34,7 +34,7 @@ def check_shapes(config: TrialConfig, classes: int, teacher: ModelConfig | None 
         ("student", config.pair.student, needs.student),
         ("teacher", teacher, needs.teacher),
     ):
-        _check_gives(side, model, classes, wanted, config.distiller.method)
+        _check_gives(side, model, classes, wanted, config.distiller)
     config.distiller.check(pair_shapes(config.pair.student, teacher, classes), config.data.crop)
 
 
@@ -51,14 +51,17 @@ def taps_of(model: ModelConfig, classes: int) -> dict[str, Tap]:
 
 
 def _check_gives(
-    side: str, model: ModelConfig, classes: int, wanted: Collection[str], method: str
+    side: str, model: ModelConfig, classes: int, wanted: Collection[str], method: MethodConfig
 ) -> None:
     """Raises ValueError where a network has not all maps that a method reads."""
     has = taps_of(model, classes)
     if missing := sorted(set(wanted) - has.keys()):
+        without = "".join(
+            f", or set {method.WITHOUT[tap]}" for tap in missing if tap in method.WITHOUT
+        )
         raise ValueError(
-            f"method {method} reads {', '.join(missing)} of the {side}, but {model.name} has "
-            f"{', '.join(sorted(has))}; choose another {side} or method"
+            f"method {method.method} reads {', '.join(missing)} of the {side}, but {model.name} has "
+            f"{', '.join(sorted(has))}; choose another {side} or method{without}"
         )
 
 

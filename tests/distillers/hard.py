@@ -91,7 +91,7 @@ class Discriminator(Adversary):
 class QueueConfig(MethodConfig):
     """The student's pooled feature among a queue of those that the teacher had of earlier images."""
 
-    COUPLES_IMAGES: ClassVar[bool] = True
+    couples_images: ClassVar[bool] = True
     method: Literal["queue"] = "queue"
 
     @property

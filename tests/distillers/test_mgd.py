@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from afdcd.config import validate
 from afdcd.distillers.configs import MGDConfig
 from afdcd.models.outputs import Output
 from tests import golden
@@ -25,6 +26,37 @@ def test_equals_the_value_of_mgd() -> None:
     (grad,) = torch.autograd.grad(loss, student)
     torch.testing.assert_close(loss, case["loss"], rtol=1e-9, atol=1e-15)
     torch.testing.assert_close(grad, case["grad_S"], rtol=1e-9, atol=1e-15)
+
+
+@pytest.mark.parametrize(("case", "widths"), [("mgd_seg", (6, 9)), ("mgd_seg_equal_width", (5, 5))])
+def test_as_published_it_is_the_authors_for_segmentation(
+    case: str, widths: tuple[int, int]
+) -> None:
+    """Feature term and channel-wise logits, weighted; their task loss is the task's own matter."""
+    kept = golden.rivals(case)
+    classes = kept["S_logits"].shape[1]
+    config = validate(MGDConfig, {"method": "mgd", "preset": "cityscapes-pspnet-resnet18"})
+    distiller = config.build(pair_of(*widths, classes=classes)).double()
+    renamed = {
+        f"reconstruct.{k.removeprefix('param/').replace('generation', 'projector')}": v
+        for k, v in kept.items()
+        if k.startswith("param/")
+    }
+    distiller.load_state_dict(distiller.state_dict() | renamed)
+    logits, feature = kept["S_logits"].requires_grad_(), kept["S"].requires_grad_()
+    student = Output(logits, None, {"encoder": feature})
+    teacher = Output(kept["T_logits"], None, {"encoder": kept["T"]})
+    terms = distiller(student, teacher, LABELS, given(kept["U"]))
+    torch.testing.assert_close(terms["fd"], kept["loss_mgd_fea"], rtol=1e-9, atol=1e-13)
+    torch.testing.assert_close(terms["channel"], kept["loss_logit"], rtol=1e-9, atol=1e-13)
+    (found,) = torch.autograd.grad(sum(terms.values()), feature)
+    torch.testing.assert_close(found, kept["grad_S"], rtol=1e-9, atol=1e-13)
+
+
+def test_a_run_of_before_there_was_a_term_for_logits_is_still_the_same() -> None:
+    assert "logits_weight" not in MGDConfig().identity()
+    assert MGDConfig(logits_weight=3).identity()["channel_temperature"] == 4
+    assert MGDConfig(channel_temperature=2).identity() == MGDConfig().identity()
 
 
 def test_centre_mask_sees_nothing_of_the_centre() -> None:

@@ -28,6 +28,20 @@ def others(case: str) -> dict[str, Tensor]:
     return _tensors("others_golden.npz", case)
 
 
+def rivals(case: str) -> dict[str, Tensor]:
+    return _tensors("rivals2_golden.npz", case)
+
+
+@cache
+def _records() -> dict[str, Any]:
+    return json.loads((FOLDER / "rivals2_golden.json").read_text())["cases"]
+
+
+def record(case: str) -> dict[str, Any]:
+    """What the .json says of one of `rivals`."""
+    return _records()[case]
+
+
 def _tensors(name: str, case: str) -> dict[str, Tensor]:
     with np.load(FOLDER / name, allow_pickle=False) as arrays:
         keys = [key for key in arrays.files if key.startswith(f"{case}/")]

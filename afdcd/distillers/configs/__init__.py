@@ -9,11 +9,16 @@ from typing import Annotated, Any, get_args
 from pydantic import BeforeValidator, Field
 
 from afdcd.distillers.configs.afdcd import AfDCDConfig
+from afdcd.distillers.configs.cirkd import CIRKDConfig
+from afdcd.distillers.configs.cwd import CWDConfig
+from afdcd.distillers.configs.ifvd import IFVDConfig
 from afdcd.distillers.configs.kd import KDConfig
+from afdcd.distillers.configs.maskd import MasKDConfig, MasKDTokensConfig
 from afdcd.distillers.configs.method import MethodConfig, Prerequisite
 from afdcd.distillers.configs.mgd import MGDConfig
 from afdcd.distillers.configs.none import NoneConfig
 from afdcd.distillers.configs.shapes import Needs, PairShapes
+from afdcd.distillers.configs.skd import SKDConfig
 
 EARLIER = {"fd": "mgd"}  # names that methods had, still read
 
@@ -27,7 +32,16 @@ def in_present_names(values: Any) -> Any:
 
 # Here a new method joins.
 DistillerConfig = Annotated[
-    NoneConfig | KDConfig | MGDConfig | AfDCDConfig,
+    NoneConfig
+    | KDConfig
+    | MGDConfig
+    | AfDCDConfig
+    | SKDConfig
+    | IFVDConfig
+    | CWDConfig
+    | CIRKDConfig
+    | MasKDConfig
+    | MasKDTokensConfig,
     Field(discriminator="method"),
     BeforeValidator(in_present_names),
 ]
@@ -39,13 +53,19 @@ METHODS: dict[str, type[MethodConfig]] = {
 __all__ = [
     "METHODS",
     "AfDCDConfig",
+    "CIRKDConfig",
+    "CWDConfig",
     "DistillerConfig",
+    "IFVDConfig",
     "KDConfig",
     "MGDConfig",
+    "MasKDConfig",
+    "MasKDTokensConfig",
     "MethodConfig",
     "Needs",
     "NoneConfig",
     "PairShapes",
     "Prerequisite",
+    "SKDConfig",
     "in_present_names",
 ]

@@ -32,21 +32,20 @@ class MethodConfig(FrozenConfig):
 
     Attributes:
         PRESETS: published settings by name, for methods with a key `preset`.
-        COUPLES_IMAGES: whether images of a batch are compared with each other, so that a term is
-            not the mean of what it is for each image.
         DISTILS: whether there is a teacher at all.
         PREPARES: whether it learns from the teacher alone, for another method: no student is there, and
             the state of its distiller is what comes of it.
         WHOLE: keys that its prerequisites follow, each of which has a run of its own; so they take no
             numeric range.
+        WITHOUT: what to set so that a map is not read, by the map's name, e.g. "aux_weight to 0".
         TASK_REMEDY: what to do about another task than `tasks`, as the end of a sentence.
     """
 
     PRESETS: ClassVar[Mapping[str, Preset]] = {}
-    COUPLES_IMAGES: ClassVar[bool] = False
     DISTILS: ClassVar[bool] = True
     PREPARES: ClassVar[bool] = False
     WHOLE: ClassVar[frozenset[str]] = frozenset()
+    WITHOUT: ClassVar[Mapping[str, str]] = {}
     TASK_REMEDY: ClassVar[str] = ""
 
     method: str = ""
@@ -65,6 +64,12 @@ class MethodConfig(FrozenConfig):
     def tasks(self) -> frozenset[str] | None:
         """The tasks whose networks it can read; None: of any."""
         return None
+
+    @property
+    def couples_images(self) -> bool:
+        """Whether images of a batch are compared with each other, so that a term is not the mean of
+        what it is for each image."""
+        return False
 
     @property
     def needs(self) -> Needs:

@@ -1,20 +1,68 @@
-"""The settings of MGD's feature term (Yang et al. 2022, ECCV, sec. 3), beside logits KD."""
+"""The settings of MGD (Yang et al. 2022, ECCV, sec. 3): its feature term, and two for the logits."""
 
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from pydantic import Field, NonNegativeFloat, PositiveFloat
+
+from afdcd.distillers.configs.presets import Preset
 from afdcd.distillers.configs.reconstruction import ReconstructionConfig
-from afdcd.distillers.configs.shapes import PairShapes
+from afdcd.distillers.configs.shapes import LOGITS, Needs, PairShapes
 
 if TYPE_CHECKING:
     from afdcd.distillers.mgd import MGD
 
 
+PresetName = Literal["cityscapes-pspnet-resnet18", "cityscapes-deeplabv3-resnet18"]
+_PUBLISHED: dict[str, Any] = {
+    "weights": "official",
+    "kd_weight": 0.0,
+    "temperature": 1.0,
+    "fd_weight": 2e-5,
+    "mask": "random",
+    "mask_ratio": 0.75,
+    "projector": "plain",
+    "logits_weight": 3.0,
+    "channel_temperature": 4.0,
+}
+
+
 class MGDConfig(ReconstructionConfig):
+    """Defaults are Af-DCD's own use of MGD's term; as published it is a preset.
+
+    Attributes:
+        logits_weight: of the channel-wise KL of the logits, CWD's, which the published method has.
+        channel_temperature: of its softmax over places.
+    """
+
+    # Its teacher was PSPNet-R101, with other crops and another recipe than the paper's pair.
+    PRESETS: ClassVar[Mapping[str, Preset]] = {
+        "cityscapes-pspnet-resnet18": Preset(
+            "yzd-v/MGD@2c9da0b mmseg/configs, psp_r101_distill_psp_r18", _PUBLISHED
+        ),
+        "cityscapes-deeplabv3-resnet18": Preset(
+            "yzd-v/MGD@2c9da0b mmseg/configs, psp_r101_distill_deepv3_r18", _PUBLISHED
+        ),
+    }
+
     method: Literal["mgd"] = "mgd"
+    preset: PresetName | None = Field(default=None, exclude=True)
+    logits_weight: NonNegativeFloat = 0.0
+    channel_temperature: PositiveFloat = 4.0
+
+    @property
+    def tasks(self) -> frozenset[str] | None:
+        return frozenset({"segmentation"}) if self.logits_weight else super().tasks
+
+    @property
+    def needs(self) -> Needs:
+        return super().needs | (Needs.of_both(LOGITS) if self.logits_weight else Needs())
 
     def identity(self) -> dict[str, Any]:
-        """With the name that the method had first, so that a run of then is still the same run."""
-        return {**self.plain(), "method": "fd"}
+        """As the method was called first, when it had no term for logits: a run of then is still one."""
+        plain = {**self.plain(), "method": "fd"}
+        later = () if self.logits_weight else ("logits_weight", "channel_temperature")
+        return {key: value for key, value in plain.items() if key not in later}
 
     def build(self, pair: PairShapes) -> "MGD":
         from afdcd.distillers.mgd import MGD

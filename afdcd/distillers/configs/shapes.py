@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from afdcd.models.taps import Tap
 
 ENCODER = "encoder"  # the last stage of the backbone; every network has it
+HEAD = "head"  # the map before the classifier
 LOGITS = "logits"
+AUX = "aux"  # the auxiliary head's logits; not every network has one
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,43 @@
+"""What SKD, IFVD and CWD share: logits KD, and a student that is to be taken for its teacher."""
+
+from jaxtyping import Float
+from torch import Tensor
+
+from afdcd.distillers.base import Distiller, Targets
+from afdcd.distillers.configs.adversarial import AdversarialConfig
+from afdcd.distillers.configs.shapes import PairShapes
+from afdcd.distillers.context import StepContext
+from afdcd.distillers.discriminator import Discriminator
+from afdcd.losses.grids import on_one_grid
+from afdcd.losses.kd import pixel_kl
+from afdcd.models.outputs import Output
+
+
+class AdversarialMethod(Distiller):
+    """A subclass adds its own terms."""
+
+    adversary: Discriminator | None
+
+    def __init__(self, config: AdversarialConfig, pair: PairShapes) -> None:
+        super().__init__()
+        self.config, self.classes = config, pair.classes
+        if config.adversarial_weight:
+            self.adversary = Discriminator(pair.classes, config.discriminator_weight)
+
+    def forward(
+        self, student: Output, teacher: Output, targets: Targets, step: StepContext
+    ) -> dict[str, Float[Tensor, ""]]:
+        config, terms = self.config, {}
+        if config.kd_weight:
+            logits = on_one_grid(student.logits, teacher.logits)
+            terms["kd"] = config.kd_weight * pixel_kl(*logits, config.temperature)
+        terms |= self.own_terms(student, teacher, targets)
+        if self.adversary is not None:
+            judged = self.adversary.judged(student.logits)
+            terms["adversarial"] = -config.adversarial_weight * judged.mean()
+        return terms
+
+    def own_terms(
+        self, student: Output, teacher: Output, targets: Targets
+    ) -> dict[str, Float[Tensor, ""]]:
+        raise NotImplementedError

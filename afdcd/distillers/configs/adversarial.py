@@ -1,0 +1,86 @@
+"""The settings that skd, ifvd and cwd share: logits KD and a discriminator."""
+
+from typing import Any
+
+from pydantic import NonNegativeFloat, PositiveFloat
+
+from afdcd.config import Switch
+from afdcd.distillers.configs.method import MethodConfig
+from afdcd.distillers.configs.presets import Preset
+from afdcd.distillers.configs.shapes import LOGITS, Needs, PairShapes
+
+SMALLEST = 64  # rows and columns of logits that the discriminator's layers leave something of
+
+DEEPLABV3 = ("cityscapes-deeplabv3-resnet18", "cityscapes-deeplabv3-mobilenetv2")
+SEGFORMER = "cityscapes-segformer-b0"
+
+
+class AdversarialConfig(MethodConfig):
+    """Defaults are the published weights.
+
+    Attributes:
+        official: the formula of winycg/CIRKD@2d8ad0f, which made the published tables, where ours
+            differs from it (see the method).
+        temperature: of logits KD.
+        adversarial_weight: of what the student gains by being taken for the teacher; at 0 there is no
+            discriminator.
+        discriminator_weight: of the discriminator's own loss.
+    """
+
+    official: Switch = False
+    kd_weight: NonNegativeFloat = 1.0
+    temperature: PositiveFloat = 1.0
+    adversarial_weight: NonNegativeFloat = 1e-3
+    discriminator_weight: NonNegativeFloat = 0.1
+
+    @property
+    def tasks(self) -> frozenset[str] | None:
+        return frozenset({"segmentation"})  # a softmax over classes
+
+    @property
+    def couples_images(self) -> bool:
+        return bool(self.adversarial_weight)  # by the discriminator's batch norm
+
+    @property
+    def needs(self) -> Needs:
+        reads = self.kd_weight or self.adversarial_weight
+        return Needs.of_both(LOGITS) if reads else Needs()
+
+    def check(self, pair: PairShapes, crop: tuple[int, int]) -> None:
+        """Raises ValueError for an official discriminator on a map that is too small for it."""
+        if self.official and (small := self._small(pair, crop)):
+            raise ValueError(
+                f"official: the discriminator takes no logits of {small[0]}x{small[1]}, but of "
+                f"{SMALLEST}x{SMALLEST} and more; train on larger crops, or set official to false or "
+                "adversarial_weight to 0"
+            )
+
+    def notes(self, pair: PairShapes, crop: tuple[int, int]) -> list[str]:
+        if not (small := self._small(pair, crop)):
+            return []
+        size = "x".join(str(max(side, SMALLEST)) for side in small)
+        return [
+            f"discriminator: logits of {small[0]}x{small[1]} are resized to {size}, which is the least "
+            "that it takes; the published method has no such case"
+        ]
+
+    def _small(self, pair: PairShapes, crop: tuple[int, int]) -> tuple[int, int] | None:
+        grids = [side.grid(crop) for side in pair.taps[LOGITS]]
+        least = min(grids, key=min)
+        return least if self.adversarial_weight and min(least) < SMALLEST else None
+
+
+def cirkd_scripts(
+    name: str, weights: dict[str, Any], segformer: dict[str, Any]
+) -> dict[str, Preset]:
+    """The presets of a method of which CIRKD's repository has a script for three pairs on Cityscapes."""
+    shared = {
+        "official": True,
+        "kd_weight": 1.0,
+        "temperature": 1.0,
+        "adversarial_weight": 1e-3,
+        "discriminator_weight": 0.1,
+    }
+    source = f"winycg/CIRKD@2d8ad0f train_scripts/train_kd/train_{name}.sh"
+    settings = {**dict.fromkeys(DEEPLABV3, weights), SEGFORMER: segformer}
+    return {pair: Preset(source, {**shared, **values}) for pair, values in settings.items()}

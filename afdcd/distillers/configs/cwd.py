@@ -1,0 +1,64 @@
+"""The settings of CWD, channel-wise distillation (Shu et al. 2021, ICCV)."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat
+
+from afdcd.distillers.configs.adversarial import AdversarialConfig, cirkd_scripts
+from afdcd.distillers.configs.presets import Preset
+from afdcd.distillers.configs.shapes import HEAD, LOGITS, Needs, PairShapes
+
+if TYPE_CHECKING:
+    from afdcd.distillers.cwd import CWD
+
+PresetName = Literal[
+    "cityscapes-deeplabv3-resnet18",
+    "cityscapes-deeplabv3-mobilenetv2",
+    "cityscapes-segformer-b0",
+    "cityscapes-logits-only",
+]
+_SCRIPT = {"feature_weight": 50.0, "logits_weight": 3.0, "channel_temperature": 4.0}
+_OWN = {
+    **_SCRIPT,
+    "official": True,
+    "kd_weight": 0.0,
+    "temperature": 1.0,
+    "adversarial_weight": 0.0,
+    "discriminator_weight": 0.1,
+    "feature_weight": 0.0,
+}
+
+
+class CWDConfig(AdversarialConfig):
+    """Of its own terms; the rest is in `AdversarialConfig`.
+
+    Attributes:
+        official: the feature term is divided by the student's width, as in CIRKD's port; ours by the
+            width that is compared, the teacher's, as in the paper and CWD's own code.
+        feature_weight: of the maps before the classifiers.
+        channel_temperature: of both terms' softmax over places.
+    """
+
+    PRESETS: ClassVar[Mapping[str, Preset]] = {
+        **cirkd_scripts("cwd", _SCRIPT, {**_SCRIPT, "feature_weight": 5.0, "logits_weight": 0.3}),
+        "cityscapes-logits-only": Preset(
+            "irfanICMLL/TorchDistiller@78bac7c SemSeg-distill, without its adversarial part", _OWN
+        ),
+    }
+
+    method: Literal["cwd"] = "cwd"
+    preset: PresetName | None = Field(default=None, exclude=True)
+    feature_weight: NonNegativeFloat = 50.0
+    logits_weight: NonNegativeFloat = 3.0
+    channel_temperature: PositiveFloat = 4.0
+
+    @property
+    def needs(self) -> Needs:
+        logits = Needs.of_both(LOGITS) if self.logits_weight else Needs()
+        return super().needs | logits | (Needs.of_both(HEAD) if self.feature_weight else Needs())
+
+    def build(self, pair: PairShapes) -> "CWD":
+        from afdcd.distillers.cwd import CWD
+
+        return CWD(self, pair)

@@ -1,0 +1,45 @@
+"""The settings of SKD, structured knowledge distillation (Liu et al. 2019, CVPR)."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field, NonNegativeFloat
+
+from afdcd.distillers.configs.adversarial import AdversarialConfig, cirkd_scripts
+from afdcd.distillers.configs.presets import Preset
+from afdcd.distillers.configs.shapes import HEAD, Needs, PairShapes
+
+if TYPE_CHECKING:
+    from afdcd.distillers.skd import SKD
+
+PresetName = Literal[
+    "cityscapes-deeplabv3-resnet18",
+    "cityscapes-deeplabv3-mobilenetv2",
+    "cityscapes-segformer-b0",
+]
+_WEIGHTS: dict[str, Any] = {"pair_weight": 10.0, "pair": "places"}
+
+
+class SKDConfig(AdversarialConfig):
+    """Of the pair-wise term; the rest is in `AdversarialConfig`.
+
+    Attributes:
+        pair: what is compared: "places" of 2x2 cells, as in CIRKD's port, which made the published
+            tables, or "halves" of the map, as in SKD's own code, whose weight is 0.5.
+    """
+
+    PRESETS: ClassVar[Mapping[str, Preset]] = cirkd_scripts("skd", _WEIGHTS, _WEIGHTS)
+
+    method: Literal["skd"] = "skd"
+    preset: PresetName | None = Field(default=None, exclude=True)
+    pair_weight: NonNegativeFloat = 10.0
+    pair: Literal["places", "halves"] = "places"
+
+    @property
+    def needs(self) -> Needs:
+        return super().needs | (Needs.of_both(HEAD) if self.pair_weight else Needs())
+
+    def build(self, pair: PairShapes) -> "SKD":
+        from afdcd.distillers.skd import SKD
+
+        return SKD(self, pair)

@@ -1,0 +1,74 @@
+"""Two networks agree on what each pixel is like among others: KL of softmax over cosines.
+
+Source: Yang et al. 2022, CVPR, arXiv:2204.06986, sec. 3.2 and 3.3; winycg/CIRKD@2d8ad0f
+`losses/cirkd_mini_batch.py`, `losses/cirkd_memory.py`. Axes: b images, n pixels (rows of an affinity),
+m what they are compared with (columns).
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from afdcd.losses.known import with_gradient
+
+# Entries of an affinity held at once, of each network: 16 MiB in fp32.
+BLOCK_ELEMENTS = 2**22
+
+
+def affinity_kl(
+    student: tuple[Float[Tensor, "n c"], Float[Tensor, "m c"]],
+    teacher: tuple[Float[Tensor, "n d"], Float[Tensor, "m d"]],
+    weights: Float[Tensor, " n"],
+    temperature: float,
+) -> Float[Tensor, ""]:
+    """Sum over rows of weight times KL(teacher || student), in nats.
+
+    Nothing of the size of an affinity is kept: a block of rows gives its part of value and gradient.
+
+    Args:
+        student, teacher: unit vectors (of rows, of columns). Gradients flow to the student's.
+    """
+    (rows, columns), shown = student, [x.detach() for x in teacher]
+    seen = rows.detach(), columns.detach()
+    total = rows.new_zeros(())
+    to_rows, to_columns = torch.empty_like(seen[0]), torch.zeros_like(seen[1])
+    step = max(1, BLOCK_ELEMENTS // len(columns))
+    for first in range(0, len(rows), step):
+        some = slice(first, first + step)
+        weight = weights[some, None]
+        log_q = F.log_softmax(shown[0][some] @ shown[1].T / temperature, dim=1)
+        log_p = F.log_softmax(seen[0][some] @ seen[1].T / temperature, dim=1)
+        q = log_q.exp()
+        total += (weight * q * (log_q - log_p)).sum()
+        slope = (log_p.exp() - q) * (weight / temperature)
+        to_rows[some] = slope @ seen[1]
+        to_columns += slope.T @ seen[0][some]
+    return with_gradient(total, [rows, columns], [to_rows, to_columns])
+
+
+def among_images(
+    student: Float[Tensor, "b c n"],
+    teacher: Float[Tensor, "b d n"],
+    pairs: Sequence[tuple[int, int, float]],
+    temperature: float,
+) -> Float[Tensor, ""]:
+    """Sum over pairs of images of weight times the mean over the first's pixels of the KL over the second's.
+
+    Args:
+        student, teacher: of unit length along axis 1.
+        pairs: (first image, second image, weight).
+    """
+    pixels = student.shape[2]
+    terms = [
+        affinity_kl(
+            (student[i].T, student[j].T),
+            (teacher[i].T, teacher[j].T),
+            student.new_full((pixels,), weight / pixels),
+            temperature,
+        )
+        for i, j, weight in pairs
+    ]
+    return torch.stack(terms).sum()

@@ -1,0 +1,25 @@
+"""Labels on the grid of a feature map."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+NO_CLASS = -1
+
+
+def labels_on_grid(
+    labels: Int[Tensor, "b H W"], grid: Sequence[int], classes: int
+) -> Int[Tensor, "b h w"]:
+    """On a grid of (rows, columns), of each cell the label of its upper left pixel; NO_CLASS for every label outside 0..classes - 1.
+
+    This is the rule of `F.interpolate(mode="nearest")`, which the official code uses on labels made
+    float.
+    """
+    row, column = (
+        torch.arange(cells, device=labels.device) * pixels // cells
+        for cells, pixels in zip(grid, labels.shape[1:], strict=True)
+    )
+    small = labels[:, row][:, :, column]
+    return torch.where((small >= 0) & (small < classes), small, NO_CLASS)
