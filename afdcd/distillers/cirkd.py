@@ -6,7 +6,6 @@ on the number of workers, all of which remember the same; in that a batch withou
 nan; and, unless `official`, in what the pixel queue holds.
 """
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -21,6 +20,7 @@ from afdcd.losses.affinity import affinity_kl, among_images
 from afdcd.losses.grids import on_one_grid
 from afdcd.losses.kd import pixel_kl
 from afdcd.losses.labels import labels_on_grid
+from afdcd.losses.precision import no_autocast
 from afdcd.losses.units import unit
 from afdcd.models.outputs import Output
 
@@ -43,7 +43,7 @@ class CIRKD(Distiller):
         if not config.couples_images:
             return terms
         maps = on_one_grid(student.features[HEAD], teacher.features[HEAD])
-        with torch.autocast(maps[0].device.type, enabled=False):
+        with no_autocast(maps[0]):
             if config.minibatch_weight:
                 terms["minibatch"] = config.minibatch_weight * self._minibatch(*maps, step)
             if self.memory is not None:

@@ -15,6 +15,7 @@ from afdcd.distillers.base import Adversary, Targets
 from afdcd.distillers.configs.adversarial import SMALLEST
 from afdcd.distillers.context import StepContext
 from afdcd.distillers.ranks import GlobalBatchNorm2d
+from afdcd.losses.precision import no_autocast
 from afdcd.models.outputs import Output
 
 WIDTH = 64
@@ -44,7 +45,7 @@ class Discriminator(Adversary):
     def judged(self, logits: Float[Tensor, "b k h w"]) -> Float[Tensor, "b 1 y x"]:
         """Higher for the teacher's."""
         self.train()
-        with torch.autocast(logits.device.type, enabled=False):
+        with no_autocast(logits):
             logits = logits.to(next(self.parameters()).dtype)
             size = tuple(max(side, SMALLEST) for side in logits.shape[2:])
             if size != logits.shape[2:]:

@@ -19,7 +19,7 @@ from afdcd.distillers.configs.shapes import PairShapes
 from afdcd.distillers.context import StepContext
 from afdcd.losses.cross_entropy import upsampled_cross_entropy
 from afdcd.losses.grids import on_one_grid
-from afdcd.losses.precision import at_least_fp32
+from afdcd.losses.precision import at_least_fp32, no_autocast
 from afdcd.losses.receptive import dice, masked_error, masks
 from afdcd.models.outputs import Output
 
@@ -38,7 +38,7 @@ class MasKDTokens(Distiller):
     def forward(
         self, student: Output, teacher: Output, targets: Targets, step: StepContext
     ) -> Terms:
-        with torch.autocast(teacher.logits.device.type, enabled=False):
+        with no_autocast(teacher.logits):
             logits = at_least_fp32(teacher.logits)
             seen = masks(self.tokens, logits)
             kept = logits * seen.sum(1).view(len(logits), 1, *logits.shape[2:])
@@ -79,6 +79,6 @@ class MasKD(Distiller):
 
     def _term(self, student: Tensor, teacher: Tensor) -> Float[Tensor, ""]:
         """Masks of the teacher's own logits of that head."""
-        with torch.autocast(student.device.type, enabled=False):
+        with no_autocast(student):
             maps = on_one_grid(*(x.to(self.tokens.dtype) for x in (student, teacher)))
             return masked_error(*maps, masks(self.tokens, maps[1]))

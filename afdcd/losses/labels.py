@@ -12,10 +12,10 @@ NO_CLASS = -1
 def labels_on_grid(
     labels: Int[Tensor, "b H W"], grid: Sequence[int], classes: int
 ) -> Int[Tensor, "b h w"]:
-    """On a grid of (rows, columns), of each cell the label of its upper left pixel; NO_CLASS for every label outside 0..classes - 1.
+    """Of each cell of a grid (rows, columns) the label of its upper left pixel.
 
-    This is the rule of `F.interpolate(mode="nearest")`, which the official code uses on labels made
-    float.
+    It is NO_CLASS unless it is one of 0..classes - 1. The official code has this rule by
+    `F.interpolate(mode="nearest")` of labels made float.
     """
     row, column = (
         torch.arange(cells, device=labels.device) * pixels // cells

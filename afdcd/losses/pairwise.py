@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from afdcd.losses.known import with_gradient
-from afdcd.losses.precision import at_least_fp32
+from afdcd.losses.precision import at_least_fp32, no_autocast
 from afdcd.losses.units import unit
 
 # Entries of a matrix of likenesses held at once: 16 MiB in fp32.
@@ -54,11 +54,12 @@ def _gram_difference(
     pairs = student.shape[0] * student.shape[2] ** 2
     ours, theirs = student.detach(), teacher.detach()
     total, gradient = ours.new_zeros(()), torch.zeros_like(ours)
-    for image, rows in _blocks(*ours.shape[::2]):
-        seen, shown = ours[image], theirs[image]
-        difference = seen[:, :, rows].mT @ seen - shown[:, :, rows].mT @ shown
-        total += difference.square().sum()
-        gradient[image, :, rows] = seen @ difference.mT
+    with no_autocast(ours):
+        for image, rows in _blocks(*ours.shape[::2]):
+            seen, shown = ours[image], theirs[image]
+            difference = seen[:, :, rows].mT @ seen - shown[:, :, rows].mT @ shown
+            total += difference.square().sum()
+            gradient[image, :, rows] = seen @ difference.mT
     return with_gradient(total / pairs, [student], [4 / pairs * gradient])
 
 

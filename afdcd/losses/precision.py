@@ -9,6 +9,11 @@ def at_least_fp32(x: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
     return x if x.dtype == torch.float64 else x.float()
 
 
+def no_autocast(x: Float[Tensor, "*any"]) -> torch.autocast:
+    """A context in which products of matrices have the type of their inputs."""
+    return torch.autocast(x.device.type, enabled=False)
+
+
 def as_autocast(x: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
     """In the dtype in which a convolution would run here: autocast's where that is on."""
     kind = x.device.type

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from afdcd.losses.precision import at_least_fp32
+from afdcd.losses.precision import at_least_fp32, no_autocast
 from afdcd.losses.units import unit
 
 
@@ -27,8 +27,9 @@ def class_likeness(
     feature, labels = at_least_fp32(feature).flatten(2), labels.flatten(1)
     member = labels[:, :, None] == torch.arange(classes, device=labels.device)
     # The length of a mean does not matter to a cosine, so the sum will do.
-    centres = unit(feature @ member.to(feature.dtype))
-    directions = unit(feature)
-    own = (centres.mT @ directions).gather(1, labels.clamp(min=0)[:, None])[:, 0]
+    with no_autocast(feature):
+        centres, directions = unit(feature @ member.to(feature.dtype)), unit(feature)
+        cosines = centres.mT @ directions
+    own = cosines.gather(1, labels.clamp(min=0)[:, None])[:, 0]
     with_itself = directions.square().sum(1) if official else torch.ones_like(own)
     return torch.where(labels < 0, with_itself, own)

@@ -82,24 +82,17 @@ class TrialConfig(FrozenConfig):
         self._check_task()
         if self.distiller.DISTILS and self.pair.teacher is None:
             raise KeyedError(f"method {self.distiller.method!r} needs pair.teacher", *METHOD)
-        if self.distiller.couples_images:
-            self._check_company()
+        if self.distiller.couples_images and self.training.accumulate > 1:
+            raise KeyedError(
+                f"method {self.distiller.method!r} compares the images of a batch with each other, so "
+                "it needs all of them at once: set it to 1",
+                *("training", "accumulate"),
+            )
         _check_shares(("training",), self.training, self.resources.workers)
         if self.pair.teacher and self.pair.teacher.train:
             where = ("pair", "teacher", "train")
             _check_shares(where, self.pair.teacher.train, self.resources.workers)
         return self
-
-    def _check_company(self) -> None:
-        """Images that are compared with each other must be there together."""
-        couples = (
-            f"method {self.distiller.method!r} compares the images of a batch with each other, so"
-        )
-        if self.training.accumulate > 1:
-            where = ("training", "accumulate")
-            raise KeyedError(f"{couples} it needs all of them at once: set it to 1", *where)
-        if self.training.batch < 2:
-            raise KeyedError(f"{couples} it needs at least 2", "training", "batch")
 
     def _check_task(self) -> None:
         if self.task not in places():

@@ -15,9 +15,11 @@ STEP = StepContext(seed=0, iteration=0)
 def pair_of(
     student_channels: int, teacher_channels: int, classes: int = 3, stride: int = 8
 ) -> PairShapes:
-    """Both networks at one stride."""
+    """Both networks at one stride; their heads are one channel narrower."""
     encoder = Tap(student_channels, stride), Tap(teacher_channels, stride)
-    return PairShapes({"encoder": encoder, "logits": (Tap(classes, stride),) * 2}, classes)
+    head = Tap(student_channels - 1, stride), Tap(teacher_channels - 1, stride)
+    logits = (Tap(classes, stride),) * 2
+    return PairShapes({"encoder": encoder, "head": head, "logits": logits, "aux": logits}, classes)
 
 
 @dataclass(frozen=True)

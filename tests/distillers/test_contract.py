@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from afdcd.config import FrozenConfig, UserError, validate
 from afdcd.distillers.configs import METHODS, DistillerConfig, MethodConfig, Needs, NoneConfig
 from afdcd.distillers.context import StepContext
+from afdcd.distillers.maskd import MasKDTokens
 from afdcd.models.outputs import Output
 from tests.distillers.hard import HolisticConfig, QueueConfig
 from tests.distillers.pairs import STEP, pair_of
@@ -21,7 +22,8 @@ DISTILLING = [config for config in METHODS.values() if config is not NoneConfig]
 PAIR = pair_of(8, 48, classes=5)
 IMAGES, FEATURE_HW = 3, (16, 32)  # all axes differ, so that none can be taken for another
 CROP = (128, 256)
-LABELS = torch.zeros(IMAGES, *CROP, dtype=torch.int64)
+LABELS = torch.randint(0, 6, (IMAGES, *CROP), generator=torch.Generator().manual_seed(5))
+LABELS[LABELS == 5] = 255  # of all classes, and some of none
 BF16 = 0.05  # how far a term may be off under autocast, relative to fp32
 BACK = 0.9  # and the cosine of its gradient with that of fp32, at least
 
@@ -50,7 +52,7 @@ def test_what_follows_is_asked_of_methods_of_every_sort() -> None:
     assert {"kd", "mgd", "afdcd"} <= built.keys()
     assert {bool(distiller.state_dict()) for distiller in built.values()} == {True, False}
     assert HolisticConfig().build(PAIR).adversary is not None
-    assert QueueConfig.COUPLES_IMAGES
+    assert QueueConfig().couples_images
 
 
 @every_distilling_method
@@ -64,7 +66,7 @@ def test_terms_are_finite_scalars_and_reach_student_and_adapters(
     for name, term in terms.items():
         assert term.shape == (), name
         assert term.isfinite(), name
-        inputs = [student.logits, student.features["encoder"]]
+        inputs = list(distiller.parameters()) if config.PREPARES else _tensors(student)
         grads = torch.autograd.grad(term, inputs, retain_graph=True, allow_unused=True)
         assert any(grad is not None and grad.any() for grad in grads), name
     second = set(distiller.adversary.parameters()) if distiller.adversary is not None else set()
@@ -86,7 +88,7 @@ def test_maps_that_are_not_needed_may_be_missing(config: type[MethodConfig]) -> 
     assert again(*little, LABELS, STEP) == whole
 
 
-@pytest.mark.parametrize("config", DISTILLING, ids=_names)
+@pytest.mark.parametrize("config", [c for c in DISTILLING if not c.PREPARES], ids=_names)
 def test_a_weight_of_zero_needs_nothing(config: type[MethodConfig]) -> None:
     weights = [key for key in config.model_fields if key == "weight" or key.endswith("_weight")]
     nothing = config().updated(**dict.fromkeys(weights, 0.0))
@@ -118,9 +120,11 @@ def test_same_inputs_give_same_terms(config: type[MethodConfig]) -> None:
 @pytest.mark.parametrize("config", DISTILLING, ids=_names)
 def test_mean_over_parts_is_the_term_of_the_whole_batch(config: type[MethodConfig]) -> None:
     """So a batch may be taken in parts; a method that couples images is not asked to."""
-    if config.COUPLES_IMAGES:
+    alone = {"adversarial_weight": 0.0} if "adversarial_weight" in config.model_fields else {}
+    if config(**alone).couples_images:
         return
-    distiller = _build(config)
+    torch.manual_seed(0)
+    distiller = config(**alone).build(PAIR)
     student, teacher = _student(), _teacher()
     whole = distiller(student, teacher, LABELS, STEP)
     parts = [
@@ -221,7 +225,9 @@ def test_unknown_method_lists_the_known_ones() -> None:
 def test_the_name_that_mgd_had_first_is_read_and_is_the_same_run() -> None:
     now = validate(Holder, {"distiller": {"method": "mgd", "mask_ratio": 0.5}}).distiller
     assert validate(Holder, {"distiller": {"method": "fd", "mask_ratio": 0.5}}).distiller == now
-    assert now.identity() == {**now.plain(), "method": "fd"}
+    later = {"logits_weight", "channel_temperature"}
+    of_then = {key: value for key, value in now.plain().items() if key not in later}
+    assert now.identity() == {**of_then, "method": "fd"}
 
 
 class Holder(FrozenConfig):
@@ -238,7 +244,8 @@ def _with_gradient(distiller: nn.Module, *, autocast: bool) -> tuple[dict[str, T
     student, teacher = _student(), _teacher()
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
         terms = distiller(student, teacher, LABELS, STEP)
-    maps = [student.logits, student.features["encoder"]]
+    learns = [p for p in distiller.parameters() if p.requires_grad]
+    maps = learns if not _reads_student(distiller) else _tensors(student)
     grads = torch.autograd.grad(sum(terms.values()), maps, allow_unused=True)
     return terms, torch.cat([grad.flatten() for grad in grads if grad is not None])
 
@@ -254,20 +261,29 @@ def _teacher() -> Output:
 def _output(channels: int) -> Output:
     generator = torch.Generator().manual_seed(channels)
     logits = torch.randn(IMAGES, PAIR.classes, *FEATURE_HW, generator=generator)
-    feature = torch.randn(IMAGES, channels, *FEATURE_HW, generator=generator)
-    return Output(logits.requires_grad_(), None, {"encoder": feature.requires_grad_()})
+    drawn = {
+        "encoder": torch.randn(IMAGES, channels, *FEATURE_HW, generator=generator),
+        "head": torch.randn(IMAGES, channels - 1, *FEATURE_HW, generator=generator),
+    }
+    aux = torch.randn(IMAGES, PAIR.classes, *FEATURE_HW, generator=generator)
+    features = {name: feature.requires_grad_() for name, feature in drawn.items()}
+    return Output(logits.requires_grad_(), aux.requires_grad_(), features)
+
+
+def _reads_student(distiller: nn.Module) -> bool:
+    return not isinstance(getattr(distiller, "_orig_mod", distiller), MasKDTokens)
 
 
 def _only(output: Output, names: frozenset[str]) -> Output:
     features = {name: value for name, value in output.features.items() if name in names}
     logits = output.logits if "logits" in names else output.logits[:, :0]
-    return Output(logits, None, features)
+    return Output(logits, output.aux if "aux" in names else None, features)
 
 
 def _slice(output: Output, i: int) -> Output:
     features = {name: feature[i : i + 1] for name, feature in output.features.items()}
-    return Output(output.logits[i : i + 1], None, features)
+    return Output(output.logits[i : i + 1], output.aux[i : i + 1], features)
 
 
 def _tensors(*outputs: Output) -> list[Tensor]:
-    return [tensor for out in outputs for tensor in (out.logits, out.features["encoder"])]
+    return [x for out in outputs for x in (out.logits, out.aux, *out.features.values())]

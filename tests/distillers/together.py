@@ -17,7 +17,10 @@ from tests.examples import trial
 from tests.training.networks import CLASSES, CPU, batch, built_teacher, freeze_noise
 
 IMAGES = 4
-ASKED: dict[str, dict[str, Any]] = {"afdcd": {"groups": 8, "patch": 2, "pool": 0}}
+ASKED: dict[str, dict[str, Any]] = {
+    "afdcd": {"groups": 8, "patch": 2, "pool": 0},
+    "cirkd": {"pixel_memory": 50, "region_memory": 7, "pixel_contrast": 40, "region_contrast": 20},
+}
 EVERY: dict[str, type[MethodConfig]] = {**METHODS, "holistic": HolisticConfig, "queue": QueueConfig}
 
 
@@ -26,16 +29,23 @@ def settings(method: str) -> MethodConfig:
 
 
 def learner_of(method: str, rank: int = 0, world: int = 1) -> Learner:
-    """In double precision and without the student's own noise, so that ranks can be compared."""
-    config, wanted = trial(training__batch=IMAGES, training__lr=0.1), settings(method)
+    """In double precision and without the student's own noise, so that ranks can be compared.
+
+    Clipped, because cosines of features as tiny as an untrained network's have huge gradients.
+    """
+    config, wanted = (
+        trial(training__batch=IMAGES, training__lr=0.1, training__clip=1.0),
+        settings(method),
+    )
     torch.manual_seed(0)
-    student = config.pair.student.build(CLASSES)
+    student = None if wanted.PREPARES else config.pair.student.build(CLASSES)
     model = config.pair.teacher.model
     distiller = wanted.build(pair_shapes(config.pair.student, model, CLASSES))
     step = DistillationStep(student, distiller, config.training.aux_weight).train()
     torch.manual_seed(1)
     teacher = FrozenTeacher(built_teacher(model), needs=wanted.needs.teacher, dtype=torch.float64)
-    freeze_noise(step.student)
+    if student is not None:
+        freeze_noise(student)
     shown = teacher if wanted.DISTILS else None
     return Learner(config.training, step.double(), shown, CPU, rank=rank, world=world)
 

@@ -50,6 +50,10 @@ class MasKDTokensConfig(MethodConfig):
         return frozenset({"segmentation"})
 
     @property
+    def couples_images(self) -> bool:
+        return True  # what an image adds is divided by the labelled pixels of all
+
+    @property
     def needs(self) -> Needs:
         return Needs(teacher=frozenset({LOGITS}))
 
