@@ -190,7 +190,7 @@ class Study:
         if division is None:
             return affordable(trials, known)
         left = division.left(trials, known)
-        value = value_of(wanted, division.key) if wanted else None
+        value: Any = value_of(wanted, division.key) if wanted else None
         return left.get(value, sum(left.values()))
 
     def wanted(self) -> int:

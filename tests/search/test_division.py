@@ -11,7 +11,7 @@ from afdcd.search.check_study import check_study
 from afdcd.search.division import Division, division_of, narrowed, settings_in
 from afdcd.search.load import SearchSpace, read_space
 from afdcd.search.study import Study
-from tests.search.studies import completed, opened, run_to_the_end, space_of
+from tests.search.studies import opened, run_to_the_end, space_of
 
 KD = {"method": "kd", "weight": {"log": [0.1, 10.0]}}
 MGD = {"method": "mgd", "fd_weight": {"log": [1e-6, 1e-4]}, "mask_ratio": {"uniform": [0.3, 0.9]}}

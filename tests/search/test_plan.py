@@ -1,6 +1,7 @@
 """The plan of a study: how many runs of which kind, where the hours come from, what the clock says."""
 
 import json
+import re
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from afdcd.search.plan.known import ledgers
 from afdcd.search.plan.make import make_plan, proof_arms
 from afdcd.search.plan.memory import memory_of
 from afdcd.search.plan.plan import Measured
+from afdcd.search.plan.show import shown_plan
 from afdcd.training.resources import ResourcesConfig
 from tests.stores import postgres, postgres_server
 
@@ -226,3 +228,18 @@ def test_a_gpu_is_known_by_what_its_driver_calls_it() -> None:
     assert (found.bandwidth, found.memory) == (GPUS["a100-40"].bandwidth, 39.4 * GIB)
     assert gpu_named("L40S", 0.0).flops == GPUS["l40s"].flops  # and not L4's; Ray says no memory
     assert gpu_named("Some New Thing", GIB).spread[1] > GPUS["h100"].spread[1]
+
+
+RIVALS = SPACE.replace("study:\n", "study:\n  budget_per: distiller.method\n")
+
+
+def test_the_runs_of_each_rival_are_told(load) -> None:
+    plan = make_plan(load("study.trials=21", text=RIVALS), GPU)
+    assert plan.shares == {"none": 8, "afdcd": 13}  # two crops, students and batches, and no more
+    assert plan.runs == 21
+    assert (plan.arms, plan.proof_runs) == (3, 15)
+    shown = shown_plan(plan).splitlines()
+    assert any(re.match(r" +8 +of these and the references: none$", line) for line in shown)
+    plan = make_plan(load("study.trials=9", text=RIVALS), GPU)
+    assert plan.shares == {"none": 4, "afdcd": 4} and plan.runs == 8
+    assert any(re.match(r" +1 +left over", line) for line in shown_plan(plan).splitlines())

@@ -68,17 +68,13 @@ def test_what_a_method_proposes_does_not_depend_on_the_scores_of_another(
 
 
 def test_a_shared_range_is_learnt_for_each_method_by_itself(tmp_path: Path) -> None:
-    """All of kd's runs say that a low rate is good; the sampler of mgd, which has seen none, does not know."""
+    """A model needs four runs: eight are enough for one search, and four of each are not for two."""
     space = space_of(lr={"log": [0.01, 1.0]}, distiller={"choice": [KD, MGD]})
     given = {"trials": 8, "rungs": (), "division": division_of(space, "distiller.method", Source())}
     study = opened(tmp_path, space, **given)
-    values = {"kd": 0.5}
-    for _ in range(8):
-        job = study.next()
-        assert job is not None
-        study.end(job, completed(values.get(method_of(job), 0.3)))
+    search(study, {"kd": 0.5, "mgd": 0.3})
     notes = [row.user_attrs["policy"]["why"] for row in study.study.get_trials()]
-    assert notes == ["random"] * 8  # four runs of each, and a model needs four of its own
+    assert notes == ["random"] * 8
 
 
 def test_a_method_that_fails_spends_its_own_share_only(tmp_path: Path) -> None:
@@ -101,7 +97,7 @@ def test_a_lost_run_is_repeated_and_costs_no_share(tmp_path: Path) -> None:
 def test_runs_that_go_on_count_so_that_workers_take_turns(tmp_path: Path) -> None:
     study = divided(tmp_path)
     at_once = [study.next() for _ in range(7)]
-    assert [method_of(job) for job in at_once if job] == "none kd mgd kd mgd kd mgd".split()
+    assert [method_of(job) for job in at_once if job] == ["none", *["kd", "mgd"] * 3]
 
 
 def test_a_setting_that_somebody_asked_for_is_paid_by_its_own_method(tmp_path: Path) -> None:
