@@ -104,9 +104,21 @@ class Proof:
 
 def proof_of(plan: Plan, entries: Iterable[Entry], *, higher_is_better: bool) -> Proof | None:
     """What a plan came to by the rows of its study; None if no run of the champion completed."""
+    runs, missing = runs_of(plan, entries)
+    unmet = [
+        f"proof, {arm} seed {seed}: {cause or 'it was not run'}"
+        for (arm, seed), cause in missing.items()
+    ]
+    return Proof(plan, runs, higher_is_better, unmet) if runs[CHAMPION] else None
+
+
+def runs_of(
+    plan: Plan, entries: Iterable[Entry]
+) -> tuple[dict[str, dict[int, Entry]], dict[tuple[str, int], str]]:
+    """Arm -> seed -> its completed run; and of each run that did not complete why, if it has ended."""
     ended = {e.identity: e for e in entries if e.outcome}
     runs: dict[str, dict[int, Entry]] = {}
-    unmet = []
+    missing = {}
     for arm, identities in plan.identities.items():
         runs[arm] = {}
         for seed, identity in zip(plan.seeds, identities, strict=True):
@@ -114,9 +126,8 @@ def proof_of(plan: Plan, entries: Iterable[Entry], *, higher_is_better: bool) ->
             if entry and entry.outcome == "completed":
                 runs[arm][seed] = entry
             else:
-                cause = entry.cause if entry else "it was not run"
-                unmet.append(f"proof, {arm} seed {seed}: {cause}")
-    return Proof(plan, runs, higher_is_better, unmet) if runs[CHAMPION] else None
+                missing[arm, seed] = entry.cause if entry else ""
+    return runs, missing
 
 
 class Prover:
