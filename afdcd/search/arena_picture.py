@@ -21,17 +21,15 @@ def picture(arena: Arena) -> bytes:
         _draw_gain(right, at, row)
     left.set_yticks(range(len(rows)), [f"{row.name}  ({row.rank or '-'})" for row in rows])
     left.invert_yaxis()
-    left.set_xlabel(f"val {arena.label}, %, {len(arena.seeds)} seeds")
-    right.set_xlabel("gain over the baseline, points")
+    left.set_xlabel(f"val {arena.label}, %: mean of {len(arena.seeds)} seeds, 95 % interval")
+    right.set_xlabel("gain over the baseline, points, 95 % interval")
     right.axvline(0, color="0.35", linewidth=1)
     for panel in (left, right):
         panel.tick_params(labelsize=8)
         panel.grid(axis="x", alpha=0.3)
     _explain(figure, left)
-    figure.suptitle(
-        f"arena {arena.study}: method, setting (rank; equal ranks cannot be told apart)",
-        fontsize=10,
-    )
+    title = f"arena {arena.study}: method, setting (rank; rows of equal rank cannot be told apart from its first)"
+    figure.suptitle(title, fontsize=10)
     stream = io.BytesIO()
     figure.savefig(stream, dpi=130, format="png")
     return stream.getvalue()
