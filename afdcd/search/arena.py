@@ -51,7 +51,8 @@ class Row:
 
     @property
     def name(self) -> str:
-        return self.rival if self.kind == BASELINE else f"{self.rival}, {self.kind}"
+        alone = self.kind == BASELINE and self.rival == self.setting.distiller.method
+        return self.rival if alone else f"{self.rival}, {self.kind}"
 
     @property
     def spread(self) -> Spread | None:

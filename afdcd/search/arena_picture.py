@@ -28,8 +28,11 @@ def picture(arena: Arena) -> bytes:
         panel.tick_params(labelsize=8)
         panel.grid(axis="x", alpha=0.3)
     _explain(figure, left)
-    title = f"arena {arena.study}: method, setting (rank; rows of equal rank cannot be told apart from its first)"
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(
+        f"arena {arena.study}: method, setting (rank; rows of equal rank cannot be told apart from the "
+        "first of them)",
+        fontsize=10,
+    )
     stream = io.BytesIO()
     figure.savefig(stream, dpi=130, format="png")
     return stream.getvalue()

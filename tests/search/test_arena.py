@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from afdcd.commands.report import execute_arena
 from afdcd.config import UserError
 from afdcd.search import wishes
 from afdcd.search.arena import Arena, arena_of, published_figure
@@ -191,20 +190,3 @@ def test_a_study_that_is_no_arena_is_refused_with_what_to_do(tmp_path: Path) -> 
     wishes.introduce(study.study, {"distiller": METHODS}, 15)
     with pytest.raises(UserError, match="no arena"):
         found()
-
-
-def test_the_command_prints_and_draws_once_there_is_something_to_draw(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    pytest.importorskip("matplotlib")
-    study, out = introduced(arena(tmp_path, trials=3), 3), tmp_path / "arena.png"
-    with pytest.raises(UserError, match="no run of its proof has completed"):
-        execute_arena("s", str(out), as_json=False)
-    assert capsys.readouterr().out == ""
-    planned(study)
-    run_all(study)
-    assert execute_arena("s", str(out), as_json=False) == 0
-    assert out.read_bytes().startswith(b"\x89PNG")
-    assert capsys.readouterr().out.splitlines() == told(found())
-    assert execute_arena("s", None, as_json=True) == 0
-    assert json.loads(capsys.readouterr().out)["study"] == "s"
