@@ -73,7 +73,7 @@ class Proposer:
 
     def _may_begin(self, first: Entry, everything: list[Entry]) -> bool:
         free = first.extra or first.seed is not None
-        return free or self._study.affordable(self._study.counting(everything), first) > 0
+        return free or self._study.affordable(self._study.counting(everything)) > 0
 
     def _affords_another(self, known: list[Entry]) -> bool:
         """Whether the rest of the trials pays for a run to its end, and runs can be trained at all."""

@@ -180,18 +180,12 @@ class Study:
         """How many trials there are, lost ones excepted; further seeds and proofs are none."""
         return sum(1 for e in self.entries() if e.outcome != "lost" and e.is_searched)
 
-    def affordable(self, known: list[Entry], wanted: Entry | None = None) -> int:
-        """How many trials can still be paid to their end, beside those that count.
-
-        Args:
-            wanted: a row that waits; where the runs are divided, its own value must pay for it.
-        """
+    def affordable(self, known: list[Entry]) -> int:
+        """How many trials can still be paid to their end, beside those that count."""
         trials, division = self.trials(), self.rules.division
         if division is None:
             return affordable(trials, known)
-        left = division.left(trials, known)
-        value: Any = value_of(wanted, division.key) if wanted else None
-        return left.get(value, sum(left.values()))
+        return sum(division.left(trials, known).values())
 
     def wanted(self) -> int:
         """How many runs the study will have in all, if all that start now reach their end."""

@@ -56,10 +56,12 @@ PUBLISHED = (
 )
 
 
-def divided(folder: Path, **rules: Any) -> Study:
+def divided(
+    folder: Path, references: tuple[dict[str, Any], ...] = PUBLISHED, **rules: Any
+) -> Study:
     """A study of three methods, ready to run its published settings first."""
     given = {"trials": 9, "rungs": (), "division": BY_METHOD, **rules}
-    return opened(folder, SPACE, PUBLISHED, **given)
+    return opened(folder, SPACE, references, **given)
 
 
 def test_a_choice_of_blocks_is_known_by_the_key_that_tells_them_apart() -> None:

@@ -100,20 +100,23 @@ def test_runs_that_go_on_count_so_that_workers_take_turns(tmp_path: Path) -> Non
     assert [method_of(job) for job in at_once if job] == ["none", *["kd", "mgd"] * 3]
 
 
+ASKED = {"distiller": "kd", "distiller.kd.weight": 5.0}
+
+
 def test_a_setting_that_somebody_asked_for_is_paid_by_its_own_method(tmp_path: Path) -> None:
-    asked = {"distiller": "kd", "distiller.kd.weight": 5.0}
-    study = divided(tmp_path, trials=9)
-    study = opened(
-        tmp_path,
-        study.settings.space,
-        (*PUBLISHED, asked),
-        trials=9,
-        rungs=(),
-        division=study.rules.division,
-    )
+    study = divided(tmp_path, references=(*PUBLISHED, ASKED))
     jobs = search(study, {"none": 0.4, "kd": 0.5, "mgd": 0.5})
     assert [method_of(job) for job in jobs[:4]] == ["none", "kd", "mgd", "kd"]
     assert [len(settings_of_method(jobs, name)) for name in ("none", "kd", "mgd")] == [1, 4, 4]
+
+
+def test_one_that_is_asked_for_late_takes_nothing_from_the_others(tmp_path: Path) -> None:
+    """The share of kd is spent; what was asked of it runs beyond that, and mgd has what it has."""
+    study = divided(tmp_path, trials=5)
+    for _ in range(4):
+        run_to_the_end(study, 0.5)
+    study = divided(tmp_path, trials=5, references=(*PUBLISHED, ASKED))
+    assert [method_of(job) for job in search(study, {"kd": 0.5, "mgd": 0.5})] == ["kd", "mgd"]
 
 
 def test_a_run_is_paused_by_runs_of_its_own_method_only(tmp_path: Path) -> None:
