@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 
 from afdcd.config import Source
 from afdcd.search.division import division_of
+from afdcd.search.policy import own_tpe
 from afdcd.search.study import Study
 from afdcd.training.job import Failure, Job, result_of
 from tests.search.studies import (
@@ -55,6 +57,35 @@ def test_each_method_is_searched_with_its_share_whatever_the_others_score(
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_method_of_few_settings_has_each_of_them_once(tmp_path: Path, sampler: str) -> None:
+    few = {"method": "kd", "weight": {"choice": [1.0, 2.0, 4.0]}}
+    space = space_of(lr=0.1, distiller={"choice": [{"method": "none"}, few, MGD]})
+    division = division_of(space, "distiller.method", Source())
+    study = opened(tmp_path, space, trials=12, rungs=(), division=division, sampler=sampler)
+    jobs = search(study, {"none": 0.4, "kd": 0.5, "mgd": 0.6})
+    assert sorted(one["weight"] for one in settings_of_method(jobs, "kd")) == [1.0, 2.0, 4.0]
+    assert len(settings_of_method(jobs, "mgd")) == 8
+    assert len(study.everything()) == 12  # and no copy was begun
+
+
+def test_tpe_goes_through_the_rest_of_few_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even if what it draws is taken."""
+    monkeypatch.setattr(own_tpe, "DRAWS", 0)
+    few = {"method": "kd", "weight": {"choice": [1.0, 2.0, 4.0]}}
+    space = space_of(lr=0.1, distiller={"choice": [{"method": "none"}, few]})
+    division = division_of(space, "distiller.method", Source())
+    study = opened(tmp_path, space, trials=9, rungs=(), division=division, sampler="tpe")
+    assert len(search(study, {"none": 0.4, "kd": 0.5})) == 4
+
+
+def test_what_a_reference_leaves_open_is_not_learnt_from_other_methods(tmp_path: Path) -> None:
+    study = divided(tmp_path, sampler="tpe")
+    assert isinstance(study.study.sampler, optuna.samplers.RandomSampler)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
 def test_what_a_method_proposes_does_not_depend_on_the_scores_of_another(
     tmp_path: Path, sampler: str
 ) -> None:
@@ -87,10 +118,12 @@ def test_a_lost_run_is_repeated_and_costs_no_share(tmp_path: Path) -> None:
     study = divided(tmp_path, trials=5)
     for _ in range(3):
         run_to_the_end(study, 0.5)
-    for _ in range(3):  # of kd, until it is given up
+    for _ in range(3):  # of kd, until it is given up; a quarter of its length was reached
         job = study.next()
         assert job is not None and method_of(job) == "kd"
+        study.report(job, report(10, 0.5))
         study.end(job, lost())
+    assert [e.outcome for e in study.entries()][-1] == "lost"
     assert sorted(map(method_of, search(study, {"kd": 0.5, "mgd": 0.5}))) == ["kd", "mgd"]
 
 
