@@ -31,6 +31,7 @@ VERBS = (
     Verb("evaluate", "score a student on a data set, or export its predictions"),
     Verb("predict", "label pictures with a student"),
     Verb("study", "save a whole study as one file, or restore it"),
+    Verb("report", "the rivals of a study side by side"),
     Verb("track", "build the MLflow pages of a study anew"),
     Verb("bench", "measure afdcd on this machine", "afdcd.bench.__main__"),
     Verb("spaces", "list the search spaces that come with afdcd, or copy one"),

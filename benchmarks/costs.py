@@ -17,7 +17,9 @@ from afdcd.spaces import space_names, space_path
 from afdcd.text import byte_count
 
 SMALL, LARGE = "2xCPU", "8xH200"
-MACHINES = {"quickstart": SMALL, "camvid-cpu": SMALL}  # the others: LARGE
+MACHINES = dict.fromkeys(
+    ("quickstart", "camvid-cpu", "arena-quickstart"), SMALL
+)  # the others: LARGE
 TITLES = ("space", "on", "teacher + runs + proof", "memory", "device-hours", "hours", "disk")
 
 

@@ -16,7 +16,10 @@ QUICK = {
 }
 
 
-@pytest.mark.parametrize("verb", ["prepare", "tune", "train", "evaluate", "predict", "doctor"])
+VERBS = ["prepare", "tune", "train", "evaluate", "predict", "report", "doctor"]
+
+
+@pytest.mark.parametrize("verb", VERBS)
 def test_help_is_answered_before_anything_heavy_is_imported(verb: str) -> None:
     assert not _imported([f"afdcd.{verb}", "--help"]) & HEAVY
 

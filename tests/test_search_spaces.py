@@ -7,11 +7,12 @@ import pytest
 
 from afdcd.config import validate
 from afdcd.data.catalog.datasets import DATASETS
-from afdcd.distillers.configs import AfDCDConfig
+from afdcd.distillers.configs import METHODS, AfDCDConfig
 from afdcd.distillers.configs.afdcd_presets import PRESETS
+from afdcd.search.check_study import check_study
 from afdcd.search.load import load_space
 from afdcd.search.networks import notes
-from afdcd.search.space import parameters_of
+from afdcd.search.space import nodes, parameters_of
 from afdcd.training.shapes import check_shapes
 from afdcd.training.trial import TrialConfig
 from afdcd.yaml_text import load_yaml
@@ -95,3 +96,34 @@ def test_a_published_teacher_is_given_as_the_file_s_first_lines_say(name: str) -
     assert example.pair.teacher is not None
     assert example.pair.teacher.weights == "teacher.safetensors"
     assert example.data.normalisation == "caffe"
+
+
+@pytest.mark.parametrize("name", ["cityscapes", "camvid", "quickstart"])
+def test_an_arena_has_every_method_as_published_with_an_equal_share(name: str) -> None:
+    """And one student, one teacher and one recipe: only the method differs from run to run."""
+    space = load_space(
+        str(FOLDER / f"arena-{name}.yaml"), [] if name == "quickstart" else ["data.root=shards"]
+    )
+    check_study(space)
+    assert space.division is not None and space.division.key == "distiller.method"
+    methods = {name for name, config in METHODS.items() if not config.PREPARES}
+    assert space.division.sizes.keys() == methods
+    shares = space.division.left(space.study.runs, [])
+    assert shares.pop("none") == 1 and len(set(shares.values())) == 1
+    assert sum(shares.values()) + 1 == space.study.runs  # nothing is left over
+    run = []
+    for block in space.study.enqueue:
+        pinned = parameters_of(space.space, block, space.source, ())
+        values = suggest(space.space, optuna.trial.FixedTrial(pinned))  # fails if one is open
+        run.append(validate(TrialConfig, values).distiller.method)
+    assert sorted(run) == sorted(methods)
+    assert all(path.startswith("distiller") for path, _ in nodes(space.space))
+
+
+@pytest.mark.parametrize("name", ["cityscapes", "camvid"])
+def test_an_arena_with_imagenet_weights_is_one_command(name: str) -> None:
+    text = (FOLDER / f"arena-{name}.yaml").read_text()
+    (line,) = [line for line in text.splitlines() if "pair.student.pretrained=" in line]
+    space = load_space(str(FOLDER / f"arena-{name}.yaml"), line.removeprefix("#").split())
+    assert space.name == f"arena-{name}-imagenet"
+    assert space.examples[0].pair.student.pretrained == "RESNET18.safetensors"

@@ -25,9 +25,11 @@ training: {iterations: 4, validate_every: 2, batch: 4}
 """
 
 
-def summary(folder: Path, protocol: str, score: Score | None, proof: Proof | None = None) -> None:
+def summary(
+    folder: Path, protocol: str, score: Score | None, proof: Proof | None = None, text: str = SPACE
+) -> None:
     file = folder / "street.yaml"
-    file.write_text(SPACE.replace("PROTOCOL", protocol))
+    file.write_text(text.replace("PROTOCOL", protocol))
     value = Score(name="miou", value=0.5)
     ran = Ran(0, "folder", "run")
     winner = Candidate(3, "trial 3 afdcd", trial(), "", ran, value, {}, {}, None)
@@ -86,3 +88,13 @@ def test_without_a_proof_no_method_is_said_to_be_better(
     out = capsys.readouterr().out
     assert "One seed, unproven" in out
     assert "use the candidate:" in out and "models:/street@candidate" in out
+
+
+def test_an_arena_says_how_its_rivals_are_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    summary(tmp_path, "dev", None)
+    assert "report arena" not in capsys.readouterr().out
+    text = SPACE.replace("batch: 4}", "batch: 4, lr: {choice: [0.1, 0.2]}}")
+    summary(tmp_path, "dev", None, text=f"{text}study: {{budget_per: training.lr}}\n")
+    assert "python -m afdcd report arena street" in capsys.readouterr().out

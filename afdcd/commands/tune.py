@@ -85,12 +85,14 @@ def _next_commands(space: SearchSpace, conclusion: Conclusion, registered: Regis
         f"use the {alias}:",
         f"  {prefix}python -m afdcd.predict models:/{model}@{alias} {pictures} --out predictions",
     ]
+    compare = ["compare the rivals:", f"  {prefix}python -m afdcd report arena {space.name}"]
     return "\n".join(
         [
             *([f"source {activate}"] if inactive else []),
             "look at the study and choose a student:",
             *(f"  {line}" for line in look),
             *(use if space.task.draws else []),
+            *(compare if space.study.budget_per else []),
             "search on real data (README, CamVid):",
             f"  {prefix}python -m afdcd.tune search_spaces/camvid-cpu.yaml data.root=CAMVID",
         ]

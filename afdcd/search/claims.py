@@ -1,12 +1,13 @@
 """A proof in words: one sentence for the claim, one row for each arm, and what would settle it."""
 
 from afdcd.search.evidence import Verdict
-from afdcd.search.proof import CHAMPION, PLAIN, PUBLISHED, Plan, Proof
+from afdcd.search.proof import CHAMPION, FOUND, PLAIN, PUBLISHED, Plan, Proof
 
 ARMS = {
     CHAMPION: "best setting found",
     PLAIN: "plain student, same recipe",
     PUBLISHED: "best published setting",
+    FOUND: "best setting found",
 }
 _WORDS: dict[Verdict, str] = {
     "better": "better than the plain student",
@@ -18,8 +19,14 @@ _WORDS: dict[Verdict, str] = {
 
 def announced(plan: Plan) -> str:
     """What is about to be run, and why."""
-    seeds, arms = len(plan.seeds), [ARMS[arm] for arm in plan.arms]
+    seeds, arms = len(plan.seeds), [title_of(arm) for arm in plan.arms]
     return f"trial {plan.trial}: {seeds} fresh seeds each of {', '.join(arms)}"
+
+
+def title_of(arm: str) -> str:
+    """`best setting found, kd`: what an arm is, and of which rival."""
+    kind, _, rival = arm.partition(" ")
+    return ", ".join(filter(None, [ARMS[kind], rival]))
 
 
 def claim(proof: Proof) -> str:
@@ -56,4 +63,4 @@ def to_settle(proof: Proof) -> str:
 
 def _arm(proof: Proof, arm: str) -> str:
     ran = next(iter(proof.runs.get(arm, {}).values()), None)
-    return f"{ARMS[arm]} (trial {ran.run.trial})" if ran else ARMS[arm]
+    return f"{title_of(arm)} (trial {ran.run.trial})" if ran else title_of(arm)

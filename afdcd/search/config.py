@@ -82,6 +82,8 @@ class StudyConfig(FrozenConfig):
     proof: ProofConfig = ProofConfig()
     champion_anyway: Switch = False  # the alias champion without a proof of being better
     budget: BudgetConfig = BudgetConfig()
+    # A choice among whose values the runs are divided equally, each searched by itself: distiller.method.
+    budget_per: str | None = None
 
     @property
     def runs(self) -> int:

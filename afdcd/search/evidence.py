@@ -7,11 +7,11 @@ Source: Student 1908, Biometrika 6(1); paired over seeds as in Bouthillier et al
 
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from scipy.special import stdtrit
+from scipy.special import stdtr, stdtrit
 
 Verdict = Literal["better", "not distinguishable", "worse", "unproven"]
 LEAST = 3  # seeds; of fewer an interval says next to nothing
@@ -54,6 +54,15 @@ class Difference:
             return "not distinguishable"
         return "better" if self.mean > 0 else "worse"
 
+    @property
+    def p_value(self) -> float:
+        """Of the paired t test that the two are equal; 1 where there are too few seeds to tell."""
+        if self.n < LEAST:
+            return 1.0
+        if self.sd == 0:
+            return float(self.mean == 0)
+        return float(2 * stdtr(self.n - 1, -abs(self.mean) * math.sqrt(self.n) / self.sd))
+
     def settled_by(self) -> int | None:
         """How many seeds would tell, if mean and spread stay as they are; None: no number in reach."""
         enough = (n for n in range(LEAST, MOST) if half_width(self.sd, n) < abs(self.mean))
@@ -82,6 +91,19 @@ def difference(
     sign = 1 if higher_is_better else -1
     apart = [sign * (value - second[seed]) for seed, value in first.items() if seed in second]
     return Difference(statistics.fmean(apart), _sd(apart), len(apart)) if apart else None
+
+
+def holm(p_values: Sequence[float]) -> list[bool]:
+    """Which of several tests hold, so that all of them together are wrong in 5 % of cases at most.
+
+    Source: Holm 1979, Scandinavian Journal of Statistics 6(2).
+    """
+    holds, count = [False] * len(p_values), len(p_values)
+    for place, at in enumerate(sorted(range(count), key=p_values.__getitem__)):
+        if p_values[at] > (1 - CONFIDENCE) / (count - place):
+            break
+        holds[at] = True
+    return holds
 
 
 def _sd(values: list[float]) -> float:

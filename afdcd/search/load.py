@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from afdcd.config import Key, Source, UserError, validate
 from afdcd.search.config import StudyConfig
+from afdcd.search.division import Division, division_of
 from afdcd.search.earlier import in_present_keys
 from afdcd.search.fixed import check_fixed
 from afdcd.search.rungs import Rules, rungs
@@ -66,8 +67,19 @@ class SearchSpace:
         iterations, every = training.iterations, training.validate_every
         compared = rungs(iterations, every, study.grace, study.reduction) if study.grace else []
         return Rules(
-            study.runs, tuple(compared), study.reduction, self.measure, sampler=study.sampler
+            study.runs,
+            tuple(compared),
+            study.reduction,
+            self.measure,
+            study.sampler,
+            self.division,
         )
+
+    @property
+    def division(self) -> Division | None:
+        """How its runs are divided, if they are."""
+        key = self.study.budget_per
+        return None if key is None else division_of(self.space, key, self.source)
 
     @property
     def task(self) -> "Task":
@@ -138,6 +150,8 @@ def read_space(path: str, assignments: list[str]) -> SearchSpace:
     check_fixed(space, source)
     examples, sources = _examples(space, source)
     _check_grace(study, examples, source)
+    if study.budget_per is not None:
+        division_of(space, study.budget_per, source)
     for index, block in enumerate(study.enqueue):
         reference_of(space, block, source, ("study", "enqueue", index))
     return SearchSpace(name, study, values, space, source, examples, sources)

@@ -2,7 +2,6 @@
 
 import json
 import uuid
-import warnings
 from typing import Any
 
 import optuna
@@ -14,6 +13,7 @@ from afdcd.search.book import waiting_reference
 from afdcd.search.lease import Lease
 from afdcd.search.options import OptionSets
 from afdcd.search.patient_storage import PatientStorage
+from afdcd.search.policy.samplers import tpe
 from afdcd.search.rows import Entry
 from afdcd.search.rungs import Rules
 from afdcd.search.settings import Settings
@@ -152,17 +152,11 @@ def open_study(
 
 def _optuna_sampler(study: optuna.Study, rules: Rules, seed: int) -> optuna.samplers.BaseSampler:
     """TPE if the study is to be sampled by it; else the study says itself what is run."""
-    if rules.sampler != "tpe":
+    if rules.sampler != "tpe" or rules.division:
         return optuna.samplers.RandomSampler()
-    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # `group=True`
     count = len(study.get_trials(deepcopy=False))
-    return optuna.samplers.TPESampler(
-        # A resumed study must not draw its first random trials again, hence the count.
-        seed=derive(seed, "sampler", count) % 2**32,
-        multivariate=True,
-        group=True,
-        constant_liar=True,
-    )
+    # A resumed study must not draw its first random trials again, hence the count.
+    return tpe(derive(seed, "sampler", count))
 
 
 def _ask_for(study: Study, reference: dict[str, Any]) -> None:

@@ -4,6 +4,9 @@ A search picks the luckiest of many noisy scores. So its best setting is run aga
 with seeds that nothing was selected by, beside the same student without a teacher (same recipe, data)
 and the best setting that a person asked for, which is the published one. What is run is written down
 before it is run: which arms, which seeds, and with it whose weights will be registered.
+
+Where the runs are divided among rivals (`study.budget_per`), the best setting that was found and the
+published one of each of them are arms too.
 """
 
 from collections.abc import Iterable
@@ -12,6 +15,7 @@ from typing import Any
 
 from afdcd.config import validate
 from afdcd.distillers.configs import NoneConfig
+from afdcd.search.division import Division
 from afdcd.search.evidence import Difference, Spread, Verdict, difference, spread
 from afdcd.search.rows import Entry
 from afdcd.search.settings import with_seed
@@ -19,7 +23,8 @@ from afdcd.search.study import Study
 from afdcd.training.trial import TrialConfig
 
 PROOF = "proof"  # study attribute: the newest plan
-CHAMPION, PLAIN, PUBLISHED = "champion", "plain", "published"  # the arms
+# The arms. Those of a rival have its name behind: `found kd`.
+CHAMPION, PLAIN, PUBLISHED, FOUND = "champion", "plain", "published", "found"
 
 
 @dataclass(frozen=True)
@@ -99,9 +104,21 @@ class Proof:
 
 def proof_of(plan: Plan, entries: Iterable[Entry], *, higher_is_better: bool) -> Proof | None:
     """What a plan came to by the rows of its study; None if no run of the champion completed."""
+    runs, missing = runs_of(plan, entries)
+    unmet = [
+        f"proof, {arm} seed {seed}: {cause or 'it was not run'}"
+        for (arm, seed), cause in missing.items()
+    ]
+    return Proof(plan, runs, higher_is_better, unmet) if runs[CHAMPION] else None
+
+
+def runs_of(
+    plan: Plan, entries: Iterable[Entry]
+) -> tuple[dict[str, dict[int, Entry]], dict[tuple[str, int], str]]:
+    """Arm -> seed -> its completed run; and of each run that did not complete why, if it has ended."""
     ended = {e.identity: e for e in entries if e.outcome}
     runs: dict[str, dict[int, Entry]] = {}
-    unmet = []
+    missing = {}
     for arm, identities in plan.identities.items():
         runs[arm] = {}
         for seed, identity in zip(plan.seeds, identities, strict=True):
@@ -109,9 +126,8 @@ def proof_of(plan: Plan, entries: Iterable[Entry], *, higher_is_better: bool) ->
             if entry and entry.outcome == "completed":
                 runs[arm][seed] = entry
             else:
-                cause = entry.cause if entry else "it was not run"
-                unmet.append(f"proof, {arm} seed {seed}: {cause}")
-    return Proof(plan, runs, higher_is_better, unmet) if runs[CHAMPION] else None
+                missing[arm, seed] = entry.cause if entry else ""
+    return runs, missing
 
 
 class Prover:
@@ -153,7 +169,9 @@ class Prover:
         known = self._study.study.user_attrs.get(PROOF)
         if known and known["trial"] == best.first:
             plan = Plan.of(known)
-            return self._planned(plan.trial, plan.arms, self._longer(plan.seeds))
+            # Runs that came later may have changed what is best of a rival, though not the champion.
+            arms = self._arms(best) if self._study.rules.division else plan.arms
+            return self._planned(plan.trial, arms, self._longer(plan.seeds))
         return self._planned(best.first, self._arms(best), self._fresh(self._seeds))
 
     def _planned(self, trial: int, arms: dict[str, TrialConfig], seeds: tuple[int, ...]) -> Plan:
@@ -169,7 +187,9 @@ class Prover:
         assert champion is not None
         arms = {CHAMPION: champion}
         if champion.distiller.DISTILS:
-            arms[PLAIN] = champion.updated(distiller=NoneConfig())
+            arms[PLAIN] = plain_of(champion)
+        if division := self._study.rules.division:
+            return self._with_rivals(arms, division)
         for entry in self._study.best(self._study.counted()):
             config = self._study.config_of(entry)
             if entry.is_reference and config and config.distiller.DISTILS:
@@ -177,6 +197,25 @@ class Prover:
                     arms[PUBLISHED] = config
                 break
         return arms
+
+    def _with_rivals(
+        self, arms: dict[str, TrialConfig], division: Division
+    ) -> dict[str, TrialConfig]:
+        """With the best setting and the best published one of each value, and what these are held against.
+
+        Each setting once: a published one may be the best that was found.
+        """
+        identity = self._study.settings.identity
+        rivals = {identity(config): (arm, config) for arm, config in arms.items()}
+        for value in division.sizes:
+            ranked = self._study.best_of(value)
+            for kind, of_kind in ((FOUND, ranked), (PUBLISHED, filter(_is_reference, ranked))):
+                config = next(map(self._study.config_of, of_kind), None)
+                if config:
+                    rivals.setdefault(identity(config), (f"{kind} {value}", config))
+                    plain = plain_of(config)
+                    rivals.setdefault(identity(plain), (f"{PLAIN} {value}", plain))
+        return dict(rivals.values())
 
     def _fresh(self, count: int, but: Iterable[int] = ()) -> tuple[int, ...]:
         """Seeds that no run of this study had."""
@@ -189,7 +228,16 @@ class Prover:
         return seeds[: self._seeds] + self._fresh(self._seeds - len(seeds), but=seeds)
 
 
+def plain_of(config: TrialConfig) -> TrialConfig:
+    """The same student without a teacher: same recipe, same data."""
+    return config.updated(distiller=NoneConfig())
+
+
 ENDED = ("completed", "infeasible")  # a lost run is asked for again by the next driver
+
+
+def _is_reference(entry: Entry) -> bool:
+    return entry.is_reference
 
 
 def _seeds_of(entry: Entry) -> list[int]:

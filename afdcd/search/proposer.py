@@ -12,7 +12,6 @@ from afdcd.search.book import Book
 from afdcd.search.options import OptionSets
 from afdcd.search.policy.samplers import Sampler, Taken, Wish
 from afdcd.search.rows import Entry
-from afdcd.search.spent import affordable
 
 if TYPE_CHECKING:
     from afdcd.search.study import Study
@@ -74,10 +73,7 @@ class Proposer:
 
     def _may_begin(self, first: Entry, everything: list[Entry]) -> bool:
         free = first.extra or first.seed is not None
-        return free or self._paid(self._study.counting(everything))
-
-    def _paid(self, known: list[Entry]) -> bool:
-        return affordable(self._study.trials(), known) > 0
+        return free or self._study.affordable(self._study.counting(everything)) > 0
 
     def _affords_another(self, known: list[Entry]) -> bool:
         """Whether the rest of the trials pays for a run to its end, and runs can be trained at all."""
@@ -87,7 +83,9 @@ class Proposer:
                 f"study {self._study.name!r} stops: none of its {len(failed)} runs could be trained, "
                 f"the last one because: {failed[-1].cause}; leave what fails out of the search space"
             )
-        return self._paid(known) and len(failed) < max(HOPELESS, 2 * self._study.trials())
+        return self._study.affordable(known) > 0 and len(failed) < max(
+            HOPELESS, 2 * self._study.trials()
+        )
 
     def _pinned(self, row: optuna.Trial, wish: Wish | None) -> optuna.Trial:
         """A row that runs, with what it shall run: what somebody asked for, else what is wished."""

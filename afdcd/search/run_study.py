@@ -61,7 +61,10 @@ def run_study(space: SearchSpace) -> Conclusion:
         )
         claim(folder, database)
         check_frame(database, space.frame(here.digest), space.source.name)
-        introduce(database, space.written, space.study.runs, space.study.budget, space.measure)
+        asked = space.study
+        introduce(
+            database, space.written, asked.runs, asked.budget, space.measure, asked.budget_per
+        )
         if here.tracker.data:
             database.set_user_attr(DATA, here.tracker.data.to_dictionary())
         bring_back(Kept(database, folder), here.tracker, space.study.keep)

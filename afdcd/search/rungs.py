@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from afdcd.search.config import SamplerName
+from afdcd.search.division import Division
 from afdcd.tasks.score import DEFAULT_MEASURE, Measure
 
 Curve = Mapping[int, float]  # iteration of a validation -> its value
@@ -24,6 +25,7 @@ class Rules:
         trials: how many runs at full length are paid for; lost runs cost nothing.
         rungs: iterations at which one run in `reduction` goes on; none: no run is paused.
         sampler: who proposes settings.
+        division: among which values the runs are divided, each searched by itself; None: one search.
     """
 
     trials: int
@@ -31,6 +33,7 @@ class Rules:
     reduction: int = 3
     measure: Measure = DEFAULT_MEASURE
     sampler: SamplerName = "gp"
+    division: Division | None = None
 
     @property
     def higher_is_better(self) -> bool:

@@ -1,21 +1,24 @@
 """What a study has spent of its trials, in full runs' worth."""
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from afdcd.search.rows import Entry
+if TYPE_CHECKING:
+    from afdcd.search.rows import Entry
 
 ROUNDING = 1e-9  # shares of a run are sums of fractions
 
 
-def full_runs(entries: Iterable[Entry]) -> float:
+def full_runs(entries: Iterable["Entry"]) -> float:
     """A run that goes on costs a whole one, others what they reached; lost ones, seeds and proofs nothing."""
-    return sum(_cost(e) for e in entries if e.outcome != "lost" and e.is_searched)
+    return sum(cost_of(e) for e in entries if e.outcome != "lost" and e.is_searched)
 
 
-def affordable(trials: int, entries: Iterable[Entry]) -> int:
+def affordable(trials: int, entries: Iterable["Entry"]) -> int:
     """How many runs can be paid to their end with what is left."""
     return max(0, int(trials - full_runs(entries) + ROUNDING))
 
 
-def _cost(entry: Entry) -> float:
+def cost_of(entry: "Entry") -> float:
+    """Of one run of the search."""
     return 1.0 if entry.outcome in (None, "completed") else entry.share

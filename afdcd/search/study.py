@@ -14,9 +14,11 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from afdcd.config import UserError
 from afdcd.search import rows
 from afdcd.search.book import Book, waiting
+from afdcd.search.division import Label, value_of
 from afdcd.search.losses import Breaker, Loss, ends
 from afdcd.search.options import OptionSets
-from afdcd.search.policy.samplers import sampler_of
+from afdcd.search.policy.divided import Divided, divided
+from afdcd.search.policy.samplers import Sampler, sampler_of
 from afdcd.search.policy.warm import observations
 from afdcd.search.proposer import Proposer
 from afdcd.search.rows import Entry, RunKey, entry_of
@@ -44,15 +46,7 @@ class Study:
     ) -> None:
         self.study, self.settings, self.rules = study, settings, rules
         self._options, self._book, self._fitting = options, Book(study), Fitting(settings)
-        parameters, maximise = self._fitting.parameters_of, rules.higher_is_better
-        self._sampler = sampler_of(
-            rules.sampler,
-            settings.space,
-            seed,
-            parameters,
-            maximise=maximise,
-            warm=observations(study),
-        )
+        self._sampler = self._made_sampler(seed)
         self._proposer = Proposer(self, self._book, options, self._sampler, self._unpaid)
         self._breaker = Breaker()
         self.spending = Spending(study)
@@ -186,12 +180,19 @@ class Study:
         """How many trials there are, lost ones excepted; further seeds and proofs are none."""
         return sum(1 for e in self.entries() if e.outcome != "lost" and e.is_searched)
 
+    def affordable(self, known: list[Entry]) -> int:
+        """How many trials can still be paid to their end, beside those that count."""
+        trials, division = self.trials(), self.rules.division
+        if division is None:
+            return affordable(trials, known)
+        return sum(division.left(trials, known).values())
+
     def wanted(self) -> int:
         """How many runs the study will have in all, if all that start now reach their end."""
         waiting = [e for e in self.everything() if e.state == TrialState.WAITING]
         further = [e for e in self.entries() if not e.is_searched]
         asked = sum(1 for e in waiting if e.seed is None)
-        trials = self.counted() + max(asked, affordable(self.trials(), self.entries()))
+        trials = self.counted() + max(asked, self.affordable(self.entries()))
         return trials + len(further) + len(waiting) - asked
 
     def best(self, count: int = 1) -> list[Entry]:
@@ -216,6 +217,23 @@ class Study:
     def config_of(self, entry: Entry) -> TrialConfig | None:
         """The configuration of a run as the present space gives it; None if it cannot."""
         return self._fitting.config_of(entry)
+
+    def best_of(self, value: Label) -> list[Entry]:
+        """The trials of one value of `study.budget_per` that came to their end, best first.
+
+        As its own sampler judges them, which knows no other value's.
+        """
+        assert isinstance(self._sampler, Divided)
+        return self._sampler.ranked_of(value, self.entries())
+
+    def _made_sampler(self, seed: int) -> Sampler:
+        rules = self.rules
+        what = (rules.sampler, self.settings.space, seed, self._fitting.parameters_of)
+        known: dict[str, Any] = {"maximise": rules.higher_is_better}
+        known["warm"] = observations(self.study)
+        if rules.division is None:
+            return sampler_of(*what, **known)
+        return divided(rules.division, *what, self.trials, **known)
 
     def _unpaid(self, everything: list[Entry], wanted: Entry | None) -> bool:
         """Whether the budget does not pay for this row to its end, or for a new one."""
@@ -317,8 +335,10 @@ class Study:
         rule = self.rules
         if not entry.may_pause or iteration not in rule.rungs:
             return False
-        trials = [e for e in self.entries() if e.number != entry.number and e.is_searched]
-        peers = values_at(iteration, [e.curve for e in trials])
+        others = [e for e in self.entries() if e.number != entry.number and e.is_searched]
+        if rule.division:  # each value is a search of its own
+            others = rule.division.own(others, value_of(entry, rule.division.key))
+        peers = values_at(iteration, [e.curve for e in others])
         return not goes_on(value, peers, rule.reduction, rule.higher_is_better)
 
     def _note_loss(self, entry: Entry, result: RunResult) -> None:

@@ -19,6 +19,7 @@ STOP = "stop"  # attribute: who wants the study stopped
 TRIALS = "trials"  # attribute: how many trials it shall have, if that is more than its file says
 MEASURE = "measure"  # attribute: what its runs are compared by, if not by the default
 BUDGET = "budget"  # attribute: limits of its budget, where they are above what its file says
+PER = "budget_per"  # key of the choice that the budget is divided by, where it is
 WRITTEN = "written"  # attribute: space, number of trials and budget in the file, for the others
 
 
@@ -28,12 +29,14 @@ def introduce(
     trials: int,
     budget: BudgetConfig | None = None,
     measure: Measure = DEFAULT_MEASURE,
+    budget_per: str | None = None,
 ) -> None:
     """Note what the study's file says, for those who have only the study."""
     if measure != DEFAULT_MEASURE:
         study.set_user_attr(MEASURE, measure.plain())
     limits = (budget or BudgetConfig()).plain()
-    study.set_user_attr(WRITTEN, {"space": space, "trials": trials, BUDGET: limits})
+    written = {"space": space, "trials": trials, BUDGET: limits, PER: budget_per}
+    study.set_user_attr(WRITTEN, written)
 
 
 def measure_of(study: optuna.Study) -> Measure:

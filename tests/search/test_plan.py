@@ -1,6 +1,7 @@
 """The plan of a study: how many runs of which kind, where the hours come from, what the clock says."""
 
 import json
+import re
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from afdcd.search.plan.known import ledgers
 from afdcd.search.plan.make import make_plan, proof_arms
 from afdcd.search.plan.memory import memory_of
 from afdcd.search.plan.plan import Measured
+from afdcd.search.plan.show import shown_plan
 from afdcd.training.resources import ResourcesConfig
 from tests.stores import postgres, postgres_server
 
@@ -226,3 +228,27 @@ def test_a_gpu_is_known_by_what_its_driver_calls_it() -> None:
     assert (found.bandwidth, found.memory) == (GPUS["a100-40"].bandwidth, 39.4 * GIB)
     assert gpu_named("L40S", 0.0).flops == GPUS["l40s"].flops  # and not L4's; Ray says no memory
     assert gpu_named("Some New Thing", GIB).spread[1] > GPUS["h100"].spread[1]
+
+
+RIVALS = SPACE.replace("study:\n", "study:\n  budget_per: distiller.method\n").replace(
+    "    - {method: none}\n",
+    "    - {method: none}\n    - {method: kd, weight: {log: [0.1, 10.0]}}\n",
+)
+
+
+def test_the_runs_of_each_rival_are_told(load) -> None:
+    plan = make_plan(load("study.trials=40", text=RIVALS), GPU)
+    # Of the plain student two crops, students and batches, and no more.
+    assert plan.shares == {"none": 8, "kd": 16, "afdcd": 16}
+    assert plan.runs == 40
+    shown = shown_plan(plan).splitlines()
+    assert any(re.match(r" +8 +of these and the references: none$", line) for line in shown)
+    plan = make_plan(load("study.trials=10", text=RIVALS), GPU)
+    assert plan.shares == {"none": 3, "kd": 3, "afdcd": 3} and plan.runs == 9
+    assert any(re.match(r" +1 +left over", line) for line in shown_plan(plan).splitlines())
+
+
+def test_the_proof_of_rivals_has_two_settings_of_each_and_the_plain_student(load) -> None:
+    """Of kd no published setting is asked for."""
+    plan = make_plan(load(text=RIVALS), GPU)
+    assert (plan.arms, plan.proof_runs) == (4, 20)

@@ -14,6 +14,7 @@ from afdcd.data.synthetic.dataset import prepare_synthetic
 from afdcd.environment import study_database
 from afdcd.search import conclude as module
 from afdcd.search import run_study as run_module
+from afdcd.search.arena import arena_of
 from afdcd.search.conclude import Conclusion
 from afdcd.search.kept import kept_study
 from afdcd.search.ledger import other_hours, worked_hours
@@ -365,3 +366,21 @@ def test_the_best_is_proven_before_it_is_registered(
 
 def by_rate_and_seed(job: Job) -> list[dict[str, Any]]:
     return to_the_end(job, job.config.training.lr + job.config.training.seed / 1000)
+
+
+def test_an_arena_is_searched_proven_and_reported(
+    tracker: Tracker, shards: str, tmp_path: Path
+) -> None:
+    """Of three learning rates, each with a search of its own, as the database alone tells it."""
+    arena = ["study.budget_per=training.lr", "training.weight_decay={log: [1e-5, 1e-3]}"]
+    runs = ["study.trials=6", "study.enqueue=[]", "study.proof.seeds=3"]
+    conclusion = run_study(space(tmp_path, shards, *arena, *runs))
+    assert conclusion.finished and conclusion.winners[0].config.training.lr == 0.04
+    found = arena_of(kept_study("street"))
+    assert [(row.rival, row.rank, len(row.scores)) for row in found.rows] == [
+        ("0.04", 1, 3),
+        ("0.02", 2, 3),
+        ("0.01", 3, 3),
+    ]
+    assert [(cost.received, cost.share, cost.runs) for cost in found.costs] == [(2, 2, 5)] * 3
+    assert found.failed == [] and found.going == 0

@@ -4,6 +4,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from afdcd.search.division import value_in
 from afdcd.search.load import SearchSpace
 from afdcd.search.membership import parameters_in
 from afdcd.search.plan.corners import Kind, dearest, kind_of
@@ -35,7 +36,8 @@ def make_plan(
     given = [e.pair.teacher.weights for e in space.with_teachers() if e.pair.teacher]
     study, references, arms = space.study, _references(space, corners), proof_arms(space)
     at_once = machine.at_once(space.examples[0].resources, study.max_concurrent)
-    runs = max(study.runs, len(references))
+    shares = space.division.left(study.runs, []) if space.division else {}
+    runs = max(sum(shares.values()) or study.runs, len(references))
     dear, taught = ([one.config for one in some] for some in (corners, trained))
     return Plan(
         name=space.name,
@@ -46,6 +48,7 @@ def make_plan(
         corners=corners,
         references=references,
         runs=runs,
+        shares=shares,
         arms=arms,
         at_once=at_once,
         disk=disk_of(study, dear, taught, runs + arms * study.proof.seeds, at_once),
@@ -53,10 +56,17 @@ def make_plan(
 
 
 def proof_arms(space: SearchSpace) -> int:
-    """The best student, the plain one, and the best published setting, where there are these."""
+    """The best student, the plain one, and the best published setting, where there are these.
+
+    Where the runs are divided, of each rival; those of which the published setting is the best take less.
+    """
     if not any(example.distiller.DISTILS for example in space.examples):
         return 1
     published = [r for r in space.references() if r.get("distiller") != "none"]
+    if division := space.division:
+        rivals = {value_in(e.plain(), division.key) for e in space.examples if e.distiller.DISTILS}
+        alone = 1 if division.path.startswith("distiller") else len(rivals)
+        return alone + len(rivals) + len({r.get(division.path) for r in published})
     return 3 if published else 2
 
 

@@ -1,10 +1,11 @@
 """The plan of a study as values: how many runs of which kind, what each needs, what all of it takes."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from afdcd.search.budget import Cost
 from afdcd.search.config import StudyConfig
+from afdcd.search.division import Label
 from afdcd.search.plan.corners import Kind, kind_of
 from afdcd.search.plan.devices import Machine
 from afdcd.search.plan.disk import Disk
@@ -69,6 +70,7 @@ class Plan:
         teachers: those to be trained, and the prerequisites of methods.
         references: corners of the runs that come first, one each.
         runs: of the search, references included.
+        shares: of these, by value of `study.budget_per`; empty where they are not divided.
         arms: settings that the proof runs with each of its seeds.
     """
 
@@ -80,6 +82,7 @@ class Plan:
     corners: tuple[Corner, ...]
     references: tuple[Corner, ...]
     runs: int
+    shares: Mapping[Label, int]
     arms: int
     at_once: int
     disk: Disk

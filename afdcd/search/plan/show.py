@@ -28,11 +28,24 @@ def _runs(plan: Plan) -> str:
         *(("", "1", f"to load: {teacher}") for teacher in plan.loaded),
         ("references", str(len(plan.references)), "full runs, first"),
         ("search", str(plan.runs - len(plan.references)), "full runs' worth"),
+        *_shares(plan),
         ("proof", str(proof), f"full runs: {plan.arms} settings x {seeds} seeds"),
         ("in all", str(plan.runs + proof), "full runs"),
     ]
     title = f"study {plan.name} on {plan.machine}, {plan.at_once} runs at once"
     return f"{title}\n{table(('', 'runs', ''), rows, rules=())}"
+
+
+def _shares(plan: Plan) -> list[tuple[str, str, str]]:
+    """What each rival gets of references and search, and what is left over."""
+    found = [
+        ("", str(runs), f"of these and the references: {v}") for v, runs in plan.shares.items()
+    ]
+    over = plan.study.runs - plan.runs
+    return [
+        *found,
+        *([("", str(over), "left over, for they do not divide")] if found and over else []),
+    ]
 
 
 def _memory(plan: Plan) -> str:

@@ -4,11 +4,13 @@ A proposal is a function of the study's rows, its seed and the number of the row
 that a new driver goes on as the old one would have.
 """
 
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
+import optuna
 
 from afdcd.search.config import SamplerName
 from afdcd.search.policy.feasible import log_feasible
@@ -188,6 +190,14 @@ class ByModel(Random):
         failed = np.array([e.outcome == "infeasible" for e in tried.entries], bool)
         judged = np.flatnonzero(failed | np.array([e.share >= SOUND for e in tried.entries], bool))
         return log_feasible(tried.encoded[judged], failed[judged], encoded)
+
+
+def tpe(seed: int) -> optuna.samplers.TPESampler:
+    """Optuna's, as every study has it."""
+    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # `group=True`
+    return optuna.samplers.TPESampler(
+        seed=seed % 2**32, multivariate=True, group=True, constant_liar=True
+    )
 
 
 def sampler_of(
