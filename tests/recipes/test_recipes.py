@@ -77,8 +77,8 @@ class Copy:
         """Write the names of methods' settings into the union."""
         place = f"from afdcd.distillers.configs.{module} import {', '.join(sorted(names))}\n"
         kd = "from afdcd.distillers.configs.kd import"
-        union = "NoneConfig | KDConfig |"
-        joined = f"NoneConfig | {' | '.join(names)} | KDConfig |"
+        union = "    | KDConfig\n"
+        joined = "".join(f"    | {name}\n" for name in names) + union
         self.edit("afdcd/distillers/configs/__init__.py", (kd, place + kd), (union, joined))
 
     def check(self, student: str, distiller: str = "") -> str:
