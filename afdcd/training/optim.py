@@ -106,7 +106,8 @@ def state_of(optimizer: torch.optim.Optimizer, owner: str = "") -> dict[str, Ten
 
 def learning_rate(config: TrainingConfig, iteration: int) -> float:
     """That of an iteration, counted from 0: the schedule's, less while it warms up."""
-    return config.lr * _scheduled(config, iteration) * _warmed(config, iteration)
+    above = (config.lr - config.lr_floor) * _scheduled(config, iteration)
+    return (config.lr_floor + above) * _warmed(config, iteration)
 
 
 def _scheduled(config: TrainingConfig, iteration: int) -> float:

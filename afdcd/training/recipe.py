@@ -75,7 +75,14 @@ EARLIER = {
 
 
 # What keys that came later say of a run that does not use them.
-UNUSED = {"accumulate": 1, "warmup": None, "clip": None, "head_lr_scale": 1.0, "decay_norms": True}
+UNUSED = {
+    "accumulate": 1,
+    "lr_floor": 0.0,
+    "warmup": None,
+    "clip": None,
+    "head_lr_scale": 1.0,
+    "decay_norms": True,
+}
 
 
 class TrainingConfig(FrozenConfig):
@@ -92,6 +99,8 @@ class TrainingConfig(FrozenConfig):
     accumulate: PositiveInt = 1
     validate_every: PositiveInt = 800  # iterations; each validation is also a checkpoint
     lr: PositiveFloat = 0.02
+    # What the schedule ends at, instead of 0: lr_floor + (lr - lr_floor) x schedule. MasKD, mmseg: 1e-4.
+    lr_floor: NonNegativeFloat = 0.0
     weight_decay: NonNegativeFloat = 1e-4
     optimizer: OptimizerConfig = SGDConfig()
     schedule: ScheduleConfig = PolyConfig()
@@ -121,6 +130,8 @@ class TrainingConfig(FrozenConfig):
                 f"iterations {self.iterations} must be a multiple of validate_every "
                 f"{self.validate_every}, so that the last value is a full-length value"
             )
+        if self.lr_floor >= self.lr:
+            raise ValueError(f"lr_floor {self.lr_floor} must be below lr {self.lr}")
         if self.warmup and self.warmup.iterations >= self.iterations:
             raise ValueError(
                 f"warmup.iterations {self.warmup.iterations} must be below iterations {self.iterations}"

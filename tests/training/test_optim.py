@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from afdcd.config import UserError, validate
 from afdcd.training.optim import build_optimizer, learning_rate, set_learning_rate, started
 from afdcd.training.recipe import SGDConfig, TrainingConfig
 
@@ -27,6 +28,18 @@ def test_schedule_is_polynomial_and_never_zero_while_training(
 def test_schedule_falls_all_the_way() -> None:
     rates = [learning_rate(CONFIG, iteration) for iteration in range(100)]
     assert rates == sorted(rates, reverse=True)
+
+
+def test_a_floor_is_what_the_schedule_ends_at() -> None:
+    """As MasKD and mmseg have it: floor + (lr - floor) x schedule."""
+    config = CONFIG.updated(lr_floor=1e-4)
+    assert learning_rate(config, 0) == pytest.approx(0.02)
+    assert learning_rate(config, 50) == pytest.approx(1e-4 + 0.0199 * 0.5**0.9)
+    assert learning_rate(config, 99) > 1e-4
+    assert learning_rate(CONFIG, 50) == 0.02 * 0.5**0.9  # to the last bit, as runs of before had it
+    assert "lr_floor" not in CONFIG.identity()
+    with pytest.raises(UserError, match=r"lr_floor 0\.02 must be below lr 0\.02"):
+        validate(TrainingConfig, {"lr": 0.02, "lr_floor": 0.02})
 
 
 def test_two_steps_equal_sgd_worked_out_by_hand() -> None:
