@@ -32,6 +32,7 @@ from afdcd.distillers.context import StepContext
 from afdcd.models.zoo import SegmentationNetwork
 from afdcd.text import table
 from afdcd.training.trial import TrialConfig
+from benchmarks.methods import ALL, CHOICES, measure_methods
 from benchmarks.official import ARITHMETICS, numerics, trainer_like
 from benchmarks.pairs import (
     ITERATIONS,
@@ -121,12 +122,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pool", type=int, default=4, help="of the contrast, 0: none; default: 4")
     parser.add_argument("--patch", type=int, default=4, help="of the contrast; default: 4")
     parser.add_argument(
+        "--method",
+        nargs="+",
+        choices=[ALL, *CHOICES],
+        metavar="METHOD",
+        help=f"compare our step with each of these methods instead: {ALL}, {', '.join(CHOICES)}",
+    )
+    parser.add_argument(
         "--profile", action="store_true", help="also the phases and the top kernels of our step"
     )
 
 
 def measure(args: argparse.Namespace, device: torch.device) -> Report:
     args.crop = args.crop or ([512, 1024] if device.type == "cuda" else [128, 256])
+    if args.method:
+        return measure_methods(args, device)
     if args.profile and OURS not in args.sides:
         raise UserError(f"--profile: looks into our step; add {OURS} to --sides")
     config = trial_of(args, device, pool=args.pool, patch=args.patch)

@@ -34,18 +34,22 @@ def affinity_kl(
     (rows, columns), shown = student, [x.detach() for x in teacher]
     seen = rows.detach(), columns.detach()
     total = rows.new_zeros(())
-    to_rows, to_columns = torch.empty_like(seen[0]), torch.zeros_like(seen[1])
+    to_rows = torch.empty_like(seen[0])
+    to_columns = torch.zeros_like(seen[1]) if columns.requires_grad else None
     step = max(1, BLOCK_ELEMENTS // len(columns))
     for first in range(0, len(rows), step):
         some = slice(first, first + step)
-        weight = weights[some, None]
-        log_q = F.log_softmax(shown[0][some] @ shown[1].T / temperature, dim=1)
-        log_p = F.log_softmax(seen[0][some] @ seen[1].T / temperature, dim=1)
+        weight = weights[some]
+        log_q = F.log_softmax((shown[0][some] / temperature) @ shown[1].T, dim=1)
+        log_p = F.log_softmax((seen[0][some] / temperature) @ seen[1].T, dim=1)
         q = log_q.exp()
-        total += (weight * q * (log_q - log_p)).sum()
-        slope = (log_p.exp() - q) * (weight / temperature)
+        total += weight @ log_q.sub_(log_p).mul_(q).sum(1)
+        slope = log_p.exp_().sub_(q).mul_(weight[:, None] / temperature)
         to_rows[some] = slope @ seen[1]
-        to_columns += slope.T @ seen[0][some]
+        if to_columns is not None:
+            to_columns += slope.T @ seen[0][some]
+    if to_columns is None:
+        return with_gradient(total, [rows], [to_rows])
     return with_gradient(total, [rows, columns], [to_rows, to_columns])
 
 

@@ -68,6 +68,10 @@ def _check_whole(node: Any, key: Key, source: Source) -> None:
             f"{source.at((*key, 'method'))}: {node['method']!r} is trained by itself, for the method that "
             "needs it; choose that one"
         )
+    terms = node.get("terms")
+    for name, part in terms.items() if isinstance(terms, dict) else ():
+        if isinstance(part, dict):
+            _check_whole({**part, "method": name}, (*key, "terms", name), source)
     for name in method.WHOLE & node.keys():
         if isinstance(node[name], Range):
             raise UserError(

@@ -11,7 +11,14 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from afdcd.config import FrozenConfig, UserError, validate
-from afdcd.distillers.configs import METHODS, DistillerConfig, MethodConfig, Needs, NoneConfig
+from afdcd.distillers.configs import (
+    METHODS,
+    CombinedConfig,
+    DistillerConfig,
+    MethodConfig,
+    Needs,
+    NoneConfig,
+)
 from afdcd.distillers.context import StepContext
 from afdcd.distillers.maskd import MasKDTokens
 from afdcd.models.outputs import Output
@@ -32,6 +39,8 @@ def _names(config: type[MethodConfig]) -> str:
     return config.model_fields["method"].default
 
 
+# As settings by default, but for a method that has none.
+ASKED = {CombinedConfig: {"terms": {"cwd": {"kd_weight": 0}, "afdcd": {}}}}
 every_method = pytest.mark.parametrize("config", METHODS.values(), ids=_names)
 every_distilling_method = pytest.mark.parametrize(
     "config", [*DISTILLING, HolisticConfig, QueueConfig], ids=_names
@@ -80,7 +89,7 @@ def test_terms_are_finite_scalars_and_reach_student_and_adapters(
 def test_maps_that_are_not_needed_may_be_missing(config: type[MethodConfig]) -> None:
     """A teacher computes no more than what its student's method reads."""
     distiller, again = _build(config), _build(config)
-    needs = config().needs
+    needs = _settings(config).needs
     assert needs.teacher <= PAIR.taps.keys()
     assert needs.student <= PAIR.taps.keys()
     little = _only(_student(), needs.student), _only(_teacher(), needs.teacher)
@@ -88,7 +97,9 @@ def test_maps_that_are_not_needed_may_be_missing(config: type[MethodConfig]) -> 
     assert again(*little, LABELS, STEP) == whole
 
 
-@pytest.mark.parametrize("config", [c for c in DISTILLING if not c.PREPARES], ids=_names)
+@pytest.mark.parametrize(
+    "config", [c for c in DISTILLING if not c.PREPARES and c not in ASKED], ids=_names
+)
 def test_a_weight_of_zero_needs_nothing(config: type[MethodConfig]) -> None:
     weights = [key for key in config.model_fields if key == "weight" or key.endswith("_weight")]
     nothing = config().updated(**dict.fromkeys(weights, 0.0))
@@ -121,10 +132,11 @@ def test_same_inputs_give_same_terms(config: type[MethodConfig]) -> None:
 def test_mean_over_parts_is_the_term_of_the_whole_batch(config: type[MethodConfig]) -> None:
     """So a batch may be taken in parts; a method that couples images is not asked to."""
     alone = {"adversarial_weight": 0.0} if "adversarial_weight" in config.model_fields else {}
-    if config(**alone).couples_images:
+    settings = _settings(config).updated(**alone)
+    if settings.couples_images:
         return
     torch.manual_seed(0)
-    distiller = config(**alone).build(PAIR)
+    distiller = settings.build(PAIR)
     student, teacher = _student(), _teacher()
     whole = distiller(student, teacher, LABELS, STEP)
     parts = [
@@ -210,7 +222,8 @@ def test_what_watches_the_host_sees_a_value_that_is_read() -> None:
 def test_config_is_selected_by_method_and_survives_plain_values(
     config: type[MethodConfig],
 ) -> None:
-    chosen = validate(Holder, {"distiller": {"method": config.model_fields["method"].default}})
+    asked = {"method": config.model_fields["method"].default, **ASKED.get(config, {})}
+    chosen = validate(Holder, {"distiller": asked})
     assert type(chosen.distiller) is config
     assert validate(Holder, chosen.plain()) == chosen
     chosen.distiller.check(PAIR, CROP)
@@ -236,7 +249,11 @@ class Holder(FrozenConfig):
 
 def _build(config: type[MethodConfig], seed: int = 0) -> nn.Module:
     torch.manual_seed(seed)
-    return config().build(PAIR)
+    return _settings(config).build(PAIR)
+
+
+def _settings(config: type[MethodConfig]) -> MethodConfig:
+    return config.model_validate(ASKED.get(config, {}))
 
 
 def _with_gradient(distiller: nn.Module, *, autocast: bool) -> tuple[dict[str, Tensor], Tensor]:

@@ -19,13 +19,14 @@ from tests.training.networks import CLASSES, CPU, batch, built_teacher, freeze_n
 IMAGES = 4
 ASKED: dict[str, dict[str, Any]] = {
     "afdcd": {"groups": 8, "patch": 2, "pool": 0},
+    "combined": {"terms": {"cwd": {"kd_weight": 0}, "afdcd": {"groups": 8, "patch": 2, "pool": 0}}},
     "cirkd": {"pixel_memory": 50, "region_memory": 7, "pixel_contrast": 40, "region_contrast": 20},
 }
 EVERY: dict[str, type[MethodConfig]] = {**METHODS, "holistic": HolisticConfig, "queue": QueueConfig}
 
 
 def settings(method: str) -> MethodConfig:
-    return EVERY[method](**ASKED.get(method, {}))
+    return EVERY[method].model_validate(ASKED.get(method, {}))
 
 
 def learner_of(method: str, rank: int = 0, world: int = 1) -> Learner:

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from afdcd.distillers.configs import CIRKDConfig, CWDConfig, SKDConfig
 from afdcd.search.load import load_space
 from afdcd.search.plan import known
 from afdcd.search.plan.devices import GPUS, Machine, cpu
@@ -11,6 +12,7 @@ from afdcd.search.plan.make import make_plan
 from afdcd.search.plan.measure import measure
 from afdcd.search.plan.memory import memory_of
 from afdcd.spaces import space_path
+from afdcd.training.shapes import pair_shapes
 from afdcd.training.trial import TrialConfig
 from tests.examples import trial
 
@@ -55,6 +57,29 @@ def test_the_papers_step_needs_what_an_h200_showed(batch: int, measured: float) 
     memory = memory_of(paper(batch=batch), GPUS["h200"])
     context = memory.context / MIB  # CUDA's own share is not in what torch counts
     assert memory.device.low / MIB - context < measured < memory.device.high / MIB - context
+
+
+def test_what_rivals_cost_is_what_was_counted_on_the_official_code() -> None:
+    """Per image of 512x1024, R101 and R18: GMAC with backward (CIRKD for a group of two)."""
+    pair = pair_shapes(paper().pair.student, paper().pair.teacher.model, 19)
+    nothing = {"adversarial_weight": 0.0}
+    for config, expected in (
+        (SKDConfig(**nothing), 2.7),
+        (SKDConfig(pair_weight=0), 2.4),
+        (CWDConfig(**nothing), 0.8),
+        (CIRKDConfig(pixel_weight=0, region_weight=0), 2 * 43),
+        (CIRKDConfig(minibatch_weight=0), 33),
+    ):
+        assert config.cost(pair, (512, 1024)).gmacs == pytest.approx(expected, rel=0.35), config
+
+
+def test_what_is_remembered_is_in_memory_and_in_checkpoints() -> None:
+    less, more = (
+        paper("cirkd").updated(distiller=CIRKDConfig(pixel_memory=slots)) for slots in (1, 20_001)
+    )
+    grown = 19 * 20_000 * 256 * 4
+    device = GPUS["h200"]
+    assert memory_of(more, device).distillation - memory_of(less, device).distillation == grown
 
 
 @pytest.mark.parametrize(("method", "measured"), [("afdcd", 0.127), ("none", 0.0458)])

@@ -70,6 +70,16 @@ def test_memory_that_cannot_suffice_is_refused_and_a_tight_one_told(load) -> Non
     assert "training.batch: a worker, pspnet-resnet10t > pspnet-lcnet_050 afdcd" in warnings
 
 
+def test_what_a_method_remembers_is_foreseen_and_refused_by_its_key(load) -> None:
+    old = "{method: afdcd, groups: 8, patch: 2, pool: 0}"
+    text = SPACE.replace(old, "{method: cirkd}")
+    large = SPACE.replace(old, "{method: cirkd, pixel_memory: 400000}")
+    errors, _ = told(load(text=large), with_memory(2))
+    assert "pixel_memory: a worker, pspnet-resnet10t > pspnet-lcnet_050 cirkd" in errors
+    assert "lower distiller.pixel_memory and distiller.region_memory" in errors
+    assert "cirkd" not in told(load(text=text), with_memory(2))[0]
+
+
 def test_what_this_machines_cpu_cannot_hold_is_no_error_for_a_cluster_elsewhere(load) -> None:
     small = Machine(machine_of("CPU").device, 0)
     errors, warnings = told(load(), small)

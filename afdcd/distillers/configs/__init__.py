@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field
 
 from afdcd.distillers.configs.afdcd import AfDCDConfig
 from afdcd.distillers.configs.cirkd import CIRKDConfig
+from afdcd.distillers.configs.combined import CombinedConfig
 from afdcd.distillers.configs.cwd import CWDConfig
 from afdcd.distillers.configs.ifvd import IFVDConfig
 from afdcd.distillers.configs.kd import KDConfig
@@ -41,7 +42,8 @@ DistillerConfig = Annotated[
     | CWDConfig
     | CIRKDConfig
     | MasKDConfig
-    | MasKDTokensConfig,
+    | MasKDTokensConfig
+    | CombinedConfig,
     Field(discriminator="method"),
     BeforeValidator(in_present_names),
 ]
@@ -55,6 +57,7 @@ __all__ = [
     "AfDCDConfig",
     "CIRKDConfig",
     "CWDConfig",
+    "CombinedConfig",
     "DistillerConfig",
     "IFVDConfig",
     "KDConfig",

@@ -1,11 +1,13 @@
 """The settings of CIRKD, cross-image relational distillation (Yang et al. 2022, CVPR)."""
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from afdcd.config import Switch
+from afdcd.distillers.configs.cost import Cost, likeness, pixelwise
 from afdcd.distillers.configs.method import MethodConfig
 from afdcd.distillers.configs.presets import Preset
 from afdcd.distillers.configs.shapes import HEAD, LOGITS, Needs, PairShapes
@@ -81,6 +83,8 @@ class CIRKDConfig(MethodConfig):
         "coco_stuff-deeplabv3-resnet18": _script("coco_stuff_164k/deeplabv3_res18"),
     }
 
+    SIZES: ClassVar[tuple[str, ...]] = ("pixel_memory", "region_memory")
+
     method: Literal["cirkd"] = "cirkd"
     preset: PresetName | None = Field(default=None, exclude=True)
     official: Switch = False
@@ -127,6 +131,21 @@ class CIRKDConfig(MethodConfig):
             f"cirkd: what is remembered takes {size:.1f} GB on every worker and in every checkpoint; "
             "pixel_memory and region_memory set it"
         ]
+
+    def cost(self, pair: PairShapes, crop: tuple[int, int]) -> Cost:
+        """It grows with the square of the map's area, and with `group`."""
+        found, (ours, theirs) = Cost(), pair.channels(HEAD) if self.couples_images else (0, 0)
+        places = math.prod(pair.grid(HEAD, crop)) if self.couples_images else 0
+        if self.minibatch_weight:
+            nodes = math.ceil(places / self.pool**2)
+            one = likeness(nodes, nodes, ours, theirs)
+            found += Cost(self.group * one.gmacs, self.group * one.kept)
+        if self.remembers:
+            columns = self.pixel_contrast + self.region_contrast + 2 * pair.classes
+            head = 3 * places * (ours + theirs) * theirs / 1e9
+            found += likeness(places, columns, theirs, theirs, learnt=1) + Cost(head)
+            found += pixelwise(places, theirs)
+        return found
 
     def build(self, pair: PairShapes) -> "CIRKD":
         from afdcd.distillers.cirkd import CIRKD

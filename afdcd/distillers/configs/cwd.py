@@ -1,11 +1,13 @@
 """The settings of CWD, channel-wise distillation (Shu et al. 2021, ICCV)."""
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 
 from afdcd.distillers.configs.adversarial import AdversarialConfig, cirkd_scripts
+from afdcd.distillers.configs.cost import Cost, pixelwise
 from afdcd.distillers.configs.presets import Preset
 from afdcd.distillers.configs.shapes import HEAD, LOGITS, Needs, PairShapes
 
@@ -57,6 +59,16 @@ class CWDConfig(AdversarialConfig):
     def needs(self) -> Needs:
         logits = Needs.of_both(LOGITS) if self.logits_weight else Needs()
         return super().needs | logits | (Needs.of_both(HEAD) if self.feature_weight else Needs())
+
+    def cost(self, pair: PairShapes, crop: tuple[int, int]) -> Cost:
+        found = super().cost(pair, crop)
+        if self.logits_weight:
+            found += pixelwise(math.prod(pair.grid(LOGITS, crop)), pair.classes)
+        if self.feature_weight:
+            places, (ours, theirs) = math.prod(pair.grid(HEAD, crop)), pair.channels(HEAD)
+            align = 3 * places * ours * theirs if ours != theirs else 0
+            found += pixelwise(places, theirs) + Cost(align / 1e9)
+        return found
 
     def build(self, pair: PairShapes) -> "CWD":
         from afdcd.distillers.cwd import CWD

@@ -1,11 +1,13 @@
 """The settings of IFVD, intra-class feature variation distillation (Wang et al. 2020, ECCV)."""
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat
 
 from afdcd.distillers.configs.adversarial import AdversarialConfig, cirkd_scripts
+from afdcd.distillers.configs.cost import Cost, likeness, pixelwise
 from afdcd.distillers.configs.presets import Preset
 from afdcd.distillers.configs.shapes import HEAD, Needs, PairShapes
 
@@ -38,6 +40,13 @@ class IFVDConfig(AdversarialConfig):
     @property
     def needs(self) -> Needs:
         return super().needs | (Needs.of_both(HEAD) if self.ifv_weight else Needs())
+
+    def cost(self, pair: PairShapes, crop: tuple[int, int]) -> Cost:
+        if not self.ifv_weight:
+            return super().cost(pair, crop)
+        places = math.prod(pair.grid(HEAD, crop))
+        alike = likeness(places, pair.classes, *pair.channels(HEAD))
+        return super().cost(pair, crop) + alike + alike + pixelwise(places, pair.classes, 4)
 
     def build(self, pair: PairShapes) -> "IFVD":
         from afdcd.distillers.ifvd import IFVD

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import model_validator
 
 from afdcd.config import FrozenConfig
+from afdcd.distillers.configs.cost import Cost
 from afdcd.distillers.configs.presets import Preset, with_preset
 from afdcd.distillers.configs.shapes import Needs, PairShapes
 
@@ -37,6 +38,7 @@ class MethodConfig(FrozenConfig):
             the state of its distiller is what comes of it.
         WHOLE: keys that its prerequisites follow, each of which has a run of its own; so they take no
             numeric range.
+        SIZES: keys that say how much it remembers from step to step.
         WITHOUT: what to set so that a map is not read, by the map's name, e.g. "aux_weight to 0".
         TASK_REMEDY: what to do about another task than `tasks`, as the end of a sentence.
     """
@@ -45,6 +47,7 @@ class MethodConfig(FrozenConfig):
     DISTILS: ClassVar[bool] = True
     PREPARES: ClassVar[bool] = False
     WHOLE: ClassVar[frozenset[str]] = frozenset()
+    SIZES: ClassVar[tuple[str, ...]] = ()
     WITHOUT: ClassVar[Mapping[str, str]] = {}
     TASK_REMEDY: ClassVar[str] = ""
 
@@ -91,6 +94,10 @@ class MethodConfig(FrozenConfig):
     def notes(self, pair: PairShapes, crop: tuple[int, int]) -> list[str]:
         """What a person should know of settings that passed `check`."""
         return []
+
+    def cost(self, pair: PairShapes, crop: tuple[int, int]) -> Cost:
+        """What it computes and keeps for an image of (rows, columns), as far as shapes tell."""
+        return Cost()
 
     def identity(self) -> dict[str, Any]:
         """What two settings that compute the same have in common."""

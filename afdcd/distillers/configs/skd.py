@@ -1,11 +1,13 @@
 """The settings of SKD, structured knowledge distillation (Liu et al. 2019, CVPR)."""
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat
 
 from afdcd.distillers.configs.adversarial import AdversarialConfig, cirkd_scripts
+from afdcd.distillers.configs.cost import Cost, likeness
 from afdcd.distillers.configs.presets import Preset
 from afdcd.distillers.configs.shapes import HEAD, Needs, PairShapes
 
@@ -38,6 +40,12 @@ class SKDConfig(AdversarialConfig):
     @property
     def needs(self) -> Needs:
         return super().needs | (Needs.of_both(HEAD) if self.pair_weight else Needs())
+
+    def cost(self, pair: PairShapes, crop: tuple[int, int]) -> Cost:
+        if not self.pair_weight or self.pair == "halves":
+            return super().cost(pair, crop)
+        nodes = math.prod(math.ceil(side / 2) for side in pair.grid(HEAD, crop))
+        return super().cost(pair, crop) + likeness(nodes, nodes, *pair.channels(HEAD))
 
     def build(self, pair: PairShapes) -> "SKD":
         from afdcd.distillers.skd import SKD

@@ -78,7 +78,8 @@ def free_bytes(folder: str) -> int | None:
 
 
 def _checkpoint(config: TrialConfig) -> float:
-    """Weights of student and distiller, and what their optimizer keeps of each."""
+    """Weights of student and distiller, what their optimizer keeps of each, and what is remembered."""
     networks = networks_of(config)
     states = 1 + config.training.optimizer.slots
-    return float(states * (networks.student.parameters + networks.adapters) * NUMBER)
+    learnt = networks.student.parameters + networks.adapters
+    return float(states * learnt * NUMBER + networks.remembered)

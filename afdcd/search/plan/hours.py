@@ -81,7 +81,7 @@ def _step(config: TrialConfig, device: Device, cores: float) -> float:
     """Seconds of an iteration without loading."""
     networks, each = networks_of(config), number_size(config, device)
     images = config.training.batch // config.resources.workers
-    gmacs = 3 * networks.student.gmacs + _adapters(config, device)
+    gmacs = 3 * networks.student.gmacs + _adapters(config, device) + networks.cost.gmacs
     if networks.teacher:
         gmacs += networks.teacher.gmacs
     operations = 2e9 * gmacs * images

@@ -10,6 +10,7 @@ from functools import lru_cache
 
 import torch
 
+from afdcd.distillers.configs.cost import Cost
 from afdcd.distillers.configs.reconstruction import ReconstructionConfig
 from afdcd.losses.cross_entropy import CHUNK_ELEMENTS
 from afdcd.models.footprint import Footprint, footprint
@@ -55,6 +56,8 @@ class Networks:
     student: Footprint
     teacher: Footprint | None
     adapters: int  # parameters of the distiller
+    remembered: int  # bytes of what it keeps from step to step
+    cost: Cost  # of its terms, for an image
 
 
 @lru_cache(maxsize=1024)
@@ -66,12 +69,18 @@ def networks_of(config: TrialConfig) -> Networks:
         student = replace(student, parameters=0, gmacs=0.0, floats=0, other=0)
     model = config.pair.teacher.model if config.pair.teacher else None
     if model is None or not config.distiller.DISTILS:
-        return Networks(student, None, 0)
+        return Networks(student, None, 0, 0, Cost())
     teacher = footprint(model, classes, *config.data.crop)
     shapes = pair_shapes(config.pair.student, model, classes)
     with torch.device("meta"):
         distiller = config.distiller.build(shapes)
-    return Networks(student, teacher, sum(p.numel() for p in distiller.parameters()))
+    return Networks(
+        student,
+        teacher,
+        adapters=sum(p.numel() for p in distiller.parameters()),
+        remembered=sum(b.nbytes for b in distiller.buffers()),
+        cost=config.distiller.cost(shapes, config.data.crop),
+    )
 
 
 def memory_of(config: TrialConfig, device: Device) -> Memory:
@@ -115,6 +124,7 @@ def _distillation(
     one_map = images * channels * height * width
     logits = images * _classes(config) * height * width * 4
     need: float = teacher.parameters * each + one_map * each + 6 * logits
+    need += networks.remembered + images * networks.cost.kept
     if isinstance(method, ReconstructionConfig) and networks.adapters:
         scratch = 2 + (4 if device.is_gpu and images * height * width >= WINOGRAD else 0)
         need += (MAPS[method.projector] + scratch) * one_map * each

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from afdcd.config import Key, Source
-from afdcd.distillers.configs import AfDCDConfig, KDConfig
-from afdcd.distillers.configs.reconstruction import ReconstructionConfig
+from afdcd.distillers.configs import AfDCDConfig, Needs
 from afdcd.environment import storage_root
 from afdcd.search.load import SearchSpace
 from afdcd.search.plan.devices import GIB
 from afdcd.search.plan.disk import free_bytes
+from afdcd.search.plan.memory import networks_of
 from afdcd.search.plan.plan import Corner, Plan
 from afdcd.text import byte_count
 from afdcd.training.trial import TrialConfig
@@ -65,10 +65,19 @@ def _memory(corner: Corner, plan: Plan, source: Source) -> Iterator[Risk]:
         return
     what = "a worker of the teacher's training" if corner.method == "teacher" else "a worker"
     figure = f"{corner.need.likely / GIB:.1f} GiB ({corner.need.low / GIB:.1f} at least)"
-    mend = "lower training.batch or data.crop, or raise resources.workers or training.accumulate"
+    mend, key = _remedy(corner)
     text = f"{what}, {corner.pair} {corner.method}, needs {figure}, {where}; {mend}"
     certain = need.low > has and plan.machine.is_meant
-    yield Risk(source.at(_key(corner, "batch")), text, certain)
+    yield Risk(source.at(key), text, certain)
+
+
+def _remedy(corner: Corner) -> tuple[str, Key]:
+    """What takes the memory: what a method remembers, or else the batch."""
+    keys, remembered = corner.config.distiller.SIZES, networks_of(corner.config).remembered
+    if keys and remembered > corner.need.likely / 2:
+        return f"lower distiller.{' and distiller.'.join(keys)}", ("distiller", keys[0])
+    mend = "lower training.batch or data.crop, or raise resources.workers or training.accumulate"
+    return mend, _key(corner, "batch")
 
 
 def _key(corner: Corner, name: str) -> Key:
@@ -110,12 +119,7 @@ def _silent_terms(config: TrialConfig, source: Source) -> Iterator[Risk]:
         if alone:
             where = source.at(("distiller", "groups"))
             yield Risk(where, text + "raise groups, or negatives: all_others")
-    weights: tuple[float, ...] = ()
-    if isinstance(method, KDConfig):
-        weights = (method.weight,)
-    elif isinstance(method, ReconstructionConfig):
-        weights = (method.kd_weight, method.fd_weight, getattr(method, "contrast_weight", 0.0))
-    if weights and not any(weights):
+    if method.DISTILS and method.needs == Needs():
         text = f"{method.method} with all weights 0 is no distillation; raise one, or method: none"
         yield Risk(source.at(("distiller",)), text)
 
