@@ -161,5 +161,5 @@ def _unfinished(arena: Arena) -> list[str]:
     if arena.done < wanted:
         lines.append(f"not finished: {arena.done} of {wanted} runs of the proof have completed")
     if arena.going:
-        lines.append(f"{arena.going} runs go on now")
+        lines.append(f"begun and not ended: {arena.going} of all runs")
     return lines

@@ -97,7 +97,10 @@ def test_before_the_proof_it_says_how_far_the_search_is(tmp_path: Path) -> None:
     study.next()
     text = told(found())
     assert "the proof has not begun, so there is nothing to compare yet" in text
-    assert "not finished: the search of kd, mgd" in text and "1 runs go on now" in text
+    assert (
+        "not finished: the search of kd, mgd" in text
+        and "begun and not ended: 1 of all runs" in text
+    )
     assert any(line.startswith("kd      2 of 7 full runs") for line in text)
 
 
