@@ -75,7 +75,7 @@ class Arena:
         seeds: of the proof; none before it has begun.
         rows: the best first; those without a rank are last.
         shared: device-hours that belong to no rival alone, by what they were for.
-        going: runs that go on now.
+        going: runs that have begun and not ended; without a driver they wait for the next one.
         failed: what will be missing, a line each.
     """
 

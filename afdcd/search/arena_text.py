@@ -18,7 +18,7 @@ def told(arena: Arena) -> list[str]:
     """The whole report, a line each."""
     lines = [f"arena of study {arena.study}, by {arena.key}"]
     if arena.rows:
-        lines += [*_scores(arena), *_sources(arena), "", *_verdicts(arena), RULE, *_note(arena), ""]
+        lines += [*_scores(arena), *_sources(arena), "", *_verdicts(arena), *_note(arena), ""]
     else:
         lines += ["the proof has not begun, so there is nothing to compare yet", ""]
     lines += [*_costs(arena), *_shared(arena)]
@@ -92,6 +92,8 @@ def _gain(row: Row) -> str:
     if row.kind == BASELINE or row.gain is None:
         return "-"
     verdict = row.gain.verdict
+    if verdict == "unproven":
+        return f"{100 * row.gain.mean:+.2f} points, too few seeds as yet"
     return f"{row.gain}, {APART if verdict == 'not distinguishable' else verdict}"
 
 
@@ -116,11 +118,12 @@ def _verdicts(arena: Arena) -> list[str]:
     if len(ranked) < 2:
         return ["fewer than two rows have three seeds, so none has a rank yet"]
     first, *others = ranked
+    said = f"{APART} from it: {'; '.join(first.tied)}"
     if len(first.tied) == len(others):
-        return [f"first: {first.name}; all other rows {APART} from it"]
-    if not first.tied:
-        return [f"first: {first.name}; better than every other row"]
-    return [f"first: {first.name}; {APART} from it: {'; '.join(first.tied)}"]
+        said = f"all other rows {APART} from it"
+    elif not first.tied:
+        said = "better than every other row"
+    return [f"first: {first.name}; {said}", RULE]
 
 
 def _note(arena: Arena) -> list[str]:
@@ -158,5 +161,5 @@ def _unfinished(arena: Arena) -> list[str]:
     if arena.done < wanted:
         lines.append(f"not finished: {arena.done} of {wanted} runs of the proof have completed")
     if arena.going:
-        lines.append(f"{arena.going} runs go on now")
+        lines.append(f"begun and not ended: {arena.going} of all runs")
     return lines

@@ -97,7 +97,10 @@ def test_before_the_proof_it_says_how_far_the_search_is(tmp_path: Path) -> None:
     study.next()
     text = told(found())
     assert "the proof has not begun, so there is nothing to compare yet" in text
-    assert "not finished: the search of kd, mgd" in text and "1 runs go on now" in text
+    assert (
+        "not finished: the search of kd, mgd" in text
+        and "begun and not ended: 1 of all runs" in text
+    )
     assert any(line.startswith("kd      2 of 7 full runs") for line in text)
 
 
@@ -112,6 +115,8 @@ def test_a_proof_that_goes_on_says_how_far_it_is(tmp_path: Path) -> None:
     assert any(line.startswith("not finished: 4 of 15 runs of the proof") for line in text)
     assert "fewer than two rows have three seeds, so none has a rank yet" in text
     assert any(" 0/3 " in line for line in text)
+    assert "points, too few seeds as yet" in "\n".join(text) and "inf" not in "\n".join(text)
+    assert not any("Holm" in line for line in text)
 
 
 def test_a_rival_that_failed_is_named_with_its_cause(tmp_path: Path) -> None:
