@@ -10,7 +10,7 @@ from dataclasses import dataclass
 CIRKD = "README of winycg/CIRKD@2d8ad0f"
 MASKD = "segmentation/README of hunto/MasKD@b5af34f"
 MGD = "README of yzd-v/MGD@2c9da0b, mmseg, crop 512x512"
-AFDCD = "Af-DCD paper (NeurIPS 2023)"
+AFDCD = "README of OSVAI/Af-DCD@5b086a7"
 SCRATCH = "Af-DCD supplement, table 1"
 RESNET101 = "deeplabv3-resnet101"
 SPLITS = {"camvid": "test"}  # of a data set's figures, where that is not val

@@ -22,7 +22,6 @@ from afdcd.distillers.configs import (
 from afdcd.distillers.context import StepContext
 from afdcd.distillers.maskd import MasKDTokens
 from afdcd.models.outputs import Output
-from tests.distillers.hard import HolisticConfig, QueueConfig
 from tests.distillers.pairs import STEP, pair_of
 
 DISTILLING = [config for config in METHODS.values() if config is not NoneConfig]
@@ -42,9 +41,7 @@ def _names(config: type[MethodConfig]) -> str:
 # As settings by default, but for a method that has none.
 ASKED = {CombinedConfig: {"terms": {"cwd": {"kd_weight": 0}, "afdcd": {}}}}
 every_method = pytest.mark.parametrize("config", METHODS.values(), ids=_names)
-every_distilling_method = pytest.mark.parametrize(
-    "config", [*DISTILLING, HolisticConfig, QueueConfig], ids=_names
-)
+every_distilling_method = pytest.mark.parametrize("config", DISTILLING, ids=_names)
 
 
 def test_none_has_no_terms_and_nothing_to_learn() -> None:
@@ -60,8 +57,8 @@ def test_what_follows_is_asked_of_methods_of_every_sort() -> None:
     built = {_names(config): _build(config) for config in DISTILLING}
     assert {"kd", "mgd", "afdcd"} <= built.keys()
     assert {bool(distiller.state_dict()) for distiller in built.values()} == {True, False}
-    assert HolisticConfig().build(PAIR).adversary is not None
-    assert QueueConfig().couples_images
+    assert built["skd"].adversary is not None
+    assert _settings(METHODS["cirkd"]).couples_images
 
 
 @every_distilling_method

@@ -8,15 +8,16 @@ import torch.multiprocessing as mp
 from safetensors.torch import load_file
 from torch import Tensor
 
+from afdcd.distillers.configs import METHODS
 from afdcd.distillers.context import StepContext
 from afdcd.distillers.ranks import GlobalBatchNorm2d
 from afdcd.training.checkpoint import Position, load_checkpoint, save_checkpoint
 from afdcd.training.learner import Learner
-from tests.distillers.together import EVERY, found, iterate, learner_of, one_of
+from tests.distillers.together import STEPS, found, iterate, learner_of, one_of
 
 # The processes take a while to start, so they do it once for all of these tests.
 pytestmark = [pytest.mark.xdist_group("methods"), pytest.mark.timeout(300)]
-every_method = pytest.mark.parametrize("method", EVERY)
+every_method = pytest.mark.parametrize("method", METHODS)
 
 
 @pytest.fixture(scope="module", params=[2, 4])
@@ -32,7 +33,7 @@ def test_several_ranks_learn_what_one_does(method: str, ranks: list[str]) -> Non
     """Terms, parameters, queues, running statistics and the moments of both players."""
     alone = learner_of(method)
     before = found(alone)
-    iterate(alone, range(3))
+    iterate(alone, range(STEPS))
     expected = found(alone)
     moved = [name for name, value in before.items() if not torch.allclose(value, expected[name])]
     assert moved
@@ -61,7 +62,7 @@ def test_a_checkpoint_in_the_middle_changes_nothing(method: str, tmp_path: Path)
 
 
 def test_the_second_player_moves_by_its_own_terms_and_is_no_part_of_the_students_loss() -> None:
-    learner = learner_of("holistic")
+    learner = learner_of("skd")
     players = learner.step.adversarial()
     before = [p.detach().clone() for p in players]
     iterate(learner, range(1))
@@ -71,12 +72,12 @@ def test_the_second_player_moves_by_its_own_terms_and_is_no_part_of_the_students
     owned = {id(p) for group in learner.optimizer.param_groups for p in group["params"]}
     assert not owned & {id(p) for p in players}
     ((_, terms),) = learner.drain()
-    assert terms.keys() == {"task", "aux", "kd", "holistic", "adversary/hinge"}
+    assert terms.keys() == {"task", "aux", "kd", "pair", "adversarial", "adversary/hinge"}
 
 
 def test_the_student_is_taught_by_a_discriminator_that_has_not_moved_yet() -> None:
     """The gradient that reaches the student is that of the discriminator before its step."""
-    ours, expected = learner_of("holistic"), learner_of("holistic")
+    ours, expected = learner_of("skd"), learner_of("skd")
     expected.step.distiller.adversary.forward = lambda *_: {}  # nothing to learn by
     for learner in (ours, expected):
         iterate(learner, range(1))
@@ -87,7 +88,7 @@ def test_the_student_is_taught_by_a_discriminator_that_has_not_moved_yet() -> No
 
 
 def test_neither_player_moves_once_something_is_not_finite() -> None:
-    learner = learner_of("holistic")
+    learner = learner_of("skd")
     iterate(learner, range(1))
     before = found(learner)
     adversary = learner.step.distiller.adversary
@@ -104,7 +105,7 @@ def test_neither_player_moves_once_something_is_not_finite() -> None:
 
 @every_method
 def test_nothing_of_a_method_is_in_the_student(method: str) -> None:
-    if EVERY[method].PREPARES:
+    if METHODS[method].PREPARES:
         assert learner_of(method).step.student is None
         return
     learner = learner_of(method)
@@ -148,7 +149,7 @@ def test_batch_norm_of_all_ranks_is_torchs_on_one() -> None:
 
 
 def test_an_optimizer_that_would_not_stop_is_refused() -> None:
-    learner = learner_of("holistic")
+    learner = learner_of("skd")
     adversary = learner.step.distiller.adversary
     adversary.optimizer = lambda: torch.optim.Adam(adversary.parameters())
     with pytest.raises(ValueError, match="Adam: an SGD, Adam or AdamW with fused=True is needed"):

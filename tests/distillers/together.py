@@ -12,21 +12,19 @@ from afdcd.models.frozen import FrozenTeacher
 from afdcd.training.learner import Learner
 from afdcd.training.shapes import pair_shapes
 from afdcd.training.step import DistillationStep
-from tests.distillers.hard import HolisticConfig, QueueConfig
 from tests.examples import trial
 from tests.training.networks import CLASSES, CPU, batch, built_teacher, freeze_noise
 
-IMAGES = 4
+IMAGES, STEPS = 4, 2
 ASKED: dict[str, dict[str, Any]] = {
     "afdcd": {"groups": 8, "patch": 2, "pool": 0},
     "combined": {"terms": {"cwd": {"kd_weight": 0}, "afdcd": {"groups": 8, "patch": 2, "pool": 0}}},
     "cirkd": {"pixel_memory": 50, "region_memory": 7, "pixel_contrast": 40, "region_contrast": 20},
 }
-EVERY: dict[str, type[MethodConfig]] = {**METHODS, "holistic": HolisticConfig, "queue": QueueConfig}
 
 
 def settings(method: str) -> MethodConfig:
-    return EVERY[method].model_validate(ASKED.get(method, {}))
+    return METHODS[method].model_validate(ASKED.get(method, {}))
 
 
 def learner_of(method: str, rank: int = 0, world: int = 1) -> Learner:
@@ -77,8 +75,8 @@ def one_of(rank: int, world: int, folder: str) -> None:
     torch.set_num_threads(1)
     store = f"file://{folder}/store{world}"
     dist.init_process_group("gloo", init_method=store, rank=rank, world_size=world)
-    for method in EVERY:
+    for method in METHODS:
         learner = learner_of(method, rank, world)
-        iterate(learner, range(3))
+        iterate(learner, range(STEPS))
         save_file(found(learner), f"{folder}/{method}.{world}.{rank}.safetensors")
     dist.destroy_process_group()
