@@ -43,11 +43,11 @@ def affinity_kl(
         log_q = F.log_softmax((shown[0][some] / temperature) @ shown[1].T, dim=1)
         log_p = F.log_softmax((seen[0][some] / temperature) @ seen[1].T, dim=1)
         q = log_q.exp()
-        total += weight @ log_q.sub_(log_p).mul_(q).sum(1)
-        slope = log_p.exp_().sub_(q).mul_(weight[:, None] / temperature)
-        to_rows[some] = slope @ seen[1]
+        total += weight @ torch.linalg.vecdot(q, log_q.sub_(log_p))
+        away, scale = log_p.exp_().sub_(q), (weight / temperature)[:, None]
+        to_rows[some] = (away @ seen[1]).mul_(scale)
         if to_columns is not None:
-            to_columns += slope.T @ seen[0][some]
+            to_columns += away.T @ (seen[0][some] * scale)
     if to_columns is None:
         return with_gradient(total, [rows], [to_rows])
     return with_gradient(total, [rows, columns], [to_rows, to_columns])

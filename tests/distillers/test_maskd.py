@@ -73,6 +73,17 @@ def test_other_tokens_are_a_run_of_their_own_and_other_weights_are_not() -> None
     assert MasKDTokensConfig.PREPARES
 
 
+def test_tokens_belong_to_the_weights_of_their_teacher() -> None:
+    """Another teacher's are another run, so none can be taken for this one's."""
+    (tokens,) = trial(distiller={"method": "maskd"}).prerequisite_trials().values()
+    assert tokens.fingerprint("data", teacher="a" * 64) != tokens.fingerprint(
+        "data", teacher="b" * 64
+    )
+    assert tokens.fingerprint("data", teacher="a" * 64) == tokens.fingerprint(
+        "data", teacher="a" * 64
+    )
+
+
 def test_a_student_without_an_auxiliary_head_is_told_the_remedy() -> None:
     student = ModelConfig(head="deeplabv3", encoder="mobilenetv2")
     config = trial(pair__student=student.plain(), distiller={"method": "maskd"})
