@@ -14,8 +14,8 @@ from afdcd.losses.known import with_gradient
 from afdcd.losses.precision import at_least_fp32, no_autocast
 from afdcd.losses.units import unit
 
-# Entries of a matrix of likenesses held at once: 16 MiB in fp32.
-BLOCK_ELEMENTS = 2**22
+# Entries of a matrix of likenesses held at once, as in affinity.py.
+BLOCK_ELEMENTS, GPU_BLOCK_ELEMENTS = 2**20, 2**24
 EPSILON = 1e-8  # what SKD's own code adds to a length
 
 
@@ -55,7 +55,7 @@ def _gram_difference(
     ours, theirs = student.detach(), teacher.detach()
     total, gradient = ours.new_zeros(()), torch.zeros_like(ours)
     with no_autocast(ours):
-        for image, rows in _blocks(*ours.shape[::2]):
+        for image, rows in _blocks(*ours.shape[::2], ours.is_cuda):
             seen, shown = ours[image], theirs[image]
             difference = seen[:, :, rows].mT @ seen - shown[:, :, rows].mT @ shown
             total += difference.square().sum()
@@ -63,10 +63,11 @@ def _gram_difference(
     return with_gradient(total / pairs, [student], [4 / pairs * gradient])
 
 
-def _blocks(images: int, nodes: int) -> Iterator[tuple[slice, slice]]:
+def _blocks(images: int, nodes: int, gpu: bool) -> Iterator[tuple[slice, slice]]:
     """Whole images, or else rows of one."""
-    rows = max(1, min(nodes, BLOCK_ELEMENTS // nodes))
-    count = max(1, BLOCK_ELEMENTS // nodes**2)
+    most = GPU_BLOCK_ELEMENTS if gpu else BLOCK_ELEMENTS
+    rows = max(1, min(nodes, most // nodes))
+    count = max(1, most // nodes**2)
     for image in range(0, images, count):
         for row in range(0, nodes, rows):
             yield slice(image, image + count), slice(row, row + rows)
