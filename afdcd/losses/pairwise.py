@@ -55,7 +55,7 @@ def _gram_difference(
     ours, theirs = student.detach(), teacher.detach()
     total, gradient = ours.new_zeros(()), torch.zeros_like(ours)
     with no_autocast(ours):
-        for image, rows in _blocks(*ours.shape[::2], ours.is_cuda):
+        for image, rows in _blocks(ours.shape[0], ours.shape[2], ours.is_cuda):
             seen, shown = ours[image], theirs[image]
             difference = seen[:, :, rows].mT @ seen - shown[:, :, rows].mT @ shown
             total += difference.square().sum()
