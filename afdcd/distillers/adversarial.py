@@ -8,8 +8,7 @@ from afdcd.distillers.configs.adversarial import AdversarialConfig
 from afdcd.distillers.configs.shapes import PairShapes
 from afdcd.distillers.context import StepContext
 from afdcd.distillers.discriminator import Discriminator
-from afdcd.losses.grids import on_one_grid
-from afdcd.losses.kd import pixel_kl
+from afdcd.distillers.kd import logits_kd
 from afdcd.models.outputs import Output
 
 
@@ -27,10 +26,8 @@ class AdversarialMethod(Distiller):
     def forward(
         self, student: Output, teacher: Output, targets: Targets, step: StepContext
     ) -> dict[str, Float[Tensor, ""]]:
-        config, terms = self.config, {}
-        if config.kd_weight:
-            logits = on_one_grid(student.logits, teacher.logits)
-            terms["kd"] = config.kd_weight * pixel_kl(*logits, config.temperature)
+        config = self.config
+        terms = logits_kd(student, teacher, config.kd_weight, config.temperature)
         terms |= self.own_terms(student, teacher, targets)
         if self.adversary is not None:
             judged = self.adversary.judged(student.logits)

@@ -14,11 +14,11 @@ from afdcd.distillers.base import Distiller, Targets
 from afdcd.distillers.configs.cirkd import CIRKDConfig
 from afdcd.distillers.configs.shapes import HEAD, PairShapes
 from afdcd.distillers.context import StepContext
+from afdcd.distillers.kd import logits_kd
 from afdcd.distillers.memory import PER_IMAGE, Keys, Ring, keys_of
 from afdcd.distillers.ranks import GlobalBatchNorm2d
 from afdcd.losses.affinity import affinity_kl, among_images
 from afdcd.losses.grids import on_one_grid
-from afdcd.losses.kd import pixel_kl
 from afdcd.losses.labels import labels_on_grid
 from afdcd.losses.precision import no_autocast
 from afdcd.losses.units import unit
@@ -36,10 +36,8 @@ class CIRKD(Distiller):
     def forward(
         self, student: Output, teacher: Output, targets: Targets, step: StepContext
     ) -> dict[str, Float[Tensor, ""]]:
-        config, terms = self.config, {}
-        if config.kd_weight:
-            logits = on_one_grid(student.logits, teacher.logits)
-            terms["kd"] = config.kd_weight * pixel_kl(*logits, config.temperature)
+        config = self.config
+        terms = logits_kd(student, teacher, config.kd_weight, config.temperature)
         if not config.couples_images:
             return terms
         maps = on_one_grid(student.features[HEAD], teacher.features[HEAD])

@@ -19,7 +19,14 @@ class KD(Distiller):
     def forward(
         self, student: Output, teacher: Output, targets: Targets, step: StepContext
     ) -> dict[str, Float[Tensor, ""]]:
-        if not self.config.weight:
-            return {}
-        logits = on_one_grid(student.logits, teacher.logits)
-        return {"kd": self.config.weight * pixel_kl(*logits, self.config.temperature)}
+        return logits_kd(student, teacher, self.config.weight, self.config.temperature)
+
+
+def logits_kd(
+    student: Output, teacher: Output, weight: float, temperature: float
+) -> dict[str, Float[Tensor, ""]]:
+    """The term that many methods have beside their own; none at weight 0."""
+    if not weight:
+        return {}
+    logits = on_one_grid(student.logits, teacher.logits)
+    return {"kd": weight * pixel_kl(*logits, temperature)}

@@ -7,9 +7,9 @@ from afdcd.distillers.base import Distiller, Targets
 from afdcd.distillers.configs.reconstruction import ReconstructionConfig
 from afdcd.distillers.configs.shapes import ENCODER, PairShapes
 from afdcd.distillers.context import StepContext
+from afdcd.distillers.kd import logits_kd
 from afdcd.distillers.projector import MaskedReconstruction
 from afdcd.losses.grids import on_one_grid
-from afdcd.losses.kd import pixel_kl
 from afdcd.losses.reconstruction import reconstruction_error
 from afdcd.models.outputs import Output
 
@@ -25,10 +25,8 @@ class MaskedMethod(Distiller):
     def forward(
         self, student: Output, teacher: Output, targets: Targets, step: StepContext
     ) -> dict[str, Float[Tensor, ""]]:
-        config, terms = self.config, {}
-        if config.kd_weight:
-            logits = on_one_grid(student.logits, teacher.logits)
-            terms["kd"] = config.kd_weight * pixel_kl(*logits, config.temperature)
+        config = self.config
+        terms = logits_kd(student, teacher, config.kd_weight, config.temperature)
         if self.reconstruct is None:
             return terms
         seen, target = on_one_grid(student.features[ENCODER], teacher.features[ENCODER])
