@@ -16,6 +16,7 @@ from pathlib import Path
 from afdcd.data.catalog.datasets import SYNTHETIC
 from afdcd.data.catalog.labels import Numbers
 from afdcd.data.pairs import Layout, Pair
+from afdcd.data.places import stamp
 from afdcd.data.prepare.build import BuildOptions, build
 from afdcd.data.prepare.part import Part, Progress, Receipt, Silent, write_part
 
@@ -33,7 +34,7 @@ def main(folder: Path, count: int, workers: int) -> dict[str, float]:
     ]
     encoding = Numbers("train ids", SYNTHETIC.raw_to_train)
     layout = Layout(folder, "bench", encoding, tuple(pairs))
-    size = sum((folder / name).stat().st_size for p in pairs for name in (p.image, p.label or ""))
+    size = sum(stamp(folder, place)[0] for p in pairs for place in (p.image, p.label))
     context = multiprocessing.get_context("spawn")
     ready = context.Barrier(workers + 1)
     with (

@@ -6,20 +6,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from afdcd.data.catalog.datasets import SPLITS, Split
-from afdcd.data.catalog.labels import Encoding
+from afdcd.data.catalog.labels import Drawing, Encoding
+from afdcd.data.places import Place
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """`image` and `label` are paths below the source folder, with forward slashes.
+    """`image` and `label` are places below the source folder; paths have forward slashes.
 
     `label` is None in a split whose labels are withheld.
     """
 
     split: Split
     key: str
-    image: str
-    label: str | None
+    image: Place
+    label: Place | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Layout:
 
     folder: Path
     name: str
-    encoding: Encoding
+    encoding: Encoding | Drawing
     pairs: tuple[Pair, ...]
     unlisted: tuple[str, ...] = ()
 
@@ -59,6 +60,11 @@ def pair_up(
 def in_folder(folder: str, ending: str) -> Callable[[str], str]:
     """Where the file of a key should lie, for `pair_up`."""
     return lambda key: f"{folder}/{key}{ending}"
+
+
+def label_files(pairs: Iterable[Pair]) -> list[str]:
+    """The labels that are files of their own."""
+    return [pair.label for pair in pairs if isinstance(pair.label, str)]
 
 
 def unlabelled(split: Split, images: Mapping[str, str]) -> list[Pair]:

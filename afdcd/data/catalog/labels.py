@@ -4,6 +4,7 @@ One encoding per edition of a data set; a layout names the one its files are in.
 plain values, so that they travel to other processes.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -37,6 +38,33 @@ class Encoding(Protocol):
 
         Raises:
             PictureError: the file cannot be read, or is not in this encoding.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a label that is drawn must know of its picture.
+
+    Attributes:
+        turn: EXIF orientation, 1 (none) to 8; 5 and more swap the sides in a viewer.
+    """
+
+    height: int
+    width: int
+    turn: int = 1
+
+
+class Drawing(ABC):
+    """Labels that describe areas in place of pixels; `name` is recorded in the manifest."""
+
+    name: str
+
+    @abstractmethod
+    def draw(self, data: bytes, view: View) -> TrainIds:
+        """The label map of a picture of `view`'s size.
+
+        Raises:
+            PictureError: the label cannot be read, or is of a picture of another size.
         """
 
 

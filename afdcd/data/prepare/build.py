@@ -4,10 +4,8 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -20,8 +18,9 @@ from afdcd import storage
 from afdcd.config import FrozenConfig, Switch, UserError
 from afdcd.data.catalog.datasets import SPLITS, Dataset, Split
 from afdcd.data.catalog.expected import count_warnings, share_warnings
-from afdcd.data.catalog.labels import Encoding
+from afdcd.data.catalog.labels import Drawing, Encoding
 from afdcd.data.pairs import Layout, Pair
+from afdcd.data.places import stamp
 from afdcd.data.prepare.part import (
     RECEIPTS,
     Mapper,
@@ -145,8 +144,8 @@ def _cut(
     """Parts whose numbers of pairs differ by one at most; none empty."""
     if not pairs:
         return []
-    files = [[_File.of(layout.folder, name) for name in (p.image, p.label)] for p in pairs]
-    wanted = options.shards or ceil(sum(image.size for image, _ in files) / _SHARD_BYTES)
+    files = [[stamp(layout.folder, place) for place in (p.image, p.label)] for p in pairs]
+    wanted = options.shards or ceil(sum(image for (image, _), _ in files) / _SHARD_BYTES)
     count = max(1, min(wanted, len(pairs)))
     bounds = [index * len(pairs) // count for index in range(count + 1)]
     common = _common(dataset, layout, options)
@@ -157,7 +156,7 @@ def _cut(
             count=count,
             folder=layout.folder.absolute(),
             pairs=tuple(pairs[start:stop]),
-            sizes=tuple(image.size + label.size for image, label in files[start:stop]),
+            sizes=tuple(image + label for (image, _), (label, _) in files[start:stop]),
             dataset=dataset,
             encoding=layout.encoding,
             storing=options.storing,
@@ -165,22 +164,6 @@ def _cut(
         )
         for index, (start, stop) in enumerate(pairwise(bounds))
     ]
-
-
-@dataclass(frozen=True, slots=True)
-class _File:
-    """What tells that a file changed, without reading it."""
-
-    size: int
-    time: int
-
-    @classmethod
-    def of(cls, folder: Path, name: str | None) -> "_File":
-        try:
-            found = (folder / name).stat() if name else None
-        except OSError:
-            found = None  # judging will say so
-        return cls(found.st_size, found.st_mtime_ns) if found else cls(0, 0)
 
 
 def _common(dataset: Dataset, layout: Layout, options: BuildOptions) -> list[str]:
@@ -218,7 +201,7 @@ def _remarks(receipts: Sequence[Receipt]) -> tuple[str, ...]:
     )
 
 
-def _table(encoding: Encoding) -> dict[str, int]:
+def _table(encoding: Encoding | Drawing) -> dict[str, int]:
     """Value or colour in a label file -> train id, of encodings that are one table."""
     table = getattr(encoding, "table", {})
     return {

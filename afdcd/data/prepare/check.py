@@ -5,6 +5,7 @@ import struct
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,10 +13,11 @@ import numpy as np
 from PIL import Image
 
 from afdcd.data.catalog.datasets import Dataset
-from afdcd.data.catalog.labels import Encoding
+from afdcd.data.catalog.labels import Drawing, Encoding, TrainIds, View
 from afdcd.data.catalog.train_ids import IGNORE
 from afdcd.data.images import PictureError, decode, encode_label
 from afdcd.data.pairs import Pair
+from afdcd.data.places import Place, read
 from afdcd.data.prepare.storing import Storing
 from afdcd.data.shards.manifest import class_pixels
 from afdcd.data.shards.parquet import Row
@@ -40,7 +42,11 @@ class Verdict:
 
 
 def judge(
-    folder: Path, pair: Pair, dataset: Dataset, encoding: Encoding, storing: Storing = _AS_SHIPPED
+    folder: Path,
+    pair: Pair,
+    dataset: Dataset,
+    encoding: Encoding | Drawing,
+    storing: Storing = _AS_SHIPPED,
 ) -> Verdict:
     """Decode both files, map the label to train ids, and encode the row.
 
@@ -55,16 +61,17 @@ def judge(
 
 
 def _judge(
-    folder: Path, pair: Pair, dataset: Dataset, encoding: Encoding, storing: Storing
+    folder: Path, pair: Pair, dataset: Dataset, encoding: Encoding | Drawing, storing: Storing
 ) -> Verdict:
     offences: list[str] = []
     ids = None
     data, image = _read(folder, pair.image, _picture, offences) or (b"", None)
+    turn = _orientation(image) if image else 1
     if pair.label is not None:
-        ids = _read(folder, pair.label, encoding.train_ids, offences)
+        understand = _reader(encoding, image, turn)
+        ids = _read(folder, pair.label, understand, offences) if understand else None
     elif image:
         ids = np.full((image.height, image.width), IGNORE, np.uint8)
-    turn = _orientation(image) if image else 1
     if image and ids is not None and (image.height, image.width) != ids.shape:
         offences.append(_mismatch(pair, image, ids, turn))
     if offences or image is None or ids is None:
@@ -75,15 +82,24 @@ def _judge(
     return Verdict(row, class_pixels(ids, len(dataset.classes)), (), remarks)
 
 
+def _reader(
+    encoding: Encoding | Drawing, image: Image.Image | None, turn: int
+) -> Callable[[bytes], TrainIds] | None:
+    """None for a label that is to be drawn over a picture that cannot be read."""
+    if not isinstance(encoding, Drawing):
+        return encoding.train_ids
+    return partial(encoding.draw, view=View(image.height, image.width, turn)) if image else None
+
+
 def _picture(data: bytes) -> tuple[bytes, Image.Image]:
     return data, decode(data)
 
 
 def _read(
-    folder: Path, name: str, understand: Callable[[bytes], T], offences: list[str]
+    folder: Path, name: Place, understand: Callable[[bytes], T], offences: list[str]
 ) -> T | None:
     try:
-        return understand((folder / name).read_bytes())
+        return understand(read(folder, name))
     except FileNotFoundError:
         offences.append(f"{name}: missing file: fetch it, or take it off the list")
     except OSError as error:

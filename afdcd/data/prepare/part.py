@@ -17,7 +17,7 @@ import pyarrow as pa
 from afdcd import storage
 from afdcd.config import FrozenConfig, Source, UserError, validate
 from afdcd.data.catalog.datasets import Dataset, Split
-from afdcd.data.catalog.labels import Encoding
+from afdcd.data.catalog.labels import Drawing, Encoding
 from afdcd.data.pairs import Pair
 from afdcd.data.prepare.check import Verdict, judge
 from afdcd.data.prepare.storing import Storing
@@ -59,7 +59,7 @@ class Part:
     pairs: tuple[Pair, ...]
     sizes: tuple[int, ...]
     dataset: Dataset
-    encoding: Encoding
+    encoding: Encoding | Drawing
     storing: Storing
     plan: str
 
@@ -163,7 +163,7 @@ class _Found:
         self.pixels += verdict.pixels
         self.offences.extend(verdict.offences)
         for remark in verdict.remarks:
-            count, example = self.remarks.get(remark, (0, pair.image))
+            count, example = self.remarks.get(remark, (0, str(pair.image)))
             self.remarks[remark] = (count + 1, example)
 
 

@@ -14,7 +14,7 @@ from afdcd.data.catalog.datasets import SPLITS, Dataset, Split
 from afdcd.data.catalog.labels import Colours, Encoding, Numbers
 from afdcd.data.catalog.tables import camvid_frames, read_table
 from afdcd.data.catalog.train_ids import RGB
-from afdcd.data.pairs import Layout, Pair
+from afdcd.data.pairs import Layout, Pair, label_files
 from afdcd.data.raw.camvid_folders import Found, OneFolder, SplitFolders
 from afdcd.data.raw.folders import first_readable, keys_in, refusal
 
@@ -89,7 +89,7 @@ def _encoding(folder: Path, pairs: Iterable[Pair], dataset: Dataset) -> Encoding
         return _coded(folder / _CODES)
     colours: dict[RGB, int] = {entry.colour: entry.train for entry in read_table("camvid32")}
     colours.update({colour: train for train, colour in enumerate(dataset.palette)})
-    label = first_readable(folder, (pair.label for pair in pairs if pair.label))
+    label = first_readable(folder, label_files(pairs))
     if label is not None and _is_coloured(label, colours):
         return Colours("CamVid class colours (the official 32 or SegNet's 11)", colours)
     return Numbers("SegNet numbers, 11 = void", dataset.raw_to_train)

@@ -12,7 +12,7 @@ from afdcd.config import UserError
 from afdcd.data.catalog.datasets import Dataset
 from afdcd.data.catalog.labels import Colours, Encoding, Numbers
 from afdcd.data.catalog.train_ids import IGNORE, identity
-from afdcd.data.pairs import Layout, Pair, counted
+from afdcd.data.pairs import Layout, Pair, counted, label_files
 from afdcd.data.raw.encodings import OrMat
 from afdcd.data.raw.folders import first_readable, keys_in, refusal
 from afdcd.data.raw.voc_tree import DEVKITS, LISTS, SBDS, Tree
@@ -107,7 +107,7 @@ def _unlisted(tree: Tree, pairs: Iterable[Pair]) -> tuple[str, ...]:
 
 
 def _encoding(source: Path, dataset: Dataset, pairs: Iterable[Pair]) -> Encoding:
-    labels = [pair.label for pair in pairs if pair.label]
+    labels = label_files(pairs)
     first = first_readable(source, (label for label in labels if not label.endswith(".mat")))
     colours = {colour: train for train, colour in enumerate(dataset.palette)}
     colours[dataset.ignored_colour] = IGNORE

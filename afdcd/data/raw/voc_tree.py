@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from afdcd.data.catalog.datasets import Split
-from afdcd.data.pairs import Pair
+from afdcd.data.pairs import Pair, label_files
 from afdcd.data.raw.folders import first_below, keys_in, pictures
 
 DEVKITS = (
@@ -74,5 +74,5 @@ class Tree:
         return Pair(split, key, image, label or missing)
 
     def describe(self, pairs: Iterable[Pair]) -> str:
-        used = {pair.label.rpartition("/")[0] for pair in pairs if pair.label}
+        used = {label.rpartition("/")[0] for label in label_files(pairs)}
         return " and ".join(folder for folder in self.labels if folder in used) or "nowhere"

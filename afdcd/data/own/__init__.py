@@ -1,0 +1,1 @@
+"""Data sets that people bring: their layout is guessed, the meaning of their labels never."""

@@ -1,0 +1,180 @@
+"""The files of a source folder, listed once; reading those that describe it, within bounds."""
+
+import json
+import os
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from afdcd.config import Source, UserError
+from afdcd.text import byte_count, first_line
+from afdcd.yaml_text import parse_yaml
+
+_ARCHIVES = {
+    ".zip": "unzip",
+    ".tar": "tar -xf",
+    ".gz": "tar -xzf",
+    ".tgz": "tar -xzf",
+    ".7z": "7z x",
+    ".rar": "unrar x",
+}
+_JUNK = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
+_LARGEST_TEXT = 64 * 2**20
+LARGEST_JSON = 512 * 2**20
+"""Bytes of a JSON file that is read: COCO's largest has 448 MB, and takes ten times as much memory."""
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Attributes:
+    root: the source folder.
+    files: paths below it with forward slashes, sorted; hidden files and those that a desktop leaves
+        behind are left out.
+    leaving: links that lead out of it, which are not followed.
+    """
+
+    root: Path
+    files: tuple[str, ...]
+    leaving: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, root: Path) -> "Tree":
+        """Raises UserError: no folder, an archive, or it cannot be listed."""
+        if not root.is_dir():
+            raise UserError(f"{root}: {_no_folder(root)}")
+        real = root.resolve()
+        files: list[str] = []
+        leaving: list[str] = []
+        for path in _walk(root, ""):
+            target = (root / path).resolve()
+            (files if target.is_relative_to(real) else leaving).append(path)
+        return cls(root, tuple(sorted(files)), tuple(sorted(leaving)))
+
+    @cached_property
+    def folders(self) -> frozenset[str]:
+        """Every folder that holds files, at any depth, and "" for the root."""
+        found = {str(parent) for file in self.files for parent in PurePosixPath(file).parents}
+        return frozenset("" if folder == "." else folder for folder in found)
+
+    def below(self, folder: str) -> list[str]:
+        """The files in `folder` at any depth, as paths below the root."""
+        prefix = f"{folder}/" if folder else ""
+        return [file for file in self.files if file.startswith(prefix)]
+
+    def named(self, *names: str) -> list[str]:
+        """Files with one of the names in any case, those nearest to the root first."""
+        wanted = {name.lower() for name in names}
+        found = [file for file in self.files if PurePosixPath(file).name.lower() in wanted]
+        return sorted(found, key=lambda file: (file.count("/"), file))
+
+    def find(self, path: str, base: str = "") -> str | None:
+        """The file that `path`, as somebody wrote it in a file of folder `base`, means.
+
+        Backslashes, `./`, a leading `/` and another form of Unicode are seen through. None where
+        there is no such file.
+
+        Raises:
+            UserError: it leads out of the source.
+        """
+        for start in dict.fromkeys((base, "")):
+            place = _joined(start, path)
+            if place in self._by_nfc:
+                return self._by_nfc[place]
+        return None
+
+    @cached_property
+    def _by_nfc(self) -> dict[str, str]:
+        return {nfc(file): file for file in self.files}
+
+    def text(self, file: str) -> str:
+        """A text file: UTF-8 with or without a mark, or UTF-16 with one.
+
+        Raises:
+            UserError: larger than 64 MiB, or no text.
+        """
+        data = self._bytes(file, _LARGEST_TEXT)
+        marked = data.startswith((b"\xff\xfe", b"\xfe\xff"))
+        try:
+            return data.decode("utf-16" if marked else "utf-8-sig")
+        except UnicodeDecodeError as error:
+            remedy = f"iconv -f latin1 -t utf-8 {file}"
+            reason = f"no UTF-8 (byte {error.start})"
+            raise UserError(
+                f"{self.root / file}: {reason}; save it as UTF-8, e.g. `{remedy}`"
+            ) from None
+
+    def lines(self, file: str) -> list[str]:
+        """The lines of a text file that are not blank, without the blanks around them."""
+        return [line.strip() for line in self.text(file).splitlines() if line.strip()]
+
+    def json(self, file: str) -> Any:
+        """Raises UserError: larger than `LARGEST_JSON`, or no JSON."""
+        data = self._bytes(file, LARGEST_JSON)
+        try:
+            return json.loads(data)
+        except (ValueError, RecursionError) as error:
+            reason = first_line(error)
+            raise UserError(f"{self.root / file}: no JSON ({reason}); export it again") from None
+
+    def yaml(self, file: str) -> tuple[dict[str, Any], Source]:
+        """Raises UserError: no YAML mapping, with its line."""
+        return parse_yaml(self.text(file), str(self.root / file))
+
+    def _bytes(self, file: str, largest: int) -> bytes:
+        path = self.root / file
+        try:
+            size = path.stat().st_size
+            if size > largest:
+                raise UserError(
+                    f"{path}: {byte_count(size)}, at most {byte_count(largest)} are read; "
+                    "split it, e.g. one file for each split"
+                )
+            return path.read_bytes()
+        except OSError as error:
+            reason = f"cannot be read ({error.strerror})"
+            raise UserError(f"{path}: {reason}; check its permissions") from None
+
+
+def nfc(text: str) -> str:
+    """Unicode as most systems write it: a Mac stores `ü` as `u` and two dots."""
+    return unicodedata.normalize("NFC", text)
+
+
+def _joined(base: str, path: str) -> str:
+    """`path` below the folder `base`, without `.` and `..`."""
+    parts = [*PurePosixPath(base).parts]
+    for part in PurePosixPath(nfc(path.strip().replace("\\", "/")).lstrip("/")).parts:
+        if part != "..":
+            parts.append(part)
+        elif parts:
+            parts.pop()
+        else:
+            raise UserError(f"{path}: leads out of the source folder; put the file inside it")
+    return "/".join(parts)
+
+
+def _walk(root: Path, folder: str) -> Iterator[str]:
+    try:
+        entries = list(os.scandir(root / folder))
+    except OSError as error:
+        raise UserError(f"{root / folder}: cannot be listed ({error.strerror})") from None
+    for entry in entries:
+        if entry.name.startswith(".") or entry.name in _JUNK:
+            continue
+        path = f"{folder}/{entry.name}" if folder else entry.name
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(root, path)
+        else:
+            yield path
+
+
+def _no_folder(path: Path) -> str:
+    command = _ARCHIVES.get(path.suffix.lower())
+    if path.is_file() and command:
+        return f"an archive; unpack it first (`{command} {path}`) and give the folder"
+    if path.is_file():
+        return "a file; give the folder that holds the pictures and their labels"
+    return "no such folder; give the one that holds the pictures and their labels"
