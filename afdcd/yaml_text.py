@@ -80,15 +80,19 @@ def load_yaml(path: str | Path) -> tuple[dict[str, Any], Source]:
     Raises:
         UserError: the file is missing, not YAML, not a mapping, or says a key twice.
     """
+    return parse_yaml(read_text(path), str(path))
+
+
+def read_text(path: str | Path) -> str:
+    """Raises UserError: missing, not readable, or not UTF-8."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; give the path of a YAML file") from None
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}; give the path of a YAML file") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 text ({error}); save it as UTF-8") from None
-    return parse_yaml(text, str(path))
 
 
 def parse_yaml(text: str, name: str) -> tuple[dict[str, Any], Source]:

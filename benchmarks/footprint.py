@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import psutil
 
-from afdcd.data.catalog.datasets import DatasetName
 from afdcd.data.images import encode_label, encode_png
 from afdcd.data.shards.parquet import Row
 from afdcd.data.shards.rows import open_split
@@ -18,7 +17,7 @@ from afdcd.data.train.loader import train_batches
 from afdcd.text import table
 from benchmarks.scenes import write_set
 
-DATASET: DatasetName = "coco_stuff"
+DATASET = "coco_stuff"
 SIDE = 32
 BATCH = 8
 POINTS = 5  # at which memory is looked at while batches come

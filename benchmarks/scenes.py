@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from afdcd.data.catalog.datasets import DATASETS, DatasetName
+from afdcd.data.catalog.datasets import DATASETS
 from afdcd.data.catalog.train_ids import IGNORE
 from afdcd.data.images import encode_label, encode_png
 from afdcd.data.shards.manifest import Manifest, write_index, write_manifest
@@ -43,7 +43,7 @@ class Kind:
     """
 
     name: str
-    dataset: DatasetName
+    dataset: str
     size: tuple[int, int]
     crop: tuple[int, int]
     jpeg: bool

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 from afdcd.config import Source, UserError, validate
-from afdcd.data.catalog.datasets import Dataset, dataset_named
+from afdcd.data.catalog.datasets import Dataset
+from afdcd.data.shards.described import described
 from afdcd.data.shards.manifest import read_manifest
 from afdcd.data.train.config import DataConfig
 from afdcd.models.weights import NetworkCard, load_network
@@ -31,7 +32,7 @@ def execute(args: argparse.Namespace) -> int:
     inference, device = inference_of(args), choose_device(args.device)
     network, card = load_network(fetch(args.model))
     task = task_of(args.model, card.task)
-    dataset = dataset_named(args.dataset or read_manifest(args.data).dataset)
+    dataset = described(read_manifest(args.data, args.dataset))
     data = _data(args, card, dataset)
     asked = Asked(args.model, dataset, data, args.split, device, inference, args.export)
     images = _Counted(task.images(data, args.split, device))

@@ -31,6 +31,8 @@ class Layout:
         name: the layout, for a person and for the manifest.
         encoding: how its label files say which class a pixel has.
         unlisted: pictures that no pair uses: a list was cut short, or files were added.
+        refused: `file: reason: remedy` of entries that make no pair.
+        warnings: what a person should know of the set as a whole.
     """
 
     folder: Path
@@ -38,6 +40,8 @@ class Layout:
     encoding: Encoding | Drawing
     pairs: tuple[Pair, ...]
     unlisted: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def pair_up(

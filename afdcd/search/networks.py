@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from afdcd.config import Key, Source, UserError
-from afdcd.data.catalog.datasets import DATASETS, no_report
+from afdcd.data.catalog.datasets import no_report
+from afdcd.data.shards.described import dataset_at
 from afdcd.models.config import ModelConfig
 from afdcd.models.encoders import check_encoder
 from afdcd.search.load import SearchSpace
@@ -16,8 +17,10 @@ def check_networks(space: SearchSpace) -> None:
     """Build every network without memory, and hold each pair to what its method needs.
 
     Raises:
-        UserError: an encoder that does not exist, or one that does not fit pair, method or crop.
+        UserError: a data set of a person's own that is not prepared, an encoder that does not exist, or
+            one that does not fit pair, method or crop.
     """
+    _check_classes(space)
     mistakes: dict[str, None] = {}
     for example, source in zip(space.examples, space.sources, strict=True):
         try:
@@ -29,11 +32,20 @@ def check_networks(space: SearchSpace) -> None:
         raise UserError("\n".join(mistakes))
 
 
+def _check_classes(space: SearchSpace) -> None:
+    """How many outputs a network needs, only its own manifest says of a set in no catalog."""
+    example = space.examples[0]
+    try:
+        task_named(example.task).outputs(example.data)
+    except UserError as error:
+        raise UserError(f"{space.source.at(('data', 'root'))}: {error}") from None
+
+
 def notes(space: SearchSpace) -> list[str]:
     """What a person should know of a valid space before it runs; once each."""
     found: dict[str, None] = {}
     data = space.examples[0].data
-    if not DATASETS[data.dataset].reports(data.protocol):
+    if not dataset_at(data.root, data.dataset).reports(data.protocol):
         found[no_report(data.protocol)] = None
     for example in space.examples:
         teacher = example.pair.teacher.model if example.pair.teacher else None

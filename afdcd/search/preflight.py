@@ -5,7 +5,8 @@ from collections.abc import Iterable
 
 from afdcd import storage
 from afdcd.config import UserError
-from afdcd.data.catalog.datasets import DATASETS
+from afdcd.data.catalog.datasets import UNLABELLED
+from afdcd.data.shards.described import dataset_at
 from afdcd.data.shards.manifest import Manifest
 from afdcd.data.shards.parquet import check_sizes
 from afdcd.data.shards.rows import open_split
@@ -28,9 +29,19 @@ def check_data(space: SearchSpace, root: str, manifest: Manifest) -> None:
     """
     check_sizes(root, manifest)
     data = space.examples[0].data
-    reports = DATASETS[data.dataset].reports(data.protocol)
+    _check_unlabelled(space, manifest)
+    reports = dataset_at(data.root, data.dataset).reports(data.protocol)
     for role in ("train", "val", "test") if reports else ("train", "val"):
         open_split(root, data.dataset, data.protocol, role)
+
+
+def _check_unlabelled(space: SearchSpace, manifest: Manifest) -> None:
+    for example, source in zip(space.examples, space.sources, strict=True):
+        if example.training.unlabelled_share and not manifest.rows(UNLABELLED):
+            raise UserError(
+                f"{source.at(('training', 'unlabelled_share'))}: {manifest.dataset} has no unlabelled "
+                "pictures; leave it out, or prepare the set with --unlabelled DIR"
+            )
 
 
 def check_weights(space: SearchSpace) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from afdcd import storage
-from afdcd.data.catalog.datasets import DATASETS
+from afdcd.data.shards.described import dataset_at
 from afdcd.data.shards.rows import open_split
 from afdcd.data.train.config import DataConfig
 from afdcd.models.weights import NetworkCard
@@ -96,7 +96,7 @@ def _tested(
     candidates: list[Candidate], data: DataConfig, cluster: Cluster
 ) -> list[dict[int, Score]]:
     """The test scores of every candidate by seed: of its own, and of the others in its proof."""
-    if not candidates or not DATASETS[data.dataset].reports(data.protocol):
+    if not candidates or not dataset_at(data.root, data.dataset).reports(data.protocol):
         return [{} for _ in candidates]
     runs = [_runs_of(candidate) for candidate in candidates]
     weights = [ran.weights for some in runs for ran in some]
@@ -191,7 +191,7 @@ def _proven(candidate: Candidate) -> dict[str, str]:
 
 def save_pictures(folder: str, data: DataConfig, count: int = 6) -> None:
     """A few images as PNG files, of the test split if there is one, for a first look at a student."""
-    role = "test" if DATASETS[data.dataset].reports(data.protocol) else "val"
+    role = "test" if dataset_at(data.root, data.dataset).reports(data.protocol) else "val"
     rows = open_split(data.location, data.dataset, data.protocol, role)
     for index in range(0, len(rows), -(-len(rows) // count)):
         key, image, _ = rows[index]

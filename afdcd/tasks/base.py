@@ -67,8 +67,12 @@ class Task:
         rank: int,
         world: int,
         iterations: range,
+        unlabelled_share: float | None = None,
     ) -> Iterator[tuple[Float[Tensor, "b 3 h w"], Targets]]:
         """This rank's share of each iteration's batch, on the device.
+
+        Args:
+            unlabelled_share: of the images that have no targets; None: as many as there are.
 
         Raises:
             UserError: a row cannot be read.

@@ -7,7 +7,8 @@ from jaxtyping import Int
 from torch import Tensor
 
 from afdcd.config import UserError
-from afdcd.data.catalog.datasets import Dataset, dataset_named
+from afdcd.data.catalog.datasets import DATASETS, Dataset
+from afdcd.data.catalog.train_ids import identity
 from afdcd.data.catalog.translate import Translation, brief, translation
 from afdcd.models.weights import NetworkCard
 from afdcd.models.zoo import SegmentationNetwork
@@ -58,13 +59,28 @@ def _known(model: str, card: NetworkCard, dataset: Dataset) -> Dataset:
     """
     if card.classes == dataset.classes:
         return dataset
-    known = dataset_named(card.dataset)
+    if card.dataset not in DATASETS:
+        return _of_card(card)
+    known = DATASETS[card.dataset]
     if card.classes != known.classes:
         raise UserError(
             f"{model}: predicts {len(card.classes)} classes ({brief(card.classes)}), {known.name} "
             f"has {len(known.classes)} ({brief(known.classes)}); choose another model"
         )
     return known
+
+
+def _of_card(card: NetworkCard) -> Dataset:
+    """What the card says of a data set that somebody brought."""
+    return Dataset(
+        name=card.dataset,
+        classes=card.classes,
+        palette=card.palette,
+        raw_to_train=identity(len(card.classes)),
+        counts={},
+        image_size=None,
+        held_out=bool,
+    )
 
 
 def _translation(model: str, dataset: Dataset, known: Dataset) -> Translation:

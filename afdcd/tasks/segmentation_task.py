@@ -9,7 +9,8 @@ from jaxtyping import Float, Int
 from PIL import Image
 from torch import Tensor, nn
 
-from afdcd.data.catalog.datasets import DATASETS, IGNORE, Role
+from afdcd.data.catalog.datasets import IGNORE, Role
+from afdcd.data.shards.described import dataset_at
 from afdcd.data.shards.rows import open_split
 from afdcd.data.train.config import DataConfig
 from afdcd.data.train.loader import evaluation_images, train_batches
@@ -41,7 +42,7 @@ class Segmentation(Task):
     name, measure, draws = NAME, DEFAULT_MEASURE, (".png", "_overlay.jpg")
 
     def outputs(self, data: DataConfig) -> int:
-        return len(DATASETS[data.dataset].classes)
+        return len(dataset_at(data.root, data.dataset).classes)
 
     def batches(
         self,
@@ -53,6 +54,7 @@ class Segmentation(Task):
         rank: int,
         world: int,
         iterations: range,
+        unlabelled_share: float | None = None,
     ) -> Iterator[tuple[Float[Tensor, "b 3 h w"], Int[Tensor, "b h w"]]]:
         batches = train_batches(
             data,
@@ -63,6 +65,7 @@ class Segmentation(Task):
             world=world,
             start=iterations.start,
             stop=iterations.stop,
+            unlabelled_share=unlabelled_share,
             pin=device.type == "cuda",
         )
         return prefetch(batches, device, data.normalisation)
@@ -104,7 +107,7 @@ class Segmentation(Task):
         autocast: torch.dtype | None = None,
         channels_last: bool = False,
     ) -> Tally:
-        dataset = DATASETS[data.dataset]
+        dataset = dataset_at(data.root, data.dataset)
         matrix = evaluate(
             network,
             images,
@@ -141,7 +144,7 @@ class Segmentation(Task):
         return mask(labels, card.palette), overlay(image, labels, card.palette, alpha)
 
     def blank_card(self, model: ModelConfig, data: DataConfig) -> NetworkCard:
-        dataset = DATASETS[data.dataset]
+        dataset = dataset_at(data.root, data.dataset)
         return NetworkCard(
             model=model.updated(pretrained=None),
             dataset=dataset.name,
@@ -172,7 +175,7 @@ class Segmentation(Task):
         device: torch.device,
     ) -> Image.Image:
         """Rows of image, ground truth, teacher and student, spread over the validation split."""
-        dataset = DATASETS[data.dataset]
+        dataset = dataset_at(data.root, data.dataset)
         rows = list(_rows(data, teacher, student, device))
         return panel(rows, dataset.palette, dataset.classes)
 

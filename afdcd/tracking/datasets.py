@@ -6,7 +6,7 @@ from typing import Any
 from mlflow.entities import Dataset, DatasetInput, InputTag
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
-from afdcd.data.catalog.datasets import SPLITS
+from afdcd.data.catalog.datasets import ALL_SPLITS, SPLITS
 from afdcd.data.shards.manifest import Manifest
 from afdcd.text import shown
 
@@ -22,7 +22,7 @@ def dataset_input(root: str, manifest: Manifest, protocol: str) -> DatasetInput:
     """
     scheme, separator, _ = root.partition("://")
     source = {"uri": shown(root)}
-    rows = {split: manifest.rows(split) for split in SPLITS}
+    rows = {s: manifest.rows(s) for s in ALL_SPLITS if s in SPLITS or manifest.rows(s)}
     profile = {"num_rows": sum(rows.values()), **{f"rows_{s}": n for s, n in rows.items()}}
     schema = [{"name": name, "type": kind, "required": True} for name, kind in _COLUMNS]
     dataset = Dataset(

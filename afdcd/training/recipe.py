@@ -78,6 +78,7 @@ EARLIER = {
 UNUSED = {
     "accumulate": 1,
     "lr_floor": 0.0,
+    "unlabelled_share": None,
     "warmup": None,
     "clip": None,
     "head_lr_scale": 1.0,
@@ -117,6 +118,9 @@ class TrainingConfig(FrozenConfig):
     # win back the minutes it costs. What cannot be compiled runs as it is.
     compile: Literal["auto", "on", "off"] = "auto"
     seed: int = Field(default=0, ge=0)
+    # Of the images that a distilled student is shown, those without labels, which teach by the teacher
+    # alone; null: as many as the data set has beside the labelled ones.
+    unlabelled_share: float | None = Field(default=None, ge=0, lt=1)
 
     @model_validator(mode="before")
     @classmethod

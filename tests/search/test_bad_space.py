@@ -63,7 +63,7 @@ OVERRIDES = {
     "training.lr=[": "not valid YAML",
     "traning.lr=3": "s.yaml:1: traning: unknown key; did you mean 'training'?",
     "study.trails=3": "s.yaml:10: study.trails: unknown key; did you mean 'trials'?",
-    "data.dataset=imagenet": "s.yaml:1: data.dataset: 'imagenet' is not one of 'synthetic'",
+    "data.dataset=imagenet": "s.yaml:1: data.root: data: no prepared data set here",
     "data.protocol=x": "data.protocol: 'x' is not one of 'official' or 'dev'",
     "data.crop=[16,16]": "both sides must be >= 32 pixels",
     "data.root={choice: [a, b]}": "data.root: all runs of a study must share it",

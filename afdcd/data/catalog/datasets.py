@@ -2,27 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 from afdcd.config import UserError
 from afdcd.data.catalog.tables import classes_of, raw_to_train, read_table
 from afdcd.data.catalog.train_ids import IGNORE, RGB, identity
 from afdcd.seeds import derive
 
-Split = Literal["train", "val", "test"]
+Split = Literal["train", "val", "test", "unlabelled"]
 Role = Literal["train", "val", "test"]
 Protocol = Literal["official", "dev"]
-DatasetName = Literal[
-    "synthetic",
-    "camvid",
-    "cityscapes",
-    "voc",
-    "ade20k",
-    "coco_stuff",
-    "coco_stuff_172",
-    "coco_stuff_182",
-]
-SPLITS: tuple[Split, ...] = get_args(Split)
+SPLITS: tuple[Split, ...] = get_args(Role)
+UNLABELLED: Split = "unlabelled"  # pictures that nobody labelled: they train by distillation alone
+ALL_SPLITS: tuple[Split, ...] = get_args(Split)
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 
 
@@ -80,10 +72,12 @@ class Dataset:
 
         `official` takes the splits as published. `dev` keeps the last split with public labels
         for the report and selects on train rows that it holds out, so that neither tuning nor
-        early stopping ever sees what reports.
+        early stopping ever sees what reports. Unlabelled rows train under both.
         """
+        if split == UNLABELLED:
+            return "train"
         if protocol == "official":
-            return split
+            return cast(Role, split)
         if split == "train":
             return "val" if self.held_out(key) else "train"
         return "test" if split == self.report else None
@@ -115,6 +109,8 @@ def dataset_named(name: str) -> Dataset:
 
 def prepare_command(name: str, out: str) -> str:
     """What a person types to prepare the data set `name` at `out`."""
+    if name not in DATASETS:
+        return f"python -m afdcd.prepare custom --source FOLDER --out {out} --name {name}"
     verb, variant, classes = name.partition("_stuff_")  # coco_stuff_182 is an option of coco_stuff
     arguments = f"{verb}_stuff --classes {classes}" if variant else name
     source = "" if name == "synthetic" else " --source RAW"

@@ -1,4 +1,4 @@
-"""Labels of one edition of a data set as those of another, through the raw values they share."""
+"""Labels of one edition of a data set as those of another: by raw values, or by the classes' names."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from afdcd.config import UserError
-from afdcd.data.catalog.datasets import Dataset
+from afdcd.data.catalog.datasets import DATASETS, Dataset
 from afdcd.data.catalog.train_ids import IGNORE, identity
 
 
@@ -36,14 +36,16 @@ def translation(data: Dataset, known: Dataset) -> Translation:
     """The labels of `data` as those of `known`, whose classes a network predicts.
 
     So a network with COCO-Stuff's 182 outputs is scored on data prepared with the 171 classes that
-    occur: whatever else it predicts is wrong.
+    occur: whatever else it predicts is wrong. Published editions share their raw values; in data sets
+    that people bring the same class has the same name.
 
     Raises:
         UserError: `data` has a class that `known` has not.
     """
     if data.classes == known.classes:
         return Translation(identity(len(data.classes)), known.absent)
-    table = {train: known.raw_to_train.get(raw, IGNORE) for train, raw in data.train_to_raw.items()}
+    published = data.name in DATASETS and known.name in DATASETS
+    table = _by_value(data, known) if published else _by_name(data, known)
     missing = [
         data.classes[train]
         for train, other in table.items()
@@ -57,6 +59,15 @@ def translation(data: Dataset, known: Dataset) -> Translation:
             f"as {known.name}"
         )
     return Translation(table, frozenset(range(len(known.classes))) - set(table.values()))
+
+
+def _by_value(data: Dataset, known: Dataset) -> dict[int, int]:
+    return {train: known.raw_to_train.get(raw, IGNORE) for train, raw in data.train_to_raw.items()}
+
+
+def _by_name(data: Dataset, known: Dataset) -> dict[int, int]:
+    places = {name: train for train, name in enumerate(known.classes)}
+    return {train: places.get(name, IGNORE) for train, name in enumerate(data.classes)}
 
 
 def brief(names: Sequence[str]) -> str:

@@ -16,7 +16,7 @@ from pydantic import Field, JsonValue
 import afdcd
 from afdcd import storage
 from afdcd.config import FrozenConfig, Switch, UserError
-from afdcd.data.catalog.datasets import SPLITS, Dataset, Split
+from afdcd.data.catalog.datasets import ALL_SPLITS, SPLITS, Dataset, Split
 from afdcd.data.catalog.expected import count_warnings, share_warnings
 from afdcd.data.catalog.labels import Drawing, Encoding
 from afdcd.data.pairs import Layout, Pair
@@ -35,6 +35,7 @@ from afdcd.data.prepare.report import Report
 from afdcd.data.prepare.storing import Storing
 from afdcd.data.shards.manifest import (
     Manifest,
+    OwnData,
     is_prepared,
     read_manifest,
     write_index,
@@ -77,11 +78,15 @@ def build(
     options: BuildOptions,
     progress: Progress | None = None,
     mapper: Mapper = in_turn,
+    own: OwnData | None = None,
 ) -> tuple[Manifest, Report]:
     """Write `layout` to `root`, going on where an earlier run with equal arguments was stopped.
 
     Equal files, options and versions give equal bytes, whatever the mapper and the interruptions.
     Unusable pairs are left out and reported.
+
+    Args:
+        own: of a data set that is in no catalog.
 
     Raises:
         UserError: `root` holds a data set; train or val has no pair, or a split loses all it has; a
@@ -89,7 +94,7 @@ def build(
             written then, so nothing can be read as complete.
     """
     if is_prepared(root):
-        return _finished(root, dataset, layout, options)
+        return _finished(root, dataset, layout, options, own)
     counts = count_warnings(dataset, (pair.split for pair in layout.pairs))
     faults = _repeated(layout.pairs) + _empty(layout) + (counts if options.strict else [])
     if faults:
@@ -97,14 +102,20 @@ def build(
     parts = plan(dataset, layout, options)
     receipts = write_parts(root, parts, mapper, progress or Silent())
     pixels = _pixels(dataset, receipts)
-    rows = {s: sum(r.shard.rows for r in receipts if r.shard.split == s) for s in SPLITS}
+    rows = {s: sum(r.shard.rows for r in receipts if r.shard.split == s) for s in ALL_SPLITS}
     report = Report(
         root=root,
         folder=layout.folder,
         images=len(layout.pairs),
-        offences=tuple(offence for receipt in receipts for offence in receipt.offences),
+        offences=(*layout.refused, *(o for receipt in receipts for o in receipt.offences)),
         remarks=_remarks(receipts),
-        warnings=(*counts, *_unlisted(layout), *share_warnings(dataset, pixels, rows)),
+        warnings=(
+            *counts,
+            *layout.warnings,
+            *_unlisted(layout),
+            *share_warnings(dataset, pixels, rows),
+            *(_class_warnings(dataset, pixels) if own else ()),
+        ),
     )
     report.write()
     _refuse(report, layout, rows, options)
@@ -120,6 +131,7 @@ def build(
         pixels=pixels,
         shards=tuple(receipt.shard for receipt in receipts),
         index_sha256=write_index(root, join_index([receipt.lines for receipt in receipts])),
+        own=own,
     )
     check_sizes(root, manifest)  # shards written by another machine must be seen from here
     write_manifest(root, manifest)
@@ -131,7 +143,7 @@ def plan(dataset: Dataset, layout: Layout, options: BuildOptions) -> list[Part]:
     """The shards to write: contiguous runs of each split's pairs, in the layout's order."""
     return [
         part
-        for split in SPLITS
+        for split in ALL_SPLITS
         for part in _cut(
             split, [p for p in layout.pairs if p.split == split], dataset, layout, options
         )
@@ -183,7 +195,9 @@ def _digest(parts: object) -> str:
 
 
 def _pixels(dataset: Dataset, receipts: Sequence[Receipt]) -> dict[Split, tuple[int, ...]]:
-    pixels = {split: np.zeros(len(dataset.classes) + 1, dtype=np.int64) for split in SPLITS}
+    present = {receipt.shard.split for receipt in receipts}
+    splits = [split for split in ALL_SPLITS if split in SPLITS or split in present]
+    pixels = {split: np.zeros(len(dataset.classes) + 1, dtype=np.int64) for split in splits}
     for receipt in receipts:
         pixels[receipt.shard.split] += np.array(receipt.pixels)
     return {split: tuple(counts.tolist()) for split, counts in pixels.items()}
@@ -217,6 +231,21 @@ def _unlisted(layout: Layout) -> list[str]:
     return [f"{count} files are on no list and were left out, e.g. {layout.unlisted[0]}"]
 
 
+def _class_warnings(dataset: Dataset, pixels: dict[Split, tuple[int, ...]]) -> list[str]:
+    """Classes that cannot be learned, or whose score says nothing."""
+    seen = {split: np.array(counts[:-1]) > 0 for split, counts in pixels.items()}
+    anywhere = np.any(list(seen.values()), axis=0)
+    warnings = []
+    for train, name in enumerate(dataset.classes):
+        if not anywhere[train]:
+            warnings.append(f"class {name} is in no label: merge it, or leave it out")
+        elif not seen["train"][train]:
+            warnings.append(f"class {name} is in no label of train, so it cannot be learned")
+        elif not seen["val"][train]:
+            warnings.append(f"class {name} is in no label of val, so it selects nothing")
+    return warnings
+
+
 def _repeated(pairs: Sequence[Pair]) -> list[str]:
     """Keys must be unique over all splits: a frame in two of them would leak into the report."""
     counts = Counter(pair.key for pair in pairs)
@@ -238,7 +267,7 @@ def _empty(layout: Layout) -> list[str]:
 
 def _refuse(report: Report, layout: Layout, rows: dict[Split, int], options: BuildOptions) -> None:
     present = {pair.split for pair in layout.pairs}
-    lost = [split for split in SPLITS if split in present and not rows[split]]
+    lost = [split for split in ALL_SPLITS if split in present and not rows[split]]
     if not lost and not (options.strict and report.offences):
         return
     faults = [f"{split} loses all its images" for split in lost]
@@ -248,12 +277,12 @@ def _refuse(report: Report, layout: Layout, rows: dict[Split, int], options: Bui
 
 
 def _finished(
-    root: str, dataset: Dataset, layout: Layout, options: BuildOptions
+    root: str, dataset: Dataset, layout: Layout, options: BuildOptions, own: OwnData | None
 ) -> tuple[Manifest, Report]:
     """A run that was stopped between its manifest and its last tidying is done; tidy up."""
     manifest = read_manifest(root)
-    made = (manifest.dataset, manifest.source, manifest.options)
-    asked = (dataset.name, layout.name, options.recorded())
+    made = (manifest.dataset, manifest.source, manifest.options, manifest.label_table, manifest.own)
+    asked = (dataset.name, layout.name, options.recorded(), _table(layout.encoding), own)
     if made != asked or not storage.names(storage.join(root, RECEIPTS)):
         raise UserError(f"{root}: holds a prepared data set; remove it or choose another")
     _sweep(root, manifest)

@@ -3,6 +3,7 @@
 Beside it lies `index.parquet`: one line per row with its key and where in its shard its bytes are.
 """
 
+import difflib
 import hashlib
 import io
 import json
@@ -15,7 +16,8 @@ from pydantic import JsonValue
 
 from afdcd import storage
 from afdcd.config import FrozenConfig, Source, UserError, validate
-from afdcd.data.catalog.datasets import Split, prepare_command
+from afdcd.data.catalog.datasets import DATASETS, Split, prepare_command
+from afdcd.data.own.groups import GroupBy
 from afdcd.text import first_line
 
 NAME = "manifest.json"
@@ -33,6 +35,24 @@ class Shard(FrozenConfig):
     sha256: str
 
 
+class OwnData(FrozenConfig):
+    """What the catalog says of a published data set, of one that a person brought.
+
+    Attributes:
+        palette: one colour per class, for pictures only.
+        ignored: what in the labels neither trains nor scores, in words.
+        split: by which rule pictures were split, in words.
+        group: what keeps pictures together in one split.
+        held_out: groups of the train split that select under protocol `dev`.
+    """
+
+    palette: tuple[tuple[int, int, int], ...]
+    ignored: tuple[str, ...]
+    split: str
+    group: GroupBy
+    held_out: tuple[str, ...]
+
+
 class Manifest(FrozenConfig):
     """What was prepared, from what, and how.
 
@@ -44,6 +64,7 @@ class Manifest(FrozenConfig):
         skipped: `file: reason: remedy` of what was left out.
         pixels: per split, pixels of each class and, last, ignored ones.
         index_sha256: of the index beside the manifest.
+        own: of a data set that is in no catalog.
     """
 
     version: Literal[2] = 2
@@ -58,19 +79,28 @@ class Manifest(FrozenConfig):
     pixels: dict[Split, tuple[int, ...]]
     shards: tuple[Shard, ...]
     index_sha256: str
+    own: OwnData | None = None
 
     @property
     def digest(self) -> str:
         """sha256 of the canonical manifest; covers every byte of the data through the shards'."""
-        text = json.dumps(self.plain(), sort_keys=True, separators=(",", ":"))
+        text = json.dumps(_said(self), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
     def rows(self, split: Split) -> int:
         return sum(shard.rows for shard in self.shards if shard.split == split)
 
 
+def _said(manifest: Manifest) -> dict[str, Any]:
+    """Without what came later and says nothing, so that the digest of a published set stays."""
+    values = manifest.plain()
+    if manifest.own is None:
+        del values["own"]
+    return values
+
+
 def write_manifest(root: str, manifest: Manifest) -> None:
-    text = json.dumps(manifest.plain(), indent=1, sort_keys=True)
+    text = json.dumps(_said(manifest), indent=1, sort_keys=True)
     storage.write_bytes(storage.join(root, NAME), f"{text}\n".encode())
 
 
@@ -86,7 +116,9 @@ def read_manifest(root: str, dataset: str | None = None) -> Manifest:
     """
     if not is_prepared(root):
         command = prepare_command(dataset or "DATASET", root)
-        raise UserError(f"{root}: no prepared data set here (no {NAME}); run `{command}`")
+        near = difflib.get_close_matches(dataset or "", DATASETS, n=1)
+        slip = f"; or is it {near[0]!r}?" if near and near[0] != dataset else ""
+        raise UserError(f"{root}: no prepared data set here (no {NAME}); run `{command}`{slip}")
     uri = storage.join(root, NAME)
     values = _parse(uri)
     version = values.get("version") if isinstance(values, dict) else None

@@ -19,9 +19,10 @@ from pyarrow import fs
 
 from afdcd import storage
 from afdcd.config import UserError
-from afdcd.data.catalog.datasets import PROTOCOLS, SPLITS, Dataset, dataset_named
+from afdcd.data.catalog.datasets import PROTOCOLS, SPLITS, UNLABELLED, Dataset
 from afdcd.data.images import PictureError
 from afdcd.data.pixels import image_pixels, label_pixels
+from afdcd.data.shards.described import described
 from afdcd.data.shards.manifest import Manifest, Shard, read_index, read_manifest
 from afdcd.data.shards.parquet import INDEX_SCHEMA, Row
 from afdcd.text import first_line
@@ -54,6 +55,9 @@ class Rows:
     """The rows of one role; files are opened by the process that reads, which may use threads.
 
     Holds about 50 bytes per row and the keys of the index, whatever the size of the pictures.
+
+    Attributes:
+        unlabelled: indices of those that nobody labelled.
     """
 
     def __init__(
@@ -67,6 +71,8 @@ class Rows:
         self._places = np.empty(len(self._lines), dtype=_PLACE)
         for name in INDEX_SCHEMA.names[1:]:
             self._places[name] = np.from_dlpack(index[name].combine_chunks())[self._lines]
+        lacking = [number for number, shard in enumerate(shards) if shard.split == UNLABELLED]
+        self.unlabelled = np.flatnonzero(np.isin(self._places["shard"], lacking))
         self._opened = _Files(root, self._shards)
 
     def __len__(self) -> int:
@@ -204,11 +210,11 @@ def open_split(root: str, dataset: str, protocol: str, role: str) -> Rows:
     Raises:
         UserError: not prepared, another data set, a wrong name, or no row has this role.
     """
-    known = dataset_named(dataset)
     for kind, name, names in (("protocol", protocol, PROTOCOLS), ("role", role, SPLITS)):
         if name not in names:
             raise UserError(f"{name!r} is no {kind}; known: {', '.join(names)}")
     manifest = read_manifest(root, dataset)
+    known = described(manifest)
     if manifest.classes != known.classes:
         raise UserError(f"{root}: prepared with other classes; prepare the data set again")
     index = read_index(root, manifest)

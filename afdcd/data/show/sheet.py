@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from afdcd.data.catalog.datasets import SPLITS, Dataset, Split
+from afdcd.data.catalog.datasets import ALL_SPLITS, Dataset, Split
 from afdcd.data.shards.manifest import Manifest
 from afdcd.data.shards.rows import open_split
 from afdcd.data.show.legend import INK, PAPER, colours, legend
@@ -42,7 +42,7 @@ def contact_sheet(
     """
     tiles = {
         split: list(_tiles(root, dataset, split, per_split))
-        for split in SPLITS
+        for split in ALL_SPLITS
         if manifest.rows(split)
     }
     shown = sorted(frozenset().union(*(tile.classes for part in tiles.values() for tile in part)))

@@ -3,7 +3,8 @@
 import io
 
 from afdcd import storage
-from afdcd.data.catalog.datasets import SPLITS, Dataset, dataset_named
+from afdcd.data.catalog.datasets import ALL_SPLITS, SPLITS, Dataset, Split
+from afdcd.data.shards.described import described
 from afdcd.data.shards.manifest import Manifest, read_index, read_manifest
 from afdcd.data.shards.parquet import check_shards
 from afdcd.data.show.histogram import histogram
@@ -22,7 +23,7 @@ def show(root: str, folder: str) -> str:
     """
     need("matplotlib", "plot", "the histogram of classes")
     manifest = read_manifest(root)
-    dataset = dataset_named(manifest.dataset)
+    dataset = described(manifest)
     check_shards(root, manifest)
     read_index(root, manifest)
     stream = io.BytesIO()
@@ -38,15 +39,21 @@ def show(root: str, folder: str) -> str:
 def summary(root: str, manifest: Manifest) -> str:
     """One line."""
     size = sum(shard.size for shard in manifest.shards) / 1e6
-    counts = ", ".join(f"{split} {manifest.rows(split)}" for split in SPLITS)
+    counts = ", ".join(f"{split} {manifest.rows(split)}" for split in _splits(manifest))
     return f"{root}: {manifest.dataset}, {counts} images, {size:.1f} MB, digest {manifest.digest}"
+
+
+def _splits(manifest: Manifest) -> list[Split]:
+    """The three that every set has a place for, and the unlabelled pictures of one that has some."""
+    return [split for split in ALL_SPLITS if split in SPLITS or manifest.rows(split)]
 
 
 def describe(root: str, manifest: Manifest) -> str:
     """What was prepared, from what, and how."""
     options = ", ".join(f"{k} {v}" for k, v in manifest.options.items() if v is not None)
     shards = ", ".join(
-        f"{split} {sum(shard.split == split for shard in manifest.shards)}" for split in SPLITS
+        f"{split} {sum(shard.split == split for shard in manifest.shards)}"
+        for split in _splits(manifest)
     )
     lines = [
         summary(root, manifest),
@@ -54,12 +61,20 @@ def describe(root: str, manifest: Manifest) -> str:
         f"source    {manifest.source}",
         f"encoding  {manifest.encoding}",
         f"options   {options or 'none: images as shipped'}",
+        *_own(manifest),
         f"tool      afdcd {manifest.tool}",
         f"left out  {len(manifest.skipped)} unusable files",
     ]
     more = len(manifest.skipped) - _SHOWN
     lines += [f"          {offence}" for offence in manifest.skipped[:_SHOWN]]
     return "\n".join([*lines, *([f"          and {more} more"] if more > 0 else [])])
+
+
+def _own(manifest: Manifest) -> list[str]:
+    if manifest.own is None:
+        return []
+    ignored = ", ".join(manifest.own.ignored) or "nothing"
+    return [f"ignored   {ignored}", f"split     {manifest.own.split}"]
 
 
 def _table(manifest: Manifest, dataset: Dataset) -> str:

@@ -1,14 +1,16 @@
 """What a network is shown, as a search space says it. Nothing here imports torch."""
 
+import re
 from typing import Literal, get_args
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, model_validator
 
 from afdcd.config import FrozenConfig, Switch
-from afdcd.data.catalog.datasets import DatasetName, Protocol, prepare_command
+from afdcd.data.catalog.datasets import Protocol, prepare_command
 from afdcd.paths import Location
 
 Normalisation = Literal["imagenet", "caffe"]
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"  # of a data set: part of the names of models and files
 NORMALISATIONS: tuple[Normalisation, ...] = get_args(Normalisation)
 
 
@@ -31,6 +33,7 @@ class DataConfig(FrozenConfig):
     """What a network is shown: which rows of which data set, and how they are augmented.
 
     Attributes:
+        dataset: its name in the catalog, or the one that `prepare custom` gave it.
         root: path or URI of the prepared data set; None renders the synthetic one.
         crop: (height, width) in pixels.
         scale: smallest and largest factor; drawn in steps of `scale_step`.
@@ -38,7 +41,7 @@ class DataConfig(FrozenConfig):
         loader_workers: processes that decode; 0 decodes in the training process.
     """
 
-    dataset: DatasetName
+    dataset: str
     root: Location | None = None
     protocol: Protocol = "dev"
     crop: tuple[int, int]
@@ -58,6 +61,8 @@ class DataConfig(FrozenConfig):
 
     @model_validator(mode="after")
     def _consistent(self) -> "DataConfig":
+        if not re.fullmatch(NAME, self.dataset):
+            raise ValueError(f"data set {self.dataset!r}: letters, digits, `_`, `-`, `.` only")
         if self.root is None and self.dataset != "synthetic":
             raise ValueError(
                 f"data set {self.dataset!r} needs `root`, the folder or URI that "

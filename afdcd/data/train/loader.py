@@ -5,7 +5,6 @@ loader processes. Axes: b images of this rank, h w the crop, H W the stored imag
 """
 
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +20,7 @@ from afdcd.data.shards.rows import Rows, open_split
 from afdcd.data.train.batch import Batch
 from afdcd.data.train.config import DataConfig
 from afdcd.data.train.jitter import jitter
+from afdcd.data.train.order import Pools
 from afdcd.data.train.prefetch import fetch_ahead
 from afdcd.data.train.processes import checked, context, report_what_cannot_be_sent
 from afdcd.data.train.to_device import prefetch
@@ -57,24 +57,37 @@ def train_batches(
     world: int,
     start: int,
     stop: int,
+    unlabelled_share: float | None = None,
     pin: bool = False,
 ) -> Iterator[Batch]:
     """This rank's slices of the global batches of iterations `start` to `stop` - 1.
 
     Args:
+        unlabelled_share: of the images that have no labels; None: as many as there are.
         pin: in page-locked memory, from which a GPU copies without holding up the host.
 
     Raises:
-        UserError: `batch` (the global one) does not divide by `world`, a row cannot be read, or a
-            loader process was killed.
+        UserError: `batch` (the global one) does not divide by `world`, there are no unlabelled rows
+            to share, a row cannot be read, or a loader process was killed.
     """
     if batch % world:
         raise UserError(f"batch {batch} does not divide by {world} workers; change one of them")
     rows = open_split(root, config.dataset, config.protocol, "train")
     count = batch // world
     indices = range(rank * count, (rank + 1) * count)
-    share = _Share(config, rows, seed, batch, indices, range(start, stop))
+    pools = _pools(rows, unlabelled_share)
+    share = _Share(config, rows, pools, seed, batch, indices, range(start, stop))
     return _loaded(share, config.loader_workers, root, pin)
+
+
+def _pools(rows: Rows, share: float | None) -> Pools:
+    if share and not len(rows.unlabelled):
+        raise UserError(
+            f"training.unlabelled_share {share}: the data set has no unlabelled pictures; leave it out, "
+            "or prepare the set with --unlabelled DIR"
+        )
+    labelled = np.setdiff1d(np.arange(len(rows)), rows.unlabelled)
+    return Pools(labelled, rows.unlabelled, share)
 
 
 def evaluation_images(
@@ -153,12 +166,14 @@ class _Share(IterableDataset[Batch | UserError]):
         self,
         config: DataConfig,
         rows: Rows,
+        pools: Pools,
         seed: int,
         batch: int,
         indices: range,
         iterations: range,
     ) -> None:
-        self._config, self._rows, self._seed, self._batch = config, rows, seed, batch
+        self._config, self._rows, self._pools = config, rows, pools
+        self._seed, self._batch = seed, batch
         self._indices, self._iterations = indices, iterations
         self._scales = scale_steps(config.scale, config.scale_step)
 
@@ -177,8 +192,7 @@ class _Share(IterableDataset[Batch | UserError]):
             yield error  # raised in a loader process it would arrive as a traceback in a message
 
     def _row(self, iteration: int, index: int) -> int:
-        epoch, place = divmod(iteration * self._batch + index, len(self._rows))
-        return int(_order(self._seed, epoch, len(self._rows))[place])
+        return self._pools.row(self._seed, iteration * self._batch + index)
 
     def _show(
         self, batch: Batch, place: int, index: int, row: Row, rng: np.random.Generator
@@ -190,10 +204,3 @@ class _Share(IterableDataset[Batch | UserError]):
         image = cut_image(self._rows.image(index, row, needed), row.height, window)
         label = cut_label(self._rows.label(index, row, needed), row.height, window)
         batch.put(place, jitter(image, rng, config.jitter), label, at_right=window.flip)
-
-
-@lru_cache(maxsize=2)
-def _order(seed: int, epoch: int, rows: int) -> np.ndarray:
-    order = np.arange(rows, dtype=np.uint32)
-    np.random.default_rng(derive(seed, "order", epoch)).shuffle(order)
-    return order

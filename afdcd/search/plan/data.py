@@ -9,11 +9,13 @@ import math
 from afdcd.config import UserError
 from afdcd.data.catalog.datasets import DATASETS, Split
 from afdcd.data.shards.manifest import Manifest, is_prepared, read_manifest
+from afdcd.data.shards.rows import Rows, open_split
 from afdcd.data.synthetic.config import SyntheticConfig
 from afdcd.data.train.config import DataConfig
 
 PNG_SECONDS, JPEG_SECONDS = 0.075 / (1024 * 2048), 0.0068 / (480 * 640)  # a pixel
 PNG = ("cityscapes", "camvid", "synthetic")  # the others are photographs
+PNG_BYTES = 0.7  # a pixel, with its label: a photograph as JPEG takes about 0.3, as PNG more than 1
 USUAL = (480, 640)  # (height, width) where images differ
 HELD_OUT = {  # the share of train that validates under `dev`, as afdcd/data/catalog/datasets says
     "camvid": 101 / 367,
@@ -31,11 +33,13 @@ def image_pixels(data: DataConfig) -> int:
 
 def decode_seconds(data: DataConfig) -> float:
     """Of one core, an image."""
-    return image_pixels(data) * (PNG_SECONDS if data.dataset in PNG else JPEG_SECONDS)
+    return image_pixels(data) * (PNG_SECONDS if _is_png(data) else JPEG_SECONDS)
 
 
 def validated_images(data: DataConfig) -> float:
     """How many images a validation looks at."""
+    if rows := _own(data):
+        return len(rows)
     split: Split = "train" if data.protocol == "dev" else "val"
     count = prepared.rows(split) if (prepared := manifest_of(data)) else _published(data, split)
     return count * (HELD_OUT[_family(data)] if data.protocol == "dev" else 1)
@@ -60,7 +64,22 @@ def prepared_bytes(data: DataConfig) -> int | None:
 def _size(data: DataConfig) -> tuple[int, int]:
     if data.dataset == "synthetic":
         return SyntheticConfig().height, SyntheticConfig().width
+    if rows := _own(data):
+        return rows.size(len(rows) // 2)
     return DATASETS[data.dataset].image_size or USUAL
+
+
+def _own(data: DataConfig) -> Rows | None:
+    """The rows that validate, of a set that is in no catalog: only it can say how many and how large."""
+    if data.dataset in DATASETS:
+        return None
+    return open_split(data.location, data.dataset, data.protocol, "val")
+
+
+def _is_png(data: DataConfig) -> bool:
+    if rows := _own(data):
+        return rows.stored(len(rows) // 2) > PNG_BYTES * image_pixels(data)
+    return data.dataset in PNG
 
 
 def _published(data: DataConfig, split: Split) -> int:

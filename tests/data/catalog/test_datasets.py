@@ -1,9 +1,9 @@
-from typing import get_args
+from pathlib import Path
 
 import pytest
 from cityscapesscripts.helpers.labels import labels as cityscapes_labels
 
-from afdcd.config import UserError
+from afdcd.config import UserError, validate
 from afdcd.data.catalog.datasets import (
     ADE20K,
     CAMVID,
@@ -20,6 +20,7 @@ from afdcd.data.catalog.datasets import (
 )
 from afdcd.data.catalog.tables import camvid_frames
 from afdcd.data.catalog.train_ids import IGNORE
+from afdcd.data.shards.manifest import read_manifest
 from afdcd.data.train.config import DataConfig
 from tests.data.raw.layouts import voc_colour
 
@@ -77,8 +78,13 @@ def test_camvid_void_is_ignored() -> None:
     assert [CAMVID.raw_to_train[i] for i in range(11)] == list(range(11))
 
 
-def test_config_knows_exactly_these_data_sets() -> None:
-    assert set(get_args(DataConfig.model_fields["dataset"].annotation)) == set(DATASETS)
+def test_a_name_of_no_catalog_is_that_of_a_persons_own_set(tmp_path: Path) -> None:
+    """It may be a slip, which can be told only where the set should be."""
+    assert DataConfig(dataset="drone-7", root=str(tmp_path), crop=(64, 64)).dataset == "drone-7"
+    with pytest.raises(UserError, match=r"custom .*--name camvd`; or is it 'camvid'\?"):
+        read_manifest(str(tmp_path), "camvd")
+    with pytest.raises(UserError, match="letters, digits"):
+        validate(DataConfig, {"dataset": "a/b", "root": "x", "crop": [64, 64]})
 
 
 def test_unknown_name_lists_the_right_ones() -> None:

@@ -1,0 +1,48 @@
+"""What is known of a data set: from the catalog for published ones, from its manifest for others."""
+
+from functools import lru_cache, partial
+
+from afdcd.data.catalog.datasets import DATASETS, UNLABELLED, Dataset, dataset_named
+from afdcd.data.own.groups import GroupBy, group_of
+from afdcd.data.shards.manifest import Manifest, read_manifest
+
+
+@lru_cache(maxsize=16)
+def dataset_at(root: str | None, name: str) -> Dataset:
+    """The data set called `name`, prepared at `root`; published ones are known without a look.
+
+    Raises:
+        UserError: it is in no catalog, and there is no such set at `root`.
+    """
+    if name in DATASETS:
+        return DATASETS[name]
+    return described(read_manifest(root or "", name))
+
+
+def described(manifest: Manifest) -> Dataset:
+    """The data set of which `manifest` is."""
+    own = manifest.own
+    if own is None:
+        return dataset_named(manifest.dataset)
+    return Dataset(
+        name=manifest.dataset,
+        classes=manifest.classes,
+        palette=own.palette,
+        raw_to_train=_numbers(manifest),
+        counts={},
+        image_size=None,
+        held_out=partial(_held_out, own.group, frozenset(own.held_out)),
+        report="test" if manifest.rows("test") else "val",
+        unlabelled=(UNLABELLED,),
+    )
+
+
+def _held_out(by: GroupBy, held: frozenset[str], key: str) -> bool:
+    return group_of(key, by) in held
+
+
+def _numbers(manifest: Manifest) -> dict[int, int]:
+    """The first number of each class in its label files; the train id where they have colours."""
+    table = {int(raw): train for raw, train in manifest.label_table.items() if raw.isdigit()}
+    classes = range(len(manifest.classes))
+    return table if set(classes) <= set(table.values()) else {train: train for train in classes}
