@@ -26,6 +26,7 @@ class Verb:
 
 VERBS = (
     Verb("prepare", "turn a data set as downloaded into what training reads, or show one"),
+    Verb("init", "write a search space for your data, your networks and this machine"),
     Verb("tune", "search for the best student that a search space allows"),
     Verb("train", "one training run, without a search"),
     Verb("evaluate", "score a student on a data set, or export its predictions"),

@@ -3,6 +3,7 @@
 examples:
   python -m afdcd.prepare synthetic --out data/synthetic
   python -m afdcd.prepare camvid --source raw/CamVid --out s3://bucket/camvid --jpeg-quality 95
+  python -m afdcd.prepare custom --source export --classes classes.yaml --out data/drone
   python -m afdcd.prepare show data/synthetic --out pictures
 
 Unusable files are reported and left out. A run that was stopped goes on where it was when the same
@@ -15,6 +16,7 @@ import sys
 
 from afdcd.cli import run
 from afdcd.data.catalog.datasets import COCO_STUFF_EDITIONS, DATASETS, SYNTHETIC
+from afdcd.data.own.splits import SPLIT_BY
 from afdcd.data.synthetic.config import SyntheticConfig
 from afdcd.paths import expanded, expanded_path
 
@@ -22,6 +24,11 @@ _COCO = "coco_stuff"
 _RAW = sorted(
     DATASETS.keys() - {SYNTHETIC.name} - (set(COCO_STUFF_EDITIONS.values()) - {_COCO})
 )  # its editions are chosen by --classes
+CUSTOM = """examples:
+  afdcd prepare custom --source export/ --draft classes.yaml
+  afdcd prepare custom --source export/ --classes classes.yaml --out data/drone
+docs/own_data.md shows every form that is known and what to do where a set says too little.
+"""
 PROG = "python -m afdcd.prepare"
 
 
@@ -50,6 +57,14 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
                 default=171,
                 help="172: unlabeled pixels are a class; 182: raw numbers, of which 11 never occur",
             )
+    _add_custom(
+        commands.add_parser(
+            "custom",
+            help="your own pictures and labels",
+            epilog=CUSTOM,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+    )
     synthetic = commands.add_parser("synthetic", help="rendered street scenes, no download")
     synthetic.add_argument("--out", required=True, type=expanded, help="folder or URI to write to")
     for name, info in SyntheticConfig.model_fields.items():
@@ -64,9 +79,38 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
     return parser
 
 
-def _add_raw_arguments(raw: argparse.ArgumentParser) -> None:
+def _add_custom(custom: argparse.ArgumentParser) -> None:
+    _add_raw_arguments(custom, drafts=True)
+    custom.add_argument("--name", help="of the data set in studies and models; default: OUT's name")
+    custom.add_argument(
+        "--classes", metavar="FILE", type=expanded_path, help="what the labels mean (classes.yaml)"
+    )
+    custom.add_argument(
+        "--draft", metavar="FILE", type=expanded_path,
+        help="write what the labels hold to FILE, with a picture of each value, and stop",
+    )  # fmt: skip
+    custom.add_argument(
+        "--ignore", metavar="VALUE", nargs="+", default=[],
+        help="values, colours (r,g,b) or class names that neither train nor score",
+    )  # fmt: skip
+    custom.add_argument(
+        "--background", metavar="NAME",
+        help="class of what no annotation covers, or `ignore`; default: background",
+    )  # fmt: skip
+    custom.add_argument(
+        "--split-by", choices=SPLIT_BY,
+        help="default: as the set says; else whole folders, or frames of one name, together",
+    )  # fmt: skip
+    custom.add_argument("--mask-suffix", help="ending of the masks' names, e.g. _mask; else found")
+    custom.add_argument(
+        "--unlabelled", metavar="DIR", type=expanded_path,
+        help="pictures without labels, which train by distillation alone",
+    )  # fmt: skip
+
+
+def _add_raw_arguments(raw: argparse.ArgumentParser, drafts: bool = False) -> None:
     raw.add_argument("--source", required=True, type=expanded_path, help="folder as downloaded")
-    raw.add_argument("--out", required=True, type=expanded, help="folder or URI to write to")
+    raw.add_argument("--out", required=not drafts, type=expanded, help="folder or URI to write to")
     raw.add_argument("--jpeg-quality", type=int, metavar="N", help="re-encode images, 4:4:4")
     raw.add_argument("--max-side", type=int, metavar="N", help="scale down to N pixels at most")
     raw.add_argument("--shards", type=int, metavar="N", help="per split; default 64 MiB each")

@@ -2,6 +2,8 @@
 
 import argparse
 import os
+import posixpath
+import re
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -9,15 +11,19 @@ from collections.abc import Iterable, Sequence
 from tqdm import tqdm
 
 from afdcd.config import Source, UserError, validate
-from afdcd.data.catalog.datasets import COCO_STUFF_EDITIONS, dataset_named
+from afdcd.data.catalog.datasets import COCO_STUFF_EDITIONS, DATASETS, Dataset, dataset_named
+from afdcd.data.own.draft import write_draft
+from afdcd.data.own.layout import Choices, find, own_set, words
+from afdcd.data.pairs import Layout
 from afdcd.data.prepare.build import BuildOptions, build
 from afdcd.data.prepare.part import Mapper, Part, Progress, Receipt, in_turn
 from afdcd.data.prepare.report import Report
 from afdcd.data.raw import FINDERS
-from afdcd.data.shards.manifest import is_prepared
+from afdcd.data.shards.manifest import OwnData, is_prepared
 from afdcd.data.show.summary import show, summary
 from afdcd.data.synthetic.config import SyntheticConfig
 from afdcd.data.synthetic.dataset import prepare_synthetic
+from afdcd.data.train.config import NAME
 from afdcd.environment import ray_address
 from afdcd.output import going_on_unread
 
@@ -32,6 +38,8 @@ def execute(arguments: argparse.Namespace) -> int:
     with going_on_unread():
         if arguments.command == "synthetic":
             _prepare_synthetic(arguments)
+        elif arguments.command == "custom":
+            _prepare_custom(arguments)
         else:
             _prepare_raw(arguments)
     return 0
@@ -48,17 +56,59 @@ def _prepare_synthetic(arguments: argparse.Namespace) -> None:
     print(summary(arguments.out, manifest))
 
 
+def _prepare_custom(arguments: argparse.Namespace) -> None:
+    choices = _choices(arguments)
+    if arguments.draft:
+        tree, found = find(choices)
+        draft, sheet, gist = write_draft(arguments.draft, tree.root, found)
+        print(f"{tree.root}: {found.form}: {gist}")
+        print(
+            f"{draft}: complete the names, move what is no class to ignore; {sheet} shows each value"
+        )
+        return
+    if not arguments.out:
+        raise UserError("prepare custom: give --out, the folder or URI to write to")
+    made = own_set(choices)
+    _build(arguments, made.dataset, made.layout, made.own)
+
+
+def _choices(arguments: argparse.Namespace) -> Choices:
+    name = arguments.name or posixpath.basename((arguments.out or "").rstrip("/").partition("?")[0])
+    if arguments.out and (not re.fullmatch(NAME, name) or name in DATASETS):
+        taken = (
+            "the catalog has a data set of that name"
+            if name in DATASETS
+            else "letters, digits, `_`, `-`, `.` only"
+        )
+        raise UserError(f"{name!r} cannot name a data set: {taken}; give another --name")
+    return Choices(
+        source=arguments.source,
+        name=name,
+        classes=arguments.classes,
+        ignore=words(arguments.ignore),
+        background=arguments.background,
+        split_by=arguments.split_by,
+        mask_suffix=arguments.mask_suffix,
+        unlabelled=arguments.unlabelled,
+    )
+
+
 def _prepare_raw(arguments: argparse.Namespace) -> None:
+    name = COCO_STUFF_EDITIONS[arguments.classes] if "classes" in arguments else arguments.command
+    dataset = dataset_named(name)
+    _build(arguments, dataset, FINDERS[name](arguments.source, dataset))
+
+
+def _build(
+    arguments: argparse.Namespace, dataset: Dataset, layout: Layout, own: OwnData | None = None
+) -> None:
     names = BuildOptions.model_fields
     source = Source(f"prepare {arguments.command}")
     options = validate(BuildOptions, {name: getattr(arguments, name) for name in names}, source)
     mapper = _mapper(arguments.workers)
-    name = COCO_STUFF_EDITIONS[arguments.classes] if "classes" in arguments else arguments.command
-    dataset = dataset_named(name)
-    layout = FINDERS[name](arguments.source, dataset)
     print(f"{layout.folder}: {layout.name}, {len(layout.pairs)} pairs")
     with _Shown() as progress:
-        manifest, report = build(arguments.out, dataset, layout, options, progress, mapper)
+        manifest, report = build(arguments.out, dataset, layout, options, progress, mapper, own)
     _warn(report)
     print(summary(arguments.out, manifest))
 

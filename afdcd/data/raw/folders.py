@@ -11,7 +11,7 @@ from afdcd.config import UserError
 from afdcd.data.images import PictureError, decode
 from afdcd.text import first_line
 
-_PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 _ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".7z", ".rar")
 _TRIES = 16
 
@@ -47,7 +47,7 @@ def folders_in(source: Path, folder: str) -> list[str]:
 
 
 def pictures(
-    source: Path, folder: str, ending: str = "", depth: int = 0, suffixes: Sequence[str] = _PICTURES
+    source: Path, folder: str, ending: str = "", depth: int = 0, suffixes: Sequence[str] = PICTURES
 ) -> dict[str, str]:
     """Stem without `ending` -> path below `source`; other names are left out.
 
@@ -58,7 +58,7 @@ def pictures(
 
 
 def by_key(
-    files: Iterable[tuple[str, str]], ending: str = "", suffixes: Sequence[str] = _PICTURES
+    files: Iterable[tuple[str, str]], ending: str = "", suffixes: Sequence[str] = PICTURES
 ) -> dict[str, str]:
     """As `pictures`, of files that were listed before."""
     found: dict[str, str] = {}

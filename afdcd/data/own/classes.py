@@ -1,0 +1,193 @@
+"""From what the data set and the person say to train ids: one table, or a plain question."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from afdcd.config import Source, UserError
+from afdcd.data.catalog.train_ids import IGNORE, RGB
+from afdcd.data.own.classes_file import MOST_CLASSES, ClassesFile
+from afdcd.data.own.found import UNCOVERED, Raw, Said
+
+_BACKGROUND = "background"
+
+
+@dataclass(frozen=True)
+class Classes:
+    """Attributes:
+    names, palette: in the order of the train ids.
+    table: raw value -> train id or IGNORE.
+    """
+
+    names: tuple[str, ...]
+    palette: tuple[RGB, ...]
+    table: dict[Raw, int]
+
+    @property
+    def ignored(self) -> tuple[Raw, ...]:
+        return tuple(raw for raw, train in self.table.items() if train == IGNORE)
+
+    @property
+    def colourful(self) -> bool:
+        """Whether masks hold colours."""
+        return any(isinstance(raw, tuple) for raw in self.table)
+
+
+def resolve(
+    said: Said,
+    file: tuple[ClassesFile, Source] | None,
+    ignore: Sequence[Raw] = (),
+    background: str | None = None,
+) -> Classes:
+    """The classes of a data set.
+
+    Args:
+        file: the person's classes.yaml; the data set's own table without it.
+        ignore: of the command line, besides what the files say.
+        background: a class's name or `ignore`: what no annotation covers.
+
+    Raises:
+        UserError: nobody names the classes, or a name, value or class is left open.
+    """
+    if file is None:
+        names, shown = _own(said)
+        dropped: Iterable[Raw] = said.ignored
+    else:
+        names, shown, dropped = _persons(said, *file)
+        background = background or file[0].background
+    if not names:
+        raise UserError(
+            "nothing says which value is which class; write what the masks hold with "
+            "`--draft classes.yaml`, complete it, and give it as --classes classes.yaml"
+        )
+    _known_raws(names, said)
+    names = _covered(names, background)
+    ignored = {raw for word in (*dropped, *ignore) for raw in _raws(word, said, names)}
+    names = {raw: name for raw, name in names.items() if raw not in ignored}
+    order = list(dict.fromkeys(names.values()))
+    _check(order, said.source)
+    table = {raw: order.index(name) for raw, name in names.items()}
+    table |= dict.fromkeys(ignored, IGNORE)
+    if UNCOVERED in said.names:
+        table.setdefault(UNCOVERED, IGNORE)
+    elif not any(isinstance(raw, tuple) for raw in table):
+        table.setdefault(255, IGNORE)
+    colours = {**_raw_colours(names), **said.colours, **shown}
+    return Classes(tuple(order), _palette(order, colours), table)
+
+
+def _own(said: Said) -> tuple[dict[Raw, str], dict[str, RGB]]:
+    return dict(said.names), {}
+
+
+def _persons(
+    said: Said, file: ClassesFile, source: Source
+) -> tuple[dict[Raw, str], dict[str, RGB], list[Raw]]:
+    """The classes that a person lists; every class of the data set's own must be in one list."""
+    names: dict[Raw, str] = {}
+    shown: dict[str, RGB] = {}
+    for index, entry in enumerate(file.classes):
+        raws = list(entry.raws)
+        for own in entry.names:
+            found = _called(own, said)
+            if not found:
+                known = ", ".join(map(str, dict.fromkeys(said.names.values()))) or "none"
+                at = source.at(("classes", index, "from"))
+                raise UserError(f"{at}: {own!r} is no class of {said.source}; known: {known}")
+            raws += found
+        names |= dict.fromkeys(raws, entry.name)
+        if entry.shown:
+            shown[entry.name] = entry.shown
+    left = {raw: name for raw, name in said.names.items() if raw not in names}
+    if UNCOVERED in left:  # nobody has to list it: it keeps its end of the table
+        uncovered: dict[Raw, str] = {UNCOVERED: left.pop(UNCOVERED)}
+        names = uncovered | names if next(iter(said.names)) == UNCOVERED else names | uncovered
+    if file.ignore == "rest":
+        return names, shown, [*left, *said.ignored]
+    dropped = [raw for word in file.ignore for raw in _raws(word, said, names)]
+    open_ = [str(name) for raw, name in left.items() if raw not in dropped]
+    if open_:
+        raise UserError(
+            f"{source.name}: {', '.join(dict.fromkeys(open_))} of {said.source} is in neither "
+            "list; add it to classes or to ignore (`ignore: rest` takes all that is left)"
+        )
+    return names, shown, [*dropped, *(raw for raw in said.ignored if raw not in names)]
+
+
+def _known_raws(names: Mapping[Raw, str], said: Said) -> None:
+    """Annotations name their classes, so a number that is none of them is a slip."""
+    unknown = [raw for raw in names if raw not in said.names]
+    if UNCOVERED in said.names and unknown:
+        known = ", ".join(f"{raw} {name}" for raw, name in said.names.items() if raw != UNCOVERED)
+        raise UserError(
+            f"classes.yaml: {unknown[0]!r} is no class of {said.source}; known: {known}"
+        )
+
+
+def _covered(names: dict[Raw, str], background: str | None) -> dict[Raw, str]:
+    """`names` with what the person says of pixels that no annotation covers."""
+    if background is None:
+        return names
+    if UNCOVERED not in names:
+        raise UserError(
+            "--background: these labels say a class for every pixel; use --ignore or classes.yaml"
+        )
+    if background == "ignore":
+        return {raw: name for raw, name in names.items() if raw != UNCOVERED}
+    return {raw: background if raw == UNCOVERED else name for raw, name in names.items()}
+
+
+def _raws(word: Raw, said: Said, names: Mapping[Raw, str]) -> list[Raw]:
+    """What is ignored by a value, a colour or a class's name."""
+    if not isinstance(word, str) or word in said.names:
+        return [word]
+    found = _called(word, said)
+    if not found:
+        known = ", ".join(dict.fromkeys(said.names.values())) or "none"
+        raise UserError(f"ignore {word!r}: no class of that name; known: {known}")
+    return found
+
+
+def _called(name: str, said: Said) -> list[Raw]:
+    return [raw for raw, own in said.names.items() if own == name]
+
+
+def _check(order: Sequence[str], source: str) -> None:
+    where = source or "the data set"
+    if not 2 <= len(order) <= MOST_CLASSES:
+        raise UserError(
+            f"{where}: {len(order)} classes ({', '.join(order[:4])}); 2 to {MOST_CLASSES} can be "
+            "trained: merge or name some in a classes.yaml"
+        )
+    seen: dict[str, str] = {}
+    for name in order:
+        before = seen.setdefault(name.strip().casefold(), name)
+        if before != name or not name.strip() or name != name.strip():
+            shown = f"{before!r} and {name!r}" if before != name else repr(name)
+            raise UserError(
+                f"{where}: class {shown}: names differ in nothing but case or blanks, or have blanks "
+                "at an end; rename or merge them in a classes.yaml (`from:`)"
+            )
+
+
+def _raw_colours(names: Mapping[Raw, str]) -> dict[str, RGB]:
+    return {name: raw for raw, name in names.items() if isinstance(raw, tuple)}
+
+
+def _palette(order: Sequence[str], colours: Mapping[str, RGB]) -> tuple[RGB, ...]:
+    """The colours that are said; for the others VOC's, which differ in hue from one to the next."""
+    taken = set(colours.values())
+    free = (c for c in (_voc_colour(i) for i in range(1, 1 << 12)) if c not in taken)
+    return tuple(
+        colours.get(name) or ((0, 0, 0) if name == _BACKGROUND else next(free)) for name in order
+    )
+
+
+def _voc_colour(index: int) -> RGB:
+    """Bits 0, 1, 2 of `index` are the highest of red, green, blue, and so on (VOCdevkit VOCcode)."""
+    red = green = blue = 0
+    for place in range(8):
+        red |= (index >> 0 & 1) << 7 - place
+        green |= (index >> 1 & 1) << 7 - place
+        blue |= (index >> 2 & 1) << 7 - place
+        index >>= 3
+    return red, green, blue

@@ -1,0 +1,157 @@
+"""`--draft classes.yaml`: what the labels hold, for a person to name, with a picture of each value."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image, ImageDraw, ImageFont
+
+from afdcd.config import UserError
+from afdcd.data.catalog.labels import Drawing, View
+from afdcd.data.images import PictureError, decode, to_rgb
+from afdcd.data.own.found import UNCOVERED, Found, Item, Raw
+from afdcd.data.own.mask_values import raw_array
+from afdcd.data.own.survey import Seen, Survey, survey
+from afdcd.data.places import read
+from afdcd.data.show.legend import INK, PAPER
+from afdcd.text import percent
+
+_MOST = 4096  # values: more are no classes
+_CROP, _TEXT, _COLUMNS, _GAP = 192, 24, 5, 10
+_DIM = 0.25  # of what is not the value
+
+
+def write_draft(path: Path, root: Path, found: Found) -> tuple[Path, Path, str]:
+    """Write the draft and its contact sheet beside it; both paths, and the gist.
+
+    Raises:
+        UserError: a file is there already or cannot be written, or the labels hold too many values.
+    """
+    sheet = path.with_suffix(".png")
+    for file in (path, sheet):
+        if file.exists():
+            raise UserError(f"{file}: is there already; choose another --draft, or remove it")
+    looked = survey(root, found, found.items)
+    if len(looked.seen) > _MOST:
+        raise UserError(
+            f"{root}: the labels hold {len(looked.seen)} values; photographs, or masks that were "
+            "scaled with interpolation? export them again"
+        )
+    try:
+        path.write_text(_text(root, found, looked), encoding="utf-8")
+        _sheet(root, found, looked).save(sheet)
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be written ({error.strerror}); choose another place"
+        ) from None
+    return path, sheet, f"{looked.labels} labels hold {looked.brief()}"
+
+
+def _text(root: Path, found: Found, looked: Survey) -> str:
+    named = bool(found.said.names)
+    lines = [
+        f"# What {looked.labels} labels of {root.name} hold ({found.form}).",
+        "# Order is the order of the train ids. Entries of one class: values: [1, 4] in one line.",
+        "# What neither trains nor scores goes to ignore. Then: --classes " + "this file.",
+        "classes:",
+    ]
+    lines += [_entry(seen, looked, found) for seen in _ordered(looked, found)]
+    if not named:
+        lines.append("# Every name above is to be completed; nothing is guessed.")
+    lines += ["ignore: []"]
+    return "\n".join(lines) + "\n"
+
+
+def _ordered(looked: Survey, found: Found) -> Iterable[Seen]:
+    order = {raw: place for place, raw in enumerate(found.said.names)}
+    return sorted(looked.seen, key=lambda seen: (order.get(seen.raw, len(order)), _key(seen.raw)))
+
+
+def _key(raw: Raw) -> tuple[int, str]:
+    return (raw, "") if isinstance(raw, int) else (0, str(raw))
+
+
+def _entry(seen: Seen, looked: Survey, found: Found) -> str:
+    name = found.said.names.get(seen.raw, "")
+    note = f"{percent(looked.share(seen.raw))}, in {seen.pictures} of {looked.labels}"
+    if name:
+        said = f"name: {_quoted(name)}, from: {_quoted(name)}"
+    elif isinstance(seen.raw, tuple):
+        said = f'name: "", colour: {list(seen.raw)}'
+    else:
+        said = f'name: "", value: {seen.raw}'
+    return f"  - {{{said}}}  # {note}"
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _sheet(root: Path, found: Found, looked: Survey) -> Image.Image:
+    tiles = [_tile(root, found, seen, looked) for seen in _ordered(looked, found)][:200]
+    rows = -(-len(tiles) // _COLUMNS)
+    step = _CROP + _GAP
+    size = (_GAP + _COLUMNS * step, _GAP + rows * (step + _TEXT))
+    sheet = Image.new("RGB", size, PAPER)
+    for place, tile in enumerate(tiles):
+        row, column = divmod(place, _COLUMNS)
+        sheet.paste(tile, (_GAP + column * step, _GAP + row * (step + _TEXT)))
+    return sheet
+
+
+def _tile(root: Path, found: Found, seen: Seen, looked: Survey) -> Image.Image:
+    """A crop of the picture that has most of a value, everything else dimmed, above its name."""
+    tile = Image.new("RGB", (_CROP, _CROP + _TEXT), PAPER)
+    try:
+        image, mask = to_rgb(decode(read(root, seen.item.image))), _where(root, found, seen)
+    except (OSError, PictureError):
+        return _named(tile, seen, looked)  # the report of `prepare` says why
+    if image is not None and mask is not None and image.shape[:2] == mask.shape:
+        tile.paste(Image.fromarray(_crop(image, mask)), (0, 0))
+    name = "background" if seen.raw == UNCOVERED else str(seen.raw)
+    text = f"{name}  {percent(looked.share(seen.raw))}"
+    ImageDraw.Draw(tile).text((2, _CROP + 4), text, INK, ImageFont.load_default(14))
+    return tile
+
+
+def _where(root: Path, found: Found, seen: Seen) -> np.ndarray:
+    item = seen.item
+    assert item.label is not None
+    data = read(root, item.label)
+    if not found.encoding:
+        return np.asarray(raw_array(data, coloured=isinstance(seen.raw, tuple)) == _code(seen.raw))
+    encoding = found.encoding({raw: int(raw != seen.raw) for raw in found.said.names})
+    if isinstance(encoding, Drawing):
+        return encoding.draw(data, _view(root, item)) == 0
+    return encoding.train_ids(data) == 0
+
+
+def _view(root: Path, item: Item) -> View:
+    image = decode(read(root, item.image))
+    return View(image.height, image.width)
+
+
+def _code(raw: Raw) -> int:
+    if isinstance(raw, tuple):
+        return raw[0] << 16 | raw[1] << 8 | raw[2]
+    assert isinstance(raw, int)
+    return raw
+
+
+def _crop(image: UInt8[np.ndarray, "H W 3"], mask: np.ndarray) -> UInt8[np.ndarray, "h w 3"]:
+    """The square around the middle of the value's pixels, twice as wide as half of them spread."""
+    rows, columns = np.nonzero(mask)
+    dimmed = np.where(mask[:, :, None], image, (image * _DIM).astype(np.uint8))
+    middle = int(np.median(rows)), int(np.median(columns))
+    spread = max(np.abs(rows - middle[0]).mean(), np.abs(columns - middle[1]).mean())
+    half = int(min(max(32, 2 * spread), max(mask.shape) / 2))
+    top = min(max(0, middle[0] - half), max(0, mask.shape[0] - 2 * half))
+    left = min(max(0, middle[1] - half), max(0, mask.shape[1] - 2 * half))
+    part = Image.fromarray(dimmed[top : top + 2 * half, left : left + 2 * half])
+    square = Image.new("RGB", (_CROP, _CROP), PAPER)
+    scale = _CROP / max(part.size)
+    size = (max(1, round(part.width * scale)), max(1, round(part.height * scale)))
+    square.paste(part.resize(size, Image.Resampling.NEAREST), (0, 0))
+    return np.asarray(square)

@@ -1,0 +1,185 @@
+"""A data set of a person's own: from its source folder to what `prepare` builds."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from afdcd.config import UserError
+from afdcd.data.catalog.datasets import UNLABELLED, Dataset
+from afdcd.data.catalog.labels import Drawing, Encoding
+from afdcd.data.own.classes import Classes, resolve
+from afdcd.data.own.classes_file import read_classes
+from afdcd.data.own.copies import without_copies
+from afdcd.data.own.forms import FORMS
+from afdcd.data.own.found import UNCOVERED, Found, Hints, Raw, Table
+from afdcd.data.own.left_out import left_out
+from afdcd.data.own.masks import MaskColours, MaskNumbers
+from afdcd.data.own.pictures import pictures_below
+from afdcd.data.own.splits import Cut, SplitBy, cut
+from afdcd.data.own.survey import check_masks
+from afdcd.data.own.tree import Tree
+from afdcd.data.pairs import Layout, Pair
+from afdcd.data.shards.manifest import OwnData
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the person who prepares says.
+
+    Attributes:
+        name: of the data set in studies, models and files.
+        ignore: values, colours or names of classes.
+        unlabelled: a folder of pictures without labels.
+    """
+
+    source: Path
+    name: str
+    classes: Path | None = None
+    ignore: tuple[Raw, ...] = ()
+    background: str | None = None
+    split_by: SplitBy | None = None
+    mask_suffix: str | None = None
+    unlabelled: Path | None = None
+
+
+@dataclass(frozen=True)
+class OwnSet:
+    """What `build` needs of a data set that is in no catalog."""
+
+    dataset: Dataset
+    layout: Layout
+    own: OwnData
+
+
+def find(choices: Choices) -> tuple[Tree, Found]:
+    """The first form whose markers the source has.
+
+    Raises:
+        UserError: no folder, no form that is known, or none with a picture.
+    """
+    tree = Tree.of(choices.source)
+    hints = Hints(choices.mask_suffix)
+    found = next(filter(None, (form(tree, hints) for form in FORMS)), None)
+    if found is None:
+        raise left_out(tree) or UserError(f"{choices.source}: {_UNKNOWN}")
+    if not found.items:
+        raise UserError(
+            "\n".join([f"{choices.source}: {found.form}: no picture with a label", *found.refused])
+        )
+    return tree, found
+
+
+_SHOWN = 20
+_UNKNOWN = (
+    "no form of data set that is known: looked for images/ with masks/ or labels/, img_dir/ with "
+    "ann_dir/, COCO or labelme JSON, data.yaml, labelmap.txt, class tables, Parquet; rename the two "
+    "folders to images/ and masks/ (docs/own_data.md)"
+)
+
+
+def own_set(choices: Choices) -> OwnSet:
+    """The data set at `choices.source`.
+
+    Raises:
+        UserError: no form of it is known, or what its labels mean is left open.
+    """
+    tree, found = find(choices)
+    file = read_classes(choices.classes) if choices.classes else None
+    if file is None and not found.said.names:
+        check_masks(tree.root, found, None)  # says what the masks hold
+    classes = resolve(found.said, file, choices.ignore, choices.background)
+    remarks = check_masks(tree.root, found, classes)
+    divided = cut(found.items, choices.split_by)
+    pairs, refused, copies = without_copies(
+        tree.root, _pairs(tree.root, divided, choices.unlabelled)
+    )
+    layout = Layout(
+        folder=tree.root,
+        name=f"{found.form}, {len(divided.items)} pictures",
+        encoding=_encoding(found, classes),
+        pairs=tuple(pairs),
+        unlisted=found.unlisted,
+        refused=(*found.refused, *_leaving(tree), *refused),
+        warnings=(*found.remarks, *remarks, *divided.warnings, *copies),
+    )
+    return OwnSet(_dataset(choices.name, classes), layout, _own(classes, divided))
+
+
+def _encoding(found: Found, classes: Classes) -> Encoding | Drawing:
+    table: Table = classes.table
+    if found.encoding:
+        return found.encoding(table)
+    if classes.colourful:
+        return MaskColours(
+            "class colours", {r: t for r, t in table.items() if isinstance(r, tuple)}
+        )
+    return MaskNumbers("class numbers", {r: t for r, t in table.items() if isinstance(r, int)})
+
+
+def _pairs(folder: Path, divided: Cut, unlabelled: Path | None) -> list[Pair]:
+    pairs = [Pair(i.split, i.key, i.image, i.label) for i in divided.items if i.split]
+    if unlabelled is None:
+        return pairs
+    if not unlabelled.is_dir():
+        raise UserError(f"--unlabelled {unlabelled}: no such folder; give one of pictures")
+    below = pictures_below(unlabelled)
+    if not below:
+        raise UserError(f"--unlabelled {unlabelled}: holds no picture")
+    start = os.path.relpath(unlabelled, folder)  # paths are told below the source
+    return pairs + [
+        Pair(UNLABELLED, f"{UNLABELLED}/{key}", f"{start}/{path}", None)
+        for key, path in below.items()
+    ]
+
+
+def _leaving(tree: Tree) -> list[str]:
+    reason = "a link out of the source folder, not followed: copy the file"
+    return [f"{path}: {reason}" for path in tree.leaving]
+
+
+def _dataset(name: str, classes: Classes) -> Dataset:
+    """For judging alone; who reads the prepared set takes it from the manifest."""
+    return Dataset(
+        name=name,
+        classes=classes.names,
+        palette=classes.palette,
+        raw_to_train={},
+        counts={},
+        image_size=None,
+        held_out=_nothing,
+        unlabelled=(UNLABELLED,),
+    )
+
+
+def _nothing(key: str) -> bool:
+    return False
+
+
+def _own(classes: Classes, divided: Cut) -> OwnData:
+    return OwnData(
+        palette=classes.palette,
+        ignored=tuple(_word(raw) for raw in classes.ignored),
+        split=divided.rule,
+        group=divided.group,
+        held_out=divided.held_out,
+    )
+
+
+def _word(raw: Raw) -> str:
+    if raw == UNCOVERED:
+        return "what no annotation covers"
+    return " ".join(map(str, raw)) if isinstance(raw, tuple) else str(raw)
+
+
+def words(raws: Sequence[str]) -> tuple[Raw, ...]:
+    """`--ignore` as typed: 255 is a value, 128,64,128 a colour, anything else a class's name."""
+    found: list[Raw] = []
+    for word in raws:
+        parts = word.replace(" ", "").split(",")
+        if len(parts) == 3 and all(part.isdigit() and int(part) < 256 for part in parts):
+            red, green, blue = map(int, parts)
+            found.append((red, green, blue))
+        else:
+            found.append(int(word) if word.isdigit() else word)
+    return tuple(found)

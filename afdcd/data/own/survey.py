@@ -1,0 +1,174 @@
+"""What labels hold, counted: the ground of every question to the person, and of the draft."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from afdcd.config import UserError
+from afdcd.data.catalog.labels import Drawing, Encoding, View
+from afdcd.data.images import PictureError, decode
+from afdcd.data.own.classes import Classes
+from afdcd.data.own.found import Found, Item, Raw
+from afdcd.data.own.mask_values import count_colours, count_numbers, is_coloured
+from afdcd.data.places import read
+from afdcd.text import percent
+
+_LOOKED_AT = 64  # masks, evenly spaced: enough to see that a table is another one
+_SHOWN = 12
+_BINARY = {0, 255}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One value of the labels; `item` is the picture that has most of it."""
+
+    raw: Raw
+    pixels: int
+    pictures: int
+    item: Item
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Attributes:
+    seen: values, the most frequent first.
+    labels: that were read.
+    coloured: whether they are masks of colours.
+    faults: `file: reason` of those that could not be read.
+    gray: how many are RGB files in which every pixel is gray.
+    """
+
+    seen: tuple[Seen, ...]
+    labels: int
+    coloured: bool
+    faults: tuple[str, ...]
+
+    @property
+    def pixels(self) -> int:
+        return sum(seen.pixels for seen in self.seen)
+
+    def share(self, raw: Raw) -> float:
+        found = sum(seen.pixels for seen in self.seen if seen.raw == raw)
+        return found / max(1, self.pixels)
+
+    def brief(self) -> str:
+        parts = [f"{_word(s.raw)} ({percent(self.share(s.raw))})" for s in self.seen[:_SHOWN]]
+        more = len(self.seen) - _SHOWN
+        return ", ".join(parts) + (f" and {more} more" if more > 0 else "")
+
+
+def survey(root: Path, found: Found, items: Sequence[Item]) -> Survey:
+    """Count the values of the labels of `items`, one label at a time.
+
+    Raises:
+        UserError: none of them can be read.
+    """
+    counts: dict[Raw, int] = defaultdict(int)
+    pictures: dict[Raw, int] = defaultdict(int)
+    most: dict[Raw, tuple[int, Item]] = {}
+    faults, read_ = [], 0
+    coloured = _coloured(root, found, items)
+    for item in items:
+        try:
+            values = _values(root, found, item, coloured)
+        except (OSError, PictureError) as error:
+            faults.append(f"{item.label}: {error}")
+            continue
+        read_ += 1
+        for raw, pixels in values.items():
+            counts[raw] += pixels
+            pictures[raw] += 1
+            if pixels > most.get(raw, (0, item))[0]:
+                most[raw] = (pixels, item)
+    if not read_:
+        first = faults[0] if faults else "there is none"
+        raise UserError(f"{root}: none of {len(items)} labels can be read: {first}")
+    order = sorted(counts, key=lambda raw: (-counts[raw], str(raw)))
+    seen = tuple(Seen(raw, counts[raw], pictures[raw], most[raw][1]) for raw in order)
+    return Survey(seen, read_, coloured, tuple(faults))
+
+
+def check_masks(root: Path, found: Found, classes: Classes | None) -> list[str]:
+    """Hold a sample of the masks to the table; what a person should know of them.
+
+    Labels that are drawn name their classes themselves.
+
+    Raises:
+        UserError: nobody says what the values mean, or what is said is of other masks.
+    """
+    if found.encoding:
+        return []
+    step = max(1, len(found.items) // _LOOKED_AT)
+    looked = survey(root, found, found.items[::step])
+    where = f"{root}: the masks hold {looked.brief()}"
+    if classes is None:
+        raise UserError(
+            f"{where}; nothing says which is which class: write them down with --draft classes.yaml, "
+            "complete that file, and give it as --classes classes.yaml"
+        )
+    if looked.coloured != classes.colourful:
+        held, said = ("colours", "numbers") if looked.coloured else ("numbers", "colours")
+        raise UserError(f"{where}, which are {held}; the classes are given as {said}")
+    values = {seen.raw for seen in looked.seen}
+    if values == _BINARY and 255 in classes.ignored:
+        raise UserError(
+            f"{where}: a binary mask? list 255 as a class in classes.yaml, as ignored pixels it would "
+            "leave one class"
+        )
+    if 0 in values and 0 not in classes.table:
+        raise UserError(
+            f"{where}; 0 has no name: background or not labelled? add it to classes, or to ignore "
+            "(--ignore 0)"
+        )
+    return _gray(root, found, looked)
+
+
+def _gray(root: Path, found: Found, looked: Survey) -> list[str]:
+    item = looked.seen[0].item
+    assert item.label is not None
+    if looked.coloured or decode(read(root, item.label)).mode not in ("RGB", "RGBA"):
+        return []
+    return [f"masks are RGB files of gray pixels, read as numbers, e.g. {item.label}"]
+
+
+def _coloured(root: Path, found: Found, items: Sequence[Item]) -> bool:
+    """As the data set's own table says; else as most of the first masks are."""
+    if found.encoding or found.said.names:
+        return any(isinstance(raw, tuple) for raw in found.said.names)
+    votes = []
+    for item in items[:9]:
+        try:
+            votes.append(item.label is not None and is_coloured(read(root, item.label)))
+        except (OSError, PictureError):
+            continue
+    return sum(votes) * 2 > len(votes)
+
+
+def _values(root: Path, found: Found, item: Item, coloured: bool) -> Mapping[Raw, int]:
+    if item.label is None:
+        return {}
+    data = read(root, item.label)
+    if found.encoding:
+        return dict(_drawn(root, found, item, data))
+    return dict(count_colours(data) if coloured else count_numbers(data))
+
+
+def _drawn(root: Path, found: Found, item: Item, data: bytes) -> Iterator[tuple[Raw, int]]:
+    raws = list(found.said.names)
+    assert found.encoding
+    encoding: Encoding | Drawing = found.encoding({raw: i for i, raw in enumerate(raws)})
+    if isinstance(encoding, Drawing):
+        image = decode(read(root, item.image))
+        ids = encoding.draw(data, View(image.height, image.width))
+    else:
+        ids = encoding.train_ids(data)
+    for index, pixels in enumerate(np.bincount(ids.ravel(), minlength=len(raws))[: len(raws)]):
+        if pixels:
+            yield raws[index], int(pixels)
+
+
+def _word(raw: Raw) -> str:
+    return " ".join(map(str, raw)) if isinstance(raw, tuple) else str(raw)

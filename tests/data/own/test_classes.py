@@ -1,0 +1,112 @@
+"""From what the set and the person say to train ids."""
+
+from pathlib import Path
+
+import pytest
+
+from afdcd.config import Source, UserError
+from afdcd.data.catalog.train_ids import IGNORE
+from afdcd.data.own.classes import resolve
+from afdcd.data.own.classes_file import ClassesFile, read_classes
+from afdcd.data.own.found import UNCOVERED, Said
+
+NOBODY = Said()
+COCO = Said({UNCOVERED: "background", 3: "car", 7: "tree"}, source="a.json")
+YOLO = Said({0: "car", 1: "tree", UNCOVERED: "background"}, source="data.yaml")
+TABLE = Said({(1, 2, 3): "road", (4, 5, 6): "car"}, ignored=frozenset({(0, 0, 0)}), source="t.csv")
+
+
+@pytest.fixture
+def said(tmp_path: Path):  # type: ignore[no-untyped-def]
+    def read(text: str) -> tuple[ClassesFile, Source]:
+        path = tmp_path / "classes.yaml"
+        path.write_text(text, encoding="utf-8")
+        return read_classes(path)
+
+    return read
+
+
+def test_the_sets_own_table_is_taken_in_its_order() -> None:
+    found = resolve(TABLE, None)
+    assert found.names == ("road", "car")
+    assert found.palette == ((1, 2, 3), (4, 5, 6))
+    assert found.table == {(1, 2, 3): 0, (4, 5, 6): 1, (0, 0, 0): IGNORE}
+
+
+def test_equal_names_are_one_class() -> None:
+    found = resolve(Said({0: "a", 1: "b", 4: "b"}), None)
+    assert (found.names, found.table) == (("a", "b"), {0: 0, 1: 1, 4: 1, 255: IGNORE})
+
+
+def test_nobody_says_the_classes() -> None:
+    with pytest.raises(UserError, match="--draft classes.yaml"):
+        resolve(NOBODY, None)
+
+
+def test_255_is_ignored_unless_it_is_a_class(said) -> None:  # type: ignore[no-untyped-def]
+    file = said("- {name: a, value: 0}\n- {name: b, value: 1}\n")
+    assert resolve(NOBODY, file).table[255] == IGNORE
+    binary = said("- {name: a, value: 0}\n- {name: b, value: 255}\n")
+    assert resolve(NOBODY, binary).table == {0: 0, 255: 1}
+
+
+def test_what_no_annotation_covers_is_background_a_class_or_ignored() -> None:
+    assert resolve(COCO, None).names == ("background", "car", "tree")
+    assert resolve(YOLO, None).names == ("car", "tree", "background")
+    assert resolve(COCO, None, background="ground").names == ("ground", "car", "tree")
+    ignored = resolve(COCO, None, background="ignore")
+    assert (ignored.names, ignored.table[UNCOVERED]) == (("car", "tree"), IGNORE)
+    assert resolve(COCO, None, background="tree").table == {UNCOVERED: 0, 3: 1, 7: 0}
+    with pytest.raises(UserError, match="a class for every pixel"):
+        resolve(TABLE, None, background="x")
+
+
+def test_a_person_renames_merges_reorders_and_drops(said) -> None:  # type: ignore[no-untyped-def]
+    file = said("classes:\n- {name: plant, from: tree}\n- {name: other, from: background}\nignore: [car]\n")
+    found = resolve(COCO, file)
+    assert found.names == ("plant", "other")
+    assert found.table == {7: 0, UNCOVERED: 1, 3: IGNORE}
+    merged = said("- {name: thing, from: [car, tree]}\n")  # background keeps its place
+    assert resolve(COCO, merged).names == ("background", "thing")
+
+
+def test_a_class_of_the_set_may_not_be_forgotten(said) -> None:  # type: ignore[no-untyped-def]
+    file = said("- {name: a, from: car}\n- {name: b, from: background}\n")
+    with pytest.raises(UserError, match=r"tree of a.json is in neither list.*ignore: rest"):
+        resolve(COCO, file)
+    rest = said("classes:\n- {name: a, from: car}\n- {name: b, from: background}\nignore: rest\n")
+    assert resolve(COCO, rest).table == {3: 0, UNCOVERED: 1, 7: IGNORE}
+
+
+def test_names_what_is_not_known(said) -> None:  # type: ignore[no-untyped-def]
+    file = said("- {name: a, from: cat}\n- {name: b, from: car}\n")
+    with pytest.raises(UserError, match=r"classes.yaml:1: .*'cat' is no class of a.json; known: back"):
+        resolve(COCO, file)
+    with pytest.raises(UserError, match="ignore 'cat': no class of that name"):
+        resolve(COCO, None, ignore=["cat"])
+    numbers = said("classes:\n- {name: a, value: 3}\n- {name: b, value: 8}\nignore: rest\n")
+    with pytest.raises(UserError, match="8 is no class of a.json; known: 3 car, 7 tree"):
+        resolve(COCO, numbers)
+
+
+def test_the_command_line_ignores_besides(said) -> None:  # type: ignore[no-untyped-def]
+    file = said("- {name: a, value: 1}\n- {name: b, value: 2}\n")
+    assert resolve(NOBODY, file, ignore=[0, 9]).table == {1: 0, 2: 1, 0: IGNORE, 9: IGNORE, 255: IGNORE}
+    assert resolve(YOLO, None, ignore=["tree"]).names == ("car", "background")
+
+
+@pytest.mark.parametrize("names", [("car", "Car"), ("car", "tree "), ("car", "")])
+def test_names_that_differ_in_nothing_a_person_sees(names: tuple[str, ...]) -> None:
+    with pytest.raises(UserError, match="rename or merge them"):
+        resolve(Said(dict(enumerate(names)), source="data.yaml"), None)
+
+
+def test_too_many_classes() -> None:
+    with pytest.raises(UserError, match=r"256 classes .*2 to 255"):
+        resolve(Said({i: f"c{i}" for i in range(256)}), None)
+
+
+def test_pictures_have_distinct_colours() -> None:
+    found = resolve(Said({i: f"c{i}" for i in range(255)} | {300: "background"}), None, ignore=["c3"])
+    assert len(set(found.palette)) == 255
+    assert found.palette[-1] == (0, 0, 0)
