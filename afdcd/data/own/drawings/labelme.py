@@ -1,8 +1,8 @@
 """labelme's shapes: polygons, rectangles, circles and masks, in the order of the file.
 
-Corners of rectangles and the edge of circles are pixels that belong to them, as those of masks do
-and as wkentaro/labelme 6.3 `labelme/utils/shape.py`, shapes_to_label, paints them. Polygons follow
-`raster`, half a pixel inside the border that labelme paints, too.
+Corners of a rectangle are pixels that belong to it, as those of a mask's box do and as
+wkentaro/labelme 6.3 `labelme/utils/shape.py`, shapes_to_label, paints it. Polygons and circles
+follow `raster`, half a pixel inside the border that labelme paints, too.
 """
 
 from collections.abc import Mapping
@@ -115,7 +115,7 @@ def _paint(canvas: Canvas, shape: Shape, value: int) -> None:
         canvas.paint(canvas.rectangle(low, high + 1), value)
     elif shape.kind == "circle":  # centre, and a point on its edge
         radius = float(np.hypot(*(second - first)))
-        canvas.paint(canvas.circle(first + 0.5, radius + 0.5), value)
+        canvas.paint(canvas.circle(first, radius), value)
     elif shape.kind == "mask":
         _paint_mask(canvas, shape, value)
     else:
