@@ -1,6 +1,7 @@
 """Where the bytes of a picture or a label are: a file, a cell of a Parquet file, or at hand."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -11,6 +12,9 @@ import pyarrow.parquet as pq
 
 from afdcd.data.images import PictureError
 from afdcd.text import first_line
+
+_BATCH = 8  # rows
+_BUFFER = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +71,27 @@ def stamp(folder: Path, place: Place | None) -> tuple[int, int]:
         found = path.stat()
     except OSError:  # judging will say so
         return 0, 0
-    share = _rows(str(path)) if isinstance(place, Cell) else 1
+    share = _rows(str(path), found.st_mtime_ns) if isinstance(place, Cell) else 1
     return found.st_size // share, found.st_mtime_ns
 
 
 def _cell(folder: Path, cell: Cell) -> bytes:
     path = str(folder / cell.file)
     try:
+        changed = Path(path).stat().st_mtime_ns
         first, group = next(
-            (start, number) for start, stop, number in _groups(path) if start <= cell.row < stop
+            (start, number)
+            for start, stop, number in _groups(path, changed)
+            if start <= cell.row < stop
         )
-        value: Any = _column(path, group, cell.column)[cell.row - first].as_py()
-    except (pa.ArrowException, OSError, StopIteration) as error:
+    except StopIteration:
+        raise PictureError("no such row: the file is shorter than it was; prepare anew") from None
+    except (pa.ArrowException, OSError) as error:
+        raise PictureError(f"cannot be read ({first_line(error)}): fetch the file again") from None
+    try:
+        value = _column(path, changed, group, cell.column).at(cell.row - first)
+    except (pa.ArrowException, OSError, KeyError, StopIteration) as error:
+        _column.cache_clear()  # a reader that failed stands nowhere
         raise PictureError(f"cannot be read ({first_line(error)}): fetch the file again") from None
     data = value.get("bytes") if isinstance(value, dict) else value
     if not isinstance(data, bytes):
@@ -87,9 +100,10 @@ def _cell(folder: Path, cell: Cell) -> bytes:
 
 
 @lru_cache(maxsize=8)
-def _groups(path: str) -> tuple[tuple[int, int, int], ...]:
-    """(first row, row after the last, number) of each row group."""
-    metadata = pq.ParquetFile(path).metadata
+def _groups(path: str, changed: int) -> tuple[tuple[int, int, int], ...]:
+    """(first row, row after the last, number) of each row group; `changed` only tells versions."""
+    with pq.ParquetFile(path) as file:
+        metadata = file.metadata
     groups, start = [], 0
     for number in range(metadata.num_row_groups):
         stop = start + metadata.row_group(number).num_rows
@@ -98,13 +112,37 @@ def _groups(path: str) -> tuple[tuple[int, int, int], ...]:
     return tuple(groups)
 
 
-def _rows(path: str) -> int:
+def _rows(path: str, changed: int) -> int:
     try:
-        return max(1, _groups(path)[-1][1])
+        return max(1, _groups(path, changed)[-1][1])
     except (pa.ArrowException, OSError, IndexError):
         return 1
 
 
+class _Column:
+    """A column of one row group, read forward some rows at a time: a group may hold gigabytes."""
+
+    def __init__(self, path: str, group: int, column: str) -> None:
+        self._path, self._group, self._name = path, group, column
+        self._start = 0
+        self._values: Any = ()
+        self._batches: Iterator[Any] = iter(())
+        self._restart()
+
+    def at(self, row: int) -> Any:
+        if row < self._start:
+            self._restart()
+        while row >= self._start + len(self._values):
+            self._start += len(self._values)
+            self._values = next(self._batches).column(self._name)
+        return self._values[row - self._start].as_py()
+
+    def _restart(self) -> None:
+        file = pq.ParquetFile(self._path, pre_buffer=False, buffer_size=_BUFFER)
+        self._start, self._values = 0, ()
+        self._batches = file.iter_batches(_BATCH, row_groups=[self._group], columns=[self._name])
+
+
 @lru_cache(maxsize=2)  # pictures and labels of the rows that are read one after another
-def _column(path: str, group: int, column: str) -> pa.ChunkedArray:
-    return pq.ParquetFile(path).read_row_group(group, columns=[column])[column]
+def _column(path: str, changed: int, group: int, column: str) -> _Column:
+    return _Column(path, group, column)

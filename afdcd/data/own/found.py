@@ -86,9 +86,11 @@ class Hints:
 
     Attributes:
         mask_suffix: ending of the labels' names after the pictures', as `_mask`; None finds it.
+        columns: those of pictures and of labels, where a table has more than two; None finds them.
     """
 
     mask_suffix: str | None = None
+    columns: tuple[str, str] | None = None
 
 
 class Form(Protocol):
