@@ -5,6 +5,7 @@ EXIF orientation is never applied: labels follow the stored pixel grid.
 
 import io
 import zlib
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -17,18 +18,19 @@ from afdcd.text import first_line
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
 
 _LFS_POINTER = b"version https://git-lfs"
-_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, zlib.error, Image.DecompressionBombError)
+_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, zlib.error)
 
 
 class PictureError(Exception):
     """Why bytes are no usable picture, and what to do about it: `reason: remedy`."""
 
 
-def decode(data: bytes) -> Image.Image:
+def decode(data: bytes, formats: Sequence[str] = FORMATS) -> Image.Image:
     """Decode every pixel, not only the header.
 
     Raises:
-        PictureError: empty, a git-LFS pointer, a web page, cut off, or no picture at all.
+        PictureError: empty, a git-LFS pointer, a web page, cut off, larger than memory should
+            hold (Pillow's limit, 179 megapixels), or no picture at all.
     """
     if not data:
         raise PictureError("empty file: fetch it again")
@@ -39,9 +41,11 @@ def decode(data: bytes) -> Image.Image:
             "HTML page instead of a picture: the download needs a login; fetch again"
         )
     try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        image = Image.open(io.BytesIO(data), formats=formats)
+    except Image.DecompressionBombError as error:
+        raise PictureError(f"too large ({first_line(error)}): cut it into tiles") from None
     except _UNREADABLE:
-        raise PictureError(f"no picture ({', '.join(FORMATS)}): fetch it again") from None
+        raise PictureError(f"no picture ({', '.join(formats)}): fetch it again") from None
     try:
         image.load()
     except _UNREADABLE as error:
