@@ -5,7 +5,6 @@ EXIF orientation is never applied: labels follow the stored pixel grid.
 
 import io
 import zlib
-from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -25,7 +24,7 @@ class PictureError(Exception):
     """Why bytes are no usable picture, and what to do about it: `reason: remedy`."""
 
 
-def decode(data: bytes, formats: Sequence[str] = FORMATS) -> Image.Image:
+def decode(data: bytes) -> Image.Image:
     """Decode every pixel, not only the header.
 
     Raises:
@@ -41,11 +40,11 @@ def decode(data: bytes, formats: Sequence[str] = FORMATS) -> Image.Image:
             "HTML page instead of a picture: the download needs a login; fetch again"
         )
     try:
-        image = Image.open(io.BytesIO(data), formats=formats)
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
     except Image.DecompressionBombError as error:
         raise PictureError(f"too large ({first_line(error)}): cut it into tiles") from None
     except _UNREADABLE:
-        raise PictureError(f"no picture ({', '.join(formats)}): fetch it again") from None
+        raise PictureError(f"no picture ({', '.join(FORMATS)}): fetch it again") from None
     try:
         image.load()
     except _UNREADABLE as error:

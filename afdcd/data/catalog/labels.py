@@ -123,7 +123,9 @@ class Numbers:
 
     def guess(self, present: frozenset[int]) -> str:
         """What a file that holds the values `present`, some of no class, may be instead."""
-        known = {why for value, why in self.lookalikes.items() if value in present - set(self.table)}
+        known = {
+            why for value, why in self.lookalikes.items() if value in present - set(self.table)
+        }
         return "; ".join(sorted(known))
 
 
