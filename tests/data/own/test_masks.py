@@ -81,7 +81,7 @@ def test_jpeg_is_refused_even_if_its_values_look_valid(encoding: Encoding, mode:
 def test_transparent_pixels_are_asked_about(encoding: Encoding, mode: str) -> None:
     image = Image.new(mode, (4, 2), 0)
     image.putalpha(Image.fromarray(np.array([[255] * 4, [255, 255, 0, 254]], np.uint8)))
-    with pytest.raises(PictureError, match="2 pixels are transparent.*without an alpha channel"):
+    with pytest.raises(PictureError, match=r"2 pixels are transparent.*without an alpha channel"):
         encoding.train_ids(saved(image))
 
 
