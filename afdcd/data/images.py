@@ -17,7 +17,7 @@ from afdcd.text import first_line
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
 
 _LFS_POINTER = b"version https://git-lfs"
-_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, zlib.error, Image.DecompressionBombError)
+_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, zlib.error)
 
 
 class PictureError(Exception):
@@ -28,7 +28,8 @@ def decode(data: bytes) -> Image.Image:
     """Decode every pixel, not only the header.
 
     Raises:
-        PictureError: empty, a git-LFS pointer, a web page, cut off, or no picture at all.
+        PictureError: empty, a git-LFS pointer, a web page, cut off, larger than memory should
+            hold (Pillow's limit, 179 megapixels), or no picture at all.
     """
     if not data:
         raise PictureError("empty file: fetch it again")
@@ -40,6 +41,8 @@ def decode(data: bytes) -> Image.Image:
         )
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except Image.DecompressionBombError as error:
+        raise PictureError(f"too large ({first_line(error)}): cut it into tiles") from None
     except _UNREADABLE:
         raise PictureError(f"no picture ({', '.join(FORMATS)}): fetch it again") from None
     try:

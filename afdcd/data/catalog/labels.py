@@ -5,7 +5,8 @@ plain values, so that they travel to other processes.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Protocol, TypeAlias
@@ -25,6 +26,7 @@ _NUMBERS = ("L", "P", "1", "I;16", "I;16B", "I")
 
 # A few anti-aliased pixels of CamVid's Seq05VD_f02610 have no class colour; more is another table.
 _STRAY_SHARE = 0.01
+_BAND = 512  # rows that are looked up at once
 
 
 class Encoding(Protocol):
@@ -114,10 +116,17 @@ class Numbers:
         unknown = [int(v) for v in np.flatnonzero(counts) if v not in self.table]
         listed = ", ".join(f"{value} ({counts[value]} pixels)" for value in unknown[:8])
         more = f" and {len(unknown) - 8} more" if len(unknown) > 8 else ""
-        guesses = {self.lookalikes[value] for value in unknown if value in self.lookalikes}
+        present = frozenset(int(v) for v in np.flatnonzero(counts))
         known = f"{min(self.table)}..{max(self.table)}"
-        guess = "; ".join(sorted(guesses)) or f"another encoding? expected some of {known}"
+        guess = self.guess(present) or f"another encoding? expected some of {known}"
         return f"label values of no class: {listed}{more}: {guess}"
+
+    def guess(self, present: frozenset[int]) -> str:
+        """What a file that holds the values `present`, some of no class, may be instead."""
+        known = {
+            why for value, why in self.lookalikes.items() if value in present - set(self.table)
+        }
+        return "; ".join(sorted(known))
 
 
 @dataclass(frozen=True)
@@ -135,19 +144,38 @@ class Colours:
             raise PictureError(
                 f"{label.mode} label, class colours expected: use the edition with coloured labels"
             )
-        codes = _codes(np.asarray(label.convert("RGB")))
-        ids = _colour_lookup(tuple(self.table.items()))[codes]
+        lookup = _colour_lookup(tuple(self.table.items()))
+        ids = np.concatenate([lookup[codes] for codes in colour_bands(label)])
         stray = ids == _UNKNOWN
         if stray.mean() > _STRAY_SHARE:
-            found, counts = np.unique(codes[stray], return_counts=True)
-            worst = int(found[counts.argmax()])
-            colour = (worst >> 16, worst >> 8 & 255, worst & 255)
             raise PictureError(
-                f"{stray.mean():.1%} of the pixels have a colour of no class, most of them {colour}: "
+                f"{stray.mean():.1%} of the pixels have a colour of no class, most of them "
+                f"{self._worst(label)}: "
                 "another colour table, or the label was resized with interpolation"
             )
         ids[stray] = IGNORE
         return ids
+
+    def _worst(self, label: Image.Image) -> RGB:
+        """The most frequent colour of no class."""
+        counts: Counter[int] = Counter()
+        for codes in colour_bands(label):
+            found, often = np.unique(codes, return_counts=True)
+            counts.update(dict(zip(found.tolist(), often.tolist(), strict=True)))
+        colours = ((colour_of(code), often) for code, often in counts.items())
+        strays = [(often, colour) for colour, often in colours if colour not in self.table]
+        return min(strays, key=lambda stray: (-stray[0], stray[1]))[1]
+
+
+def colour_bands(label: Image.Image) -> Iterator[Int32[np.ndarray, "h W"]]:
+    """The colours of `label` as one number each, band by band: their codes take four bytes each."""
+    for top in range(0, label.height, _BAND):
+        band = label.crop((0, top, label.width, min(top + _BAND, label.height)))
+        yield _codes(np.asarray(band.convert("RGB")))
+
+
+def colour_of(code: int) -> RGB:
+    return code >> 16, code >> 8 & 255, code & 255
 
 
 def _codes(pixels: UInt8[np.ndarray, "H W 3"]) -> Int32[np.ndarray, "H W"]:
