@@ -6,7 +6,7 @@ import optuna
 import pytest
 
 from afdcd.config import validate
-from afdcd.data.catalog.datasets import DATASETS
+from afdcd.data.shards.described import dataset_at
 from afdcd.distillers.configs import METHODS, AfDCDConfig
 from afdcd.distillers.configs.afdcd_presets import PRESETS
 from afdcd.search.check_study import check_study
@@ -16,21 +16,28 @@ from afdcd.search.space import nodes, parameters_of
 from afdcd.training.shapes import check_shapes
 from afdcd.training.trial import TrialConfig
 from afdcd.yaml_text import load_yaml
+from tests.own_sets import prepare_own
 from tests.sampled import suggest
 
 FOLDER = Path(__file__).parents[1] / "search_spaces"
 FILES = sorted(FOLDER.glob("*.yaml"))
 
 
+@pytest.fixture(scope="module")
+def own_root(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return prepare_own(tmp_path_factory.mktemp("own"), "custom")
+
+
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_is_valid_and_so_are_twenty_samples(file: Path) -> None:
-    needs_root = load_yaml(file)[0]["data"]["dataset"] != "synthetic"
-    space = load_space(str(file), ["data.root=shards"] if needs_root else [])
+def test_is_valid_and_so_are_twenty_samples(file: Path, own_root: str) -> None:
+    dataset = load_yaml(file)[0]["data"]["dataset"]
+    root = {"synthetic": [], "custom": [f"data.root={own_root}"]}.get(dataset, ["data.root=shards"])
+    space = load_space(str(file), root)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     for _ in range(20):
         config = validate(TrialConfig, suggest(space.space, study.ask()), space.source)
-        check_shapes(config, len(DATASETS[config.data.dataset].classes))
+        check_shapes(config, len(dataset_at(config.data.root, config.data.dataset).classes))
 
 
 def test_the_quickstart_needs_nothing_but_the_repository() -> None:

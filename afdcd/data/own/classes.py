@@ -138,7 +138,7 @@ def _covered(names: dict[Raw, str], background: str | None) -> dict[Raw, str]:
 
 def _raws(word: Raw, said: Said, names: Mapping[Raw, str]) -> list[Raw]:
     """What is ignored by a value, a colour or a class's name."""
-    if not isinstance(word, str) or word in said.names:
+    if not isinstance(word, str) or word in said.names or word in said.ignored:
         return [word]
     found = _called(word, said)
     if not found:

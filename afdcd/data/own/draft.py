@@ -8,10 +8,10 @@ from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from afdcd.config import UserError
-from afdcd.data.catalog.labels import Drawing, View
+from afdcd.data.catalog.labels import Drawing, View, colour_bands
 from afdcd.data.images import PictureError, decode, to_rgb
 from afdcd.data.own.found import UNCOVERED, Found, Item, Raw
-from afdcd.data.own.mask_values import raw_array
+from afdcd.data.own.masks import as_numbers, open_mask
 from afdcd.data.own.survey import Seen, Survey, survey
 from afdcd.data.places import read
 from afdcd.data.show.legend import INK, PAPER
@@ -121,7 +121,7 @@ def _where(root: Path, found: Found, seen: Seen) -> np.ndarray:
     assert item.label is not None
     data = read(root, item.label)
     if not found.encoding:
-        return np.asarray(raw_array(data, coloured=isinstance(seen.raw, tuple)) == _code(seen.raw))
+        return _raw(data, coloured=isinstance(seen.raw, tuple)) == _code(seen.raw)
     encoding = found.encoding({raw: int(raw != seen.raw) for raw in found.said.names})
     if isinstance(encoding, Drawing):
         return encoding.draw(data, _view(root, item)) == 0
@@ -131,6 +131,14 @@ def _where(root: Path, found: Found, seen: Seen) -> np.ndarray:
 def _view(root: Path, item: Item) -> View:
     image = decode(read(root, item.image))
     return View(image.height, image.width)
+
+
+def _raw(data: bytes, *, coloured: bool) -> np.ndarray:
+    """The number of each pixel, or its colour as one number."""
+    label = open_mask(data)
+    if coloured:
+        return np.concatenate(list(colour_bands(label)))
+    return np.asarray(as_numbers(label))
 
 
 def _code(raw: Raw) -> int:

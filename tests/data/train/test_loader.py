@@ -221,7 +221,7 @@ def test_training_can_follow_an_evaluation(prepared: str) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"dataset": "camvd"}, "dataset.*'synthetic', 'camvid'"),
+        ({"dataset": "cam vid"}, "letters, digits"),
         ({"root": None}, "needs `root`.*afdcd.prepare camvid"),
         ({"crop": [16, 64]}, "crop .16, 64. is too small"),
         ({"scale": [2.0, 0.5]}, "must be .smallest, largest."),
