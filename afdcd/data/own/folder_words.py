@@ -9,13 +9,14 @@ from afdcd.data.catalog.datasets import Split
 from afdcd.data.own.split_names import split_named
 from afdcd.data.own.tree import nfc
 
-Kind: TypeAlias = Literal["picture", "mask"]
+Kind: TypeAlias = Literal["picture", "mask", "other"]
 
 _PICTURE = re.compile(r"images?|imgs?|pictures?|photos?|rgb|jpeg|inputs?|originals?")
 _MASK = re.compile(
     r"masks?|labels?|lbl|ann|anns|annots?|annotations?|gt|(ground)?truth|seg|segmaps?|segmentations?"
     r"|semantics?|targets?"
 )
+_OBJECTS = re.compile(r"objects?|instances?|panoptic")
 _FILLER = re.compile(r"dir|folder|set|png|jpg|class|ground|all|default|data")
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_a-zA-Z]+")
 
@@ -68,15 +69,23 @@ def _says_kind(folders: list[str]) -> int:
 
 def _kind(folder: str) -> Kind | None:
     said = words(folder)
-    if any(map(_MASK.fullmatch, said)):  # `label_images` are labels
+    masks = any(map(_MASK.fullmatch, said))
+    objects = any(map(_OBJECTS.fullmatch, said))
+    if (masks and objects) or said in (["instance"], ["instances"], ["panoptic"]):
+        return "other"  # VOC's `SegmentationObject`: numbers of objects, not of classes
+    if masks:  # `label_images` are labels
         return "mask"
     return "picture" if any(map(_PICTURE.fullmatch, said)) else None
 
 
 def _foreign(folder: str) -> list[str]:
     """The words that say something else, as the name of a place."""
-    known = (split_named, _PICTURE.fullmatch, _MASK.fullmatch, _FILLER.fullmatch)
-    return [word for word in words(folder) if not any(knows(word) for knows in known)]
+    known = (_PICTURE, _MASK, _OBJECTS, _FILLER)
+    return [
+        word
+        for word in words(folder)
+        if not split_named(word) and not any(kind.fullmatch(word) for kind in known)
+    ]
 
 
 def _names_set(folder: str) -> bool:

@@ -72,3 +72,12 @@ def _counted(label: Image.Image) -> Counter[int]:
 def _add(counts: Counter[int], values: np.ndarray) -> None:
     found, often = np.unique(values, return_counts=True)
     counts.update(dict(zip(found.tolist(), often.tolist(), strict=True)))
+
+
+def stores_numbers(data: bytes) -> bool:
+    """Whether a mask has one number per pixel and neither colours nor a palette.
+
+    Raises:
+        PictureError: as `open_mask`.
+    """
+    return open_mask(data).mode not in ("RGB", "P")

@@ -7,8 +7,11 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 
-_KNOWN = "_mask _gt _label _labels _L _P _seg _labelTrainIds _labelIds .mask -mask _annotation mask"
-_KNOWN_RANK = {suffix: -rank for rank, suffix in enumerate(_KNOWN.split())}
+KNOWN = (
+    *("_mask", "_gt", "_label", "_labels", "_L", "_P", "_seg", "_labelTrainIds", "_labelIds"),
+    *(".mask", "-mask", "_annotation", "_masks", "mask"),
+)
+"""What tools add, those that more of them add first."""
 _DIGITS = re.compile(r"[\W_]*\d+")
 
 
@@ -18,6 +21,17 @@ def common_suffix(names: Iterable[str], pictures: Collection[str]) -> str | None
     if not counts:
         return None
     return max(counts, key=lambda suffix: (counts[suffix], *_preference(suffix)))
+
+
+def beside_suffix(names: Collection[str]) -> str:
+    """What masks add to the names of pictures among which they lie; empty where nothing is found.
+
+    A suffix that no tool uses must pair half of the pictures: `cat_black.jpg` is no mask of
+    `cat.jpg`.
+    """
+    counts = Counter(suffix for name in names for suffix in _endings(name, names) if suffix)
+    fit = [s for s in counts if s in KNOWN or (not counts_up(s) and 4 * counts[s] >= len(names))]
+    return max(fit, key=lambda suffix: (counts[suffix], *_preference(suffix)), default="")
 
 
 def ending(name: str, pictures: Collection[str]) -> str | None:
@@ -34,12 +48,14 @@ def _endings(name: str, pictures: Collection[str]) -> Iterator[str]:
     """Endings below the last folder, the shortest first; `11` is no `1` with the ending `1`."""
     for cut in range(len(name), name.rfind("/") + 1, -1):
         suffix = name[cut:]
-        if (not suffix or not suffix[0].isalnum() or suffix in _KNOWN_RANK) and name[
-            :cut
-        ] in pictures:
+        if (not suffix or not suffix[0].isalnum() or suffix in KNOWN) and name[:cut] in pictures:
             yield suffix
 
 
 def _preference(suffix: str) -> tuple[bool, int, int, str]:
     """Of endings that pair as many: none, one that tools use, the shortest."""
-    return not suffix, _KNOWN_RANK.get(suffix, -len(_KNOWN_RANK)), -len(suffix), suffix
+    return not suffix, -_rank(suffix), -len(suffix), suffix
+
+
+def _rank(suffix: str) -> int:
+    return KNOWN.index(suffix) if suffix in KNOWN else len(KNOWN)

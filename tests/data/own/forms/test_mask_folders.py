@@ -1,0 +1,141 @@
+"""Folders of pictures and masks, as people lay them out."""
+
+from pathlib import Path
+
+import pytest
+
+from afdcd.config import UserError
+from afdcd.data.own.forms.mask_folders import mask_folders
+from afdcd.data.own.found import Found, Hints
+from afdcd.data.own.tree import Tree
+from tests.data.own.sets import agrees_with_sample, made, recognised, shape, written
+from tests.samples import SAMPLES, needs_samples
+
+# Files of a set -> what its pictures are called and which split they are of.
+LAYOUTS = {
+    "kinds above splits": (
+        ["images/train/a.jpg", "images/val/b.jpg", "masks/train/a.png", "masks/val/b.png"],
+        {"a": "train", "b": "val"},
+    ),
+    "splits above kinds": (
+        ["training/img/a.jpg", "valid/img/b.jpg", "training/mask/a.png", "valid/mask/b.png"],
+        {"a": "train", "b": "val"},
+    ),
+    "a folder above all": (
+        ["set1/images/a.jpg", "set1/images/b.jpg", "set1/gt/a.png", "set1/gt/b.png"],
+        {"a": None, "b": None},
+    ),
+    "places below kinds": (
+        ["images/n/0.jpg", "images/s/0.jpg", "labels/n/0.png", "labels/s/0.png"],
+        {"n/0": None, "s/0": None},
+    ),
+    "places above kinds": (
+        ["n/images/0.jpg", "s/images/0.jpg", "n/labels/0.png", "s/labels/0.png"],
+        {"n/0": None, "s/0": None},
+    ),
+    "Carvana": (
+        [
+            "train/a_01.jpg",
+            "train/a_02.jpg",
+            "train_masks/a_01_mask.png",
+            "train_masks/a_02_mask.png",
+        ],
+        {"a_01": "train", "a_02": "train"},
+    ),
+    "masks beside pictures": (
+        ["a.jpg", "b.JPEG", "a.png", "b.png"],
+        {"a": None, "b": None},
+    ),
+    "masks beside pictures, all PNG": (
+        ["train/a.png", "dev/b.png", "train/a_mask.png", "dev/b_mask.png"],
+        {"a": "train", "b": "val"},
+    ),
+    "masks beside pictures of two formats": (
+        ["a.jpg", "b.png", "a_seg.png", "b_seg.png"],
+        {"a": None, "b": None},
+    ),
+    "masks beside pictures in their folder": (
+        ["images/a.tif", "images/b.webp", "images/a_gt.png", "images/b_gt.png"],
+        {"a": None, "b": None},
+    ),
+    "VOC without a label map": (
+        ["JPEGImages/a.jpg", "SegmentationClass/a.png", "SegmentationObject/a.png"],
+        {"a": None},
+    ),
+    "what a desktop leaves": (
+        ["images/a.jpg", "images/._a.jpg", "__MACOSX/images/a.jpg", "masks/a.png"],
+        {"a": None},
+    ),
+}
+
+
+def _found(folder: Path, suffix: str | None = None) -> Found:
+    return recognised(mask_folders, folder, suffix)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layout_is_seen_through(layout: str, tmp_path: Path) -> None:
+    files, splits = LAYOUTS[layout]
+    found = _found(made(tmp_path, *files))
+    assert {item.key: item.split for item in found.items} == splits
+    assert not found.refused
+    for item in found.items:
+        image, label = str(item.image), str(item.label)
+        assert {image, label} <= set(files)
+        assert Path(label).stem.startswith(Path(image).stem)
+    assert not found.said.names  # what a number means only a person knows
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        ["a.jpg", "b.jpg"],
+        ["images/a.jpg", "images/b.jpg"],
+        ["cat.jpg", "cat_black.jpg", "dog.jpg", "owl.jpg", "fox.jpg"],
+        ["frame.png", "frame_1.png", "frame_2.png"],
+        ["a.jpg", "x.png", "y.png", "z.png"],
+    ],
+)
+def test_pictures_alone_are_no_data_set(files: list[str], tmp_path: Path) -> None:
+    assert mask_folders(Tree.of(made(tmp_path, *files)), Hints()) is None
+
+
+def test_lists_say_the_split(tmp_path: Path) -> None:
+    made(tmp_path, "images/a.jpg", "images/b.jpg", "masks/a_gt.png", "masks/b_gt.png")
+    written(tmp_path, "train.txt", "images/a.jpg masks/a_gt.png\n")
+    written(tmp_path, "val.txt", "images/b.jpg\n")
+    assert {item.key: item.split for item in _found(tmp_path).items} == {"a": "train", "b": "val"}
+
+
+def test_suffix_of_ones_own(tmp_path: Path) -> None:
+    made(tmp_path, "images/a.jpg", "masks/aXY.png")
+    with pytest.raises(UserError, match="--mask-suffix"):
+        _found(tmp_path)
+    assert shape(_found(tmp_path, "XY")) == {"a": ("images/a.jpg", "masks/aXY.png", None)}
+
+
+def test_two_folders_of_masks_are_asked_about(tmp_path: Path) -> None:
+    made(tmp_path, "images/a.jpg", "labels/a.png", "labels_rgb/a.png")
+    with pytest.raises(
+        UserError, match=r"labels/a\.png and labels_rgb/a\.png: two folders of masks"
+    ):
+        _found(tmp_path)
+
+
+def test_gif_masks_need_converting(tmp_path: Path) -> None:
+    """A writer of GIF may call the same class 0 in one file and 1 in the next."""
+    made(tmp_path, "train/a.jpg", "train_masks/a_mask.gif")
+    with pytest.raises(UserError, match=r"1 masks are GIF.*mogrify"):
+        _found(tmp_path)
+
+
+def test_jpeg_masks_are_paired_and_judged_later(tmp_path: Path) -> None:
+    found = _found(made(tmp_path, "images/a.jpg", "masks/a.jpg"))
+    assert shape(found) == {"a": ("images/a.jpg", "masks/a.jpg", None)}
+
+
+@needs_samples
+def test_sample() -> None:
+    found = _found(SAMPLES / "own/mask_folders/source")
+    assert found.mask_suffix == "_mask"
+    agrees_with_sample("mask_folders", found, {0: "ground", 1: "car", 2: "tree"}, ignored={255})
