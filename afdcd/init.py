@@ -32,7 +32,11 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--data", required=True, metavar="DATA", type=expanded, help="folder or URI that `prepare` wrote"
+        "--data",
+        required=True,
+        metavar="DATA",
+        type=expanded,
+        help="folder or URI that `prepare` wrote",
     )
     parser.add_argument(
         "--student", required=True, metavar="HEAD/ENCODER", help="e.g. pspnet/resnet18"
@@ -45,7 +49,9 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
         "--out", type=expanded_path, metavar="FILE.yaml", help="default: the data set's name, here",
     )  # fmt: skip
     parser.add_argument(
-        "--cluster", metavar="NxGPU", help="for which it is written, e.g. 8xA100; default: this machine"
+        "--cluster",
+        metavar="NxGPU",
+        help="for which it is written, e.g. 8xH100; default: this machine",
     )
     return parser
 

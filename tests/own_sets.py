@@ -11,7 +11,9 @@ from afdcd.prepare import main
 NAMES = ("ground", "no", "tree")  # `no` is a word
 
 
-def draw_pictures(folder: Path, keys: list[str], size: tuple[int, int] = (48, 64)) -> dict[str, np.ndarray]:
+def draw_pictures(
+    folder: Path, keys: list[str], size: tuple[int, int] = (48, 64)
+) -> dict[str, np.ndarray]:
     """Photographs of squares below `folder`; key -> the class of each pixel."""
     masks = {}
     for number, key in enumerate(keys):
@@ -53,11 +55,21 @@ def coco(folder: Path) -> list[str]:
             for category in (1, 2):
                 rows, columns = np.nonzero(mask == category)
                 if rows.size:
-                    top, bottom, left, right = rows.min(), rows.max() + 1, columns.min(), columns.max() + 1
+                    top, bottom, left, right = (
+                        rows.min(),
+                        rows.max() + 1,
+                        columns.min(),
+                        columns.max() + 1,
+                    )
                     corners = [left, top, right, top, right, bottom, left, bottom]
                     area = {"segmentation": [[int(c) for c in corners]], "iscrowd": 0}
                     annotations.append(
-                        {"id": len(annotations), "image_id": number, "category_id": category, **area}
+                        {
+                            "id": len(annotations),
+                            "image_id": number,
+                            "category_id": category,
+                            **area,
+                        }
                     )
         categories = [{"id": number, "name": NAMES[number]} for number in (1, 2)]
         path = folder / "annotations" / f"instances_{split}.json"
@@ -76,7 +88,9 @@ def colour_table(folder: Path) -> list[str]:
             path = folder / f"{split}_labels" / f"{key}_L.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(colours[mask]).save(path)
-    lines = [f"{name}, {r}, {g}, {b}" for name, (r, g, b) in zip(NAMES, colours.tolist(), strict=True)]
+    lines = [
+        f"{name}, {r}, {g}, {b}" for name, (r, g, b) in zip(NAMES, colours.tolist(), strict=True)
+    ]
     (folder / "class_dict.csv").write_text("\n".join(["name, r, g, b", *lines]) + "\n")
     return []
 
@@ -86,7 +100,11 @@ def prepare_own(folder: Path, name: str = "own", *, unlabelled: int = 0) -> str:
     source, out = folder / "source", folder / name
     words = mask_folders(source)
     if unlabelled:
-        draw_pictures(folder / "more", [f"extra{number}" for number in range(100, 100 + unlabelled)])
+        draw_pictures(
+            folder / "more", [f"extra{number}" for number in range(100, 100 + unlabelled)]
+        )
         words += ["--unlabelled", str(folder / "more")]
-    assert main(["custom", "--source", str(source), "--out", str(out), "--workers", "1", *words]) == 0
+    assert (
+        main(["custom", "--source", str(source), "--out", str(out), "--workers", "1", *words]) == 0
+    )
     return str(out)

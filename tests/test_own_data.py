@@ -1,4 +1,4 @@
-"""From a folder of pictures and labels to a student with the person's own class names, by the real commands."""
+"""From pictures and labels to a student with the person's own class names, by the real commands."""
 
 import json
 from collections.abc import Callable
@@ -44,7 +44,10 @@ def _studied(
     if share != "null":
         draw_pictures(more, [f"extra{number}" for number in range(50, 56)])
         words += ["--unlabelled", str(more)]
-    assert prepare(["custom", "--source", str(source), "--out", str(root), "--workers", "1", *words]) == 0
+    assert (
+        prepare(["custom", "--source", str(source), "--out", str(root), "--workers", "1", *words])
+        == 0
+    )
     text = SPACE.replace("ROOT", str(root)).replace("PROTOCOL", protocol).replace("SHARE", share)
     study = Study(folder / "study", text)
     finish(study.start())
@@ -83,7 +86,10 @@ def test_annotations_and_unlabelled_pictures_become_a_student(
     runs = study.runs()
     values = {name: run for name, run in runs.items() if name.startswith("trial-")}
     assert len(values) == 2
-    assert {run.data.params["training.unlabelled_share"] for run in values.values()} <= {"0.25", "0.5"}
+    assert {run.data.params["training.unlabelled_share"] for run in values.values()} <= {
+        "0.25",
+        "0.5",
+    }
     listed = next(iter(values.values())).inputs.dataset_inputs[0].dataset
     profile = json.loads(listed.profile)
     assert (profile["classes"], profile["rows_unlabelled"]) == (3, 6)
@@ -107,8 +113,15 @@ def test_init_writes_a_space_for_the_set_and_the_machine(
 ) -> None:
     root = own_sets.prepare_own(tmp_path, "drone")
     out = tmp_path / "drone.yaml"
-    words = ["--data", root, "--student", "pspnet/timm:lcnet_050", "--teacher", "pspnet/timm:regnetx_002"]
-    assert init.main([*words, "--out", str(out), "--cluster", "8xA100"]) == 0
+    words = [
+        "--data",
+        root,
+        "--student",
+        "pspnet/timm:lcnet_050",
+        "--teacher",
+        "pspnet/timm:regnetx_002",
+    ]
+    assert init.main([*words, "--out", str(out), "--cluster", "8xH100"]) == 0
     printed = capsys.readouterr().out
     assert "3 classes" in printed
     assert "GPU" in printed

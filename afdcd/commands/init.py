@@ -57,7 +57,9 @@ def execute(args: argparse.Namespace) -> int:
     try:
         out.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise UserError(f"{out}: cannot be written ({error.strerror}); choose another --out") from None
+        raise UserError(
+            f"{out}: cannot be written ({error.strerror}); choose another --out"
+        ) from None
     try:
         space = read_space(str(out), [])
         check_networks(space)
@@ -122,7 +124,9 @@ def written(args: argparse.Namespace, manifest: Manifest, begin: Begin) -> str:
         "  scale: [0.5, 2.0]": f"  scale: {list(begin.scale)}",
         "  loader_workers: 4": f"  loader_workers: {begin.cpus if begin.cpus > 1 else 0}",
         "  student: {head: pspnet, encoder: resnet18}": f"  student: {network(args.student, '--student')}",
-        "    model: {head: deeplabv3, encoder: resnet101}\n    train: " + old: _teacher(args.teacher, recipe),
+        "    model: {head: deeplabv3, encoder: resnet101}\n    train: " + old: _teacher(
+            args.teacher, recipe
+        ),
         "training: " + old: f"training: {recipe}",
         "cpus_per_worker: 4": f"cpus_per_worker: {begin.cpus}",
         "  trials: 20": f"  trials: {begin.trials}",

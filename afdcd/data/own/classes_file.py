@@ -89,7 +89,9 @@ def read_classes(path: Path) -> tuple[ClassesFile, Source]:
     text = read_text(path)
     if text.lstrip("\ufeff \n").startswith("-") or next(_content(text), "").startswith("-"):
         values, source = parse_yaml(f"classes:\n{text}", str(path))
-        source = replace(source, lines={key: max(1, line - 1) for key, line in source.lines.items()})
+        source = replace(
+            source, lines={key: max(1, line - 1) for key, line in source.lines.items()}
+        )
     else:
         values, source = parse_yaml(text, str(path))
     file = validate(ClassesFile, values, source)

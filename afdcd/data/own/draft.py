@@ -1,5 +1,6 @@
 """`--draft classes.yaml`: what the labels hold, for a person to name, with a picture of each value."""
 
+import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -104,12 +105,10 @@ def _sheet(root: Path, found: Found, looked: Survey) -> Image.Image:
 def _tile(root: Path, found: Found, seen: Seen, looked: Survey) -> Image.Image:
     """A crop of the picture that has most of a value, everything else dimmed, above its name."""
     tile = Image.new("RGB", (_CROP, _CROP + _TEXT), PAPER)
-    try:
+    with contextlib.suppress(OSError, PictureError):  # the report of `prepare` says why
         image, mask = to_rgb(decode(read(root, seen.item.image))), _where(root, found, seen)
-    except (OSError, PictureError):
-        return _named(tile, seen, looked)  # the report of `prepare` says why
-    if image is not None and mask is not None and image.shape[:2] == mask.shape:
-        tile.paste(Image.fromarray(_crop(image, mask)), (0, 0))
+        if image.shape[:2] == mask.shape:
+            tile.paste(Image.fromarray(_crop(image, mask)), (0, 0))
     name = "background" if seen.raw == UNCOVERED else str(seen.raw)
     text = f"{name}  {percent(looked.share(seen.raw))}"
     ImageDraw.Draw(tile).text((2, _CROP + 4), text, INK, ImageFont.load_default(14))

@@ -1,7 +1,7 @@
 """What labels hold, counted: the ground of every question to the person, and of the draft."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,12 +73,12 @@ def survey(root: Path, found: Found, items: Sequence[Item]) -> Survey:
     coloured = _coloured(root, found, items)
     for item in items:
         try:
-            values = _values(root, found, item, coloured)
+            values = list(_values(root, found, item, coloured))
         except (OSError, PictureError) as error:
             faults.append(f"{item.label}: {error}")
             continue
         read_ += 1
-        for raw, pixels in values.items():
+        for raw, pixels in values:
             counts[raw] += pixels
             pictures[raw] += 1
             if pixels > most.get(raw, (0, item))[0]:
@@ -147,13 +147,13 @@ def _coloured(root: Path, found: Found, items: Sequence[Item]) -> bool:
     return sum(votes) * 2 > len(votes)
 
 
-def _values(root: Path, found: Found, item: Item, coloured: bool) -> Mapping[Raw, int]:
+def _values(root: Path, found: Found, item: Item, coloured: bool) -> Iterable[tuple[Raw, int]]:
     if item.label is None:
-        return {}
+        return ()
     data = read(root, item.label)
     if found.encoding:
-        return dict(_drawn(root, found, item, data))
-    return dict(count_colours(data) if coloured else count_numbers(data))
+        return _drawn(root, found, item, data)
+    return (count_colours(data) if coloured else count_numbers(data)).items()
 
 
 def _drawn(root: Path, found: Found, item: Item, data: bytes) -> Iterator[tuple[Raw, int]]:

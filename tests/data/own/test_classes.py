@@ -39,7 +39,7 @@ def test_equal_names_are_one_class() -> None:
 
 
 def test_nobody_says_the_classes() -> None:
-    with pytest.raises(UserError, match="--draft classes.yaml"):
+    with pytest.raises(UserError, match=r"--draft classes\.yaml"):
         resolve(NOBODY, None)
 
 
@@ -62,7 +62,9 @@ def test_what_no_annotation_covers_is_background_a_class_or_ignored() -> None:
 
 
 def test_a_person_renames_merges_reorders_and_drops(said) -> None:  # type: ignore[no-untyped-def]
-    file = said("classes:\n- {name: plant, from: tree}\n- {name: other, from: background}\nignore: [car]\n")
+    file = said(
+        "classes:\n- {name: plant, from: tree}\n- {name: other, from: background}\nignore: [car]\n"
+    )
     found = resolve(COCO, file)
     assert found.names == ("plant", "other")
     assert found.table == {7: 0, UNCOVERED: 1, 3: IGNORE}
@@ -80,18 +82,26 @@ def test_a_class_of_the_set_may_not_be_forgotten(said) -> None:  # type: ignore[
 
 def test_names_what_is_not_known(said) -> None:  # type: ignore[no-untyped-def]
     file = said("- {name: a, from: cat}\n- {name: b, from: car}\n")
-    with pytest.raises(UserError, match=r"classes.yaml:1: .*'cat' is no class of a.json; known: back"):
+    with pytest.raises(
+        UserError, match=r"classes.yaml:1: .*'cat' is no class of a.json; known: back"
+    ):
         resolve(COCO, file)
     with pytest.raises(UserError, match="ignore 'cat': no class of that name"):
         resolve(COCO, None, ignore=["cat"])
     numbers = said("classes:\n- {name: a, value: 3}\n- {name: b, value: 8}\nignore: rest\n")
-    with pytest.raises(UserError, match="8 is no class of a.json; known: 3 car, 7 tree"):
+    with pytest.raises(UserError, match=r"8 is no class of a\.json; known: 3 car, 7 tree"):
         resolve(COCO, numbers)
 
 
 def test_the_command_line_ignores_besides(said) -> None:  # type: ignore[no-untyped-def]
     file = said("- {name: a, value: 1}\n- {name: b, value: 2}\n")
-    assert resolve(NOBODY, file, ignore=[0, 9]).table == {1: 0, 2: 1, 0: IGNORE, 9: IGNORE, 255: IGNORE}
+    assert resolve(NOBODY, file, ignore=[0, 9]).table == {
+        1: 0,
+        2: 1,
+        0: IGNORE,
+        9: IGNORE,
+        255: IGNORE,
+    }
     assert resolve(YOLO, None, ignore=["tree"]).names == ("car", "background")
 
 
@@ -107,6 +117,8 @@ def test_too_many_classes() -> None:
 
 
 def test_pictures_have_distinct_colours() -> None:
-    found = resolve(Said({i: f"c{i}" for i in range(255)} | {300: "background"}), None, ignore=["c3"])
+    found = resolve(
+        Said({i: f"c{i}" for i in range(255)} | {300: "background"}), None, ignore=["c3"]
+    )
     assert len(set(found.palette)) == 255
     assert found.palette[-1] == (0, 0, 0)

@@ -27,7 +27,9 @@ def test_names_are_words_even_those_that_yaml_once_took_for_booleans(tmp_path: P
     assert [entry.name for entry in file.classes] == ["no", "on"]
 
 
-def test_a_colour_names_a_class_in_masks_and_beside_a_value_it_is_for_pictures(tmp_path: Path) -> None:
+def test_a_colour_names_a_class_in_masks_and_beside_a_value_it_is_for_pictures(
+    tmp_path: Path,
+) -> None:
     file = _read(
         tmp_path,
         "- {name: a, colour: [1, 2, 3]}\n- {name: b, from: car, colour: [9, 9, 9]}\n"
@@ -40,8 +42,14 @@ def test_a_colour_names_a_class_in_masks_and_beside_a_value_it_is_for_pictures(t
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("- {name: a, value: 0}\n- {name: A, value: 1}\n", r"classes.yaml:2: .*'A' and 'a' are one name"),
-        ("- {name: a, value: 0}\n- {name: b, value: 0}\n", r"classes.yaml:2: .*0 is both 'a' and 'b'"),
+        (
+            "- {name: a, value: 0}\n- {name: A, value: 1}\n",
+            r"classes.yaml:2: .*'A' and 'a' are one name",
+        ),
+        (
+            "- {name: a, value: 0}\n- {name: b, value: 0}\n",
+            r"classes.yaml:2: .*0 is both 'a' and 'b'",
+        ),
         ("- {name: 'a ', value: 0}\n- {name: b, value: 1}\n", r"classes.yaml:1: .*blank at an end"),
         ('- {name: "", value: 0}\n- {name: b, value: 1}\n', r"classes.yaml:1: .*is empty"),
         ("- {name: true, value: 0}\n- {name: b, value: 1}\n", r"in quotes it is a word: 'true'"),

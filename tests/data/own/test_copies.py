@@ -17,7 +17,9 @@ def _folder(tmp_path: Path, **files: bytes) -> list[Pair]:
 
 
 def test_an_unlabelled_picture_that_judges_is_refused(tmp_path: Path) -> None:
-    pairs = _folder(tmp_path, u1=b"same", u2=b"else", u3=b"test", t1=b"else", v1=b"same", e1=b"test")
+    pairs = _folder(
+        tmp_path, u1=b"same", u2=b"else", u3=b"test", t1=b"else", v1=b"same", e1=b"test"
+    )
     kept, refused, warnings = without_copies(tmp_path, pairs)
     assert [pair.key for pair in kept] == ["u2", "t1", "v1", "e1"]
     assert [line.partition(":")[0] for line in sorted(refused)] == ["u1", "u3"]
@@ -32,7 +34,9 @@ def test_a_labelled_picture_in_two_splits_is_told_and_stays(tmp_path: Path) -> N
     assert "1 pictures are in two splits, e.g. v1 of val has the same bytes as t1" in warnings[0]
 
 
-def test_only_pictures_of_one_size_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_pictures_of_one_size_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pairs = _folder(tmp_path, t1=b"1", t2=b"22", v1=b"333", v2=b"33x")
     looked: list[object] = []
     monkeypatch.setattr(copies, "_sha256", lambda folder, place: looked.append(place))

@@ -7,6 +7,7 @@ import pytest
 
 from afdcd.data.own.groups import group_of, grouping, hold_out, natural, neighbours
 
+
 def test_frames_of_one_name_are_a_group() -> None:
     assert group_of("drive_a/cam_000123", "name") == "drive_a/cam_"
     assert group_of("drive_a/cam_000123_left", "name") == "drive_a/cam_"

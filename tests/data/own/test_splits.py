@@ -9,7 +9,10 @@ from afdcd.data.own.splits import Cut, cut
 
 
 def _items(**splits: str | None) -> list[Item]:
-    return [Item(key.replace("__", "/"), f"{key}.jpg", f"{key}.png", split) for key, split in splits.items()]
+    return [
+        Item(key.replace("__", "/"), f"{key}.jpg", f"{key}.png", split)
+        for key, split in splits.items()
+    ]
 
 
 def _of(found: Cut, split: str) -> set[str]:
@@ -18,7 +21,11 @@ def _of(found: Cut, split: str) -> set[str]:
 
 def test_a_given_split_is_kept() -> None:
     found = cut(_items(a="train", b="val", c="test", d="train"))
-    assert (_of(found, "train"), _of(found, "val"), _of(found, "test")) == ({"a", "d"}, {"b"}, {"c"})
+    assert (_of(found, "train"), _of(found, "val"), _of(found, "test")) == (
+        {"a", "d"},
+        {"b"},
+        {"c"},
+    )
     assert found.rule == "as the set says"
 
 
@@ -40,7 +47,9 @@ def test_sites_stay_whole() -> None:
     items = _items(**{f"{s}__{n}": None for s in ("north", "south", "west") for n in "01"})
     for by in (None, "folder", "group"):
         found = cut(items, by)  # type: ignore[arg-type]
-        sites = {split: {k.partition("/")[0] for k in _of(found, split)} for split in ("train", "val")}
+        sites = {
+            split: {k.partition("/")[0] for k in _of(found, split)} for split in ("train", "val")
+        }
         assert sites["train"].isdisjoint(sites["val"])
         assert all(sites.values())
 
