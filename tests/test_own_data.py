@@ -49,10 +49,10 @@ def _studied(
         == 0
     )
     text = SPACE.replace("ROOT", str(root)).replace("PROTOCOL", protocol).replace("SHARE", share)
+    (folder / "study").mkdir()
     study = Study(folder / "study", text)
     finish(study.start())
-    (version,) = study.client.search_model_versions("name = 'tiny'") or [None]
-    assert version is not None
+    version = study.client.search_model_versions("name = 'tiny'")[0]
     path = Path(download_artifacts(version.source, tracking_uri=study.client.tracking_uri))
     file = path if path.is_file() else next(path.rglob("*.safetensors"))
     return study, str(root), str(file)
