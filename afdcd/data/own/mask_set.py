@@ -83,17 +83,26 @@ def _sides(files: Iterable[str], hints: Hints) -> tuple[list[Named], list[Named]
     pictures = [found for found in pictures if not found.file.lower().endswith(_GIF)]
     if masks and pictures:
         return _named(pictures, "pictures"), _named(masks, "masks")
-    return told_apart(_named(spots, "files"), hints.mask_suffix)
+    return told_apart(_in_place(spots), hints.mask_suffix)
+
+
+def _in_place(spots: Sequence[Spot]) -> list[Named]:
+    """By path below the folder that all of them share, whatever the folders are called."""
+    paths = [PurePosixPath(found.root, found.name) for found in spots]
+    shared = _shared([path.parts[:-1] for path in paths])
+    return [
+        Named("/".join(path.parts[shared:]), found.file, found.split)
+        for path, found in zip(paths, spots, strict=True)
+    ]
 
 
 def _named(spots: Sequence[Spot], what: str) -> list[Named]:
-    """By path below the folder that all of them share.
+    """By path below the folder that says the kind, with what places above differ in.
 
     Raises:
         UserError: two folders hold files of the same names.
     """
-    levels = zip(*(found.above for found in spots), strict=False)
-    shared = len(list(takewhile(lambda level: len(set(level)) == 1, levels)))
+    shared = _shared([found.above for found in spots])
     named = [
         Named("/".join((*found.above[shared:], found.name)), found.file, found.split)
         for found in spots
@@ -107,6 +116,12 @@ def _named(spots: Sequence[Spot], what: str) -> list[Named]:
                 "said: move one of the folders out of the source"
             )
     return named
+
+
+def _shared(folders: Sequence[tuple[str, ...]]) -> int:
+    """How many folders all paths begin with."""
+    levels = zip(*folders, strict=False)
+    return len(list(takewhile(lambda level: len(set(level)) == 1, levels)))
 
 
 def _refuse_gif(masks: Sequence[Named]) -> None:
