@@ -44,10 +44,15 @@ def find_lists(tree: Tree, below: str = "") -> Lists:
             by_folder[folder][said[0]].append(file)
     if not by_folder:
         return {}
-    found = by_folder[min(by_folder, key=lambda folder: (folder.count("/"), len(folder), folder))]
+    found = by_folder[min(by_folder, key=_rank)]
     if any(found):
         found.pop(None, None)
     return dict(found)
+
+
+def _rank(folder: str) -> tuple[bool, int, str]:
+    """VOC has lists for other tasks, too, beside those in `ImageSets/Segmentation`."""
+    return not folder.lower().endswith("segmentation"), folder.count("/"), folder
 
 
 def _says(stem: str) -> tuple[Split | None] | None:
