@@ -16,7 +16,7 @@ _MASK = re.compile(
     r"masks?|labels?|labell?ed|lbl|ann|anns|annots?|annotations?|gt|(ground)?truth|seg|segmaps?|segmentations?"
     r"|semantics?|targets?"
 )
-_OBJECTS = re.compile(r"objects?|instances?|panoptic")
+_VIEWS = re.compile(r"objects?|instances?|panoptic|visuali[sz]ations?|vis|viz|overlays?|previews?")
 _FILLER = re.compile(r"dir|folder|set|png|jpg|class|ground|all|default|data")
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_a-zA-Z]+")
 
@@ -74,9 +74,9 @@ def _says_kind(folders: list[str], wrapped: int) -> int:
 def _kind(folder: str) -> Kind | None:
     said = words(folder)
     masks = any(map(_MASK.fullmatch, said))
-    objects = any(map(_OBJECTS.fullmatch, said))
-    if (masks and objects) or said in (["instance"], ["instances"], ["panoptic"]):
-        return "other"  # VOC's `SegmentationObject`: numbers of objects, not of classes
+    views = any(map(_VIEWS.fullmatch, said))
+    if (masks and views) or said in (["instance"], ["instances"], ["panoptic"]):
+        return "other"  # VOC's `SegmentationObject`, labelme's `SegmentationClassVisualization`
     if masks:  # `label_images` are labels
         return "mask"
     return "picture" if any(map(_PICTURE.fullmatch, said)) else None
@@ -85,7 +85,7 @@ def _kind(folder: str) -> Kind | None:
 @cache
 def _foreign(folder: str) -> list[str]:
     """The words that say something else, as the name of a place."""
-    known = (_PICTURE, _MASK, _OBJECTS, _FILLER)
+    known = (_PICTURE, _MASK, _VIEWS, _FILLER)
     return [
         word
         for word in words(folder)

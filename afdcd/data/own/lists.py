@@ -75,7 +75,7 @@ def assign(tree: Tree, items: Sequence[Item], lists: Lists) -> Assigned:
     """
     if not lists:
         return Assigned(tuple(items))
-    names = Names.of(items)
+    names = Names.of(items, tree.root.resolve().name)
     refused: list[str] = []
     listed: dict[str, tuple[Split | None, str]] = {}
     for split in (*SPLITS, None):

@@ -142,8 +142,8 @@ def _suffix(
         if several := [p for p in places if p.rpartition("/")[0] in names]:
             raise UserError(
                 f"{', '.join(sorted(several)[:6])}: several masks for one picture, a folder of them "
-                "for each, which of them lies over which is not said: merge them into one mask of "
-                "numbers, named as the picture"
+                "for each, and which lies on top where they overlap is not said: merge them into one "
+                "mask of numbers, named as the picture"
             )
         ending_said = "" if asked is None else f" and {asked!r}"
         raise UserError(
@@ -166,7 +166,7 @@ def _stranger(mask: Named, place: str, suffix: str, names: set[str], taken: set[
     rivals = sorted(other.rpartition("/")[2] for other in taken if other.startswith(picture))
     raise UserError(
         f"{PurePosixPath(mask.file).parent}: {', '.join(rivals[:6])}: several masks for one "
-        "picture, which of them lies over which is not said: merge them into one mask of numbers, "
+        "picture, and which lies on top where they overlap is not said: merge them into one mask, "
         f"or name the ending of those to read, as --mask-suffix {suffix or repr('')}"
     )
 
