@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from afdcd.data.own.pairing import Named
+from afdcd.data.own.pairing import Named, trimmed
 from afdcd.data.own.suffixes import KNOWN, beside_suffix, common_suffix
 
 _JPEG = (".jpg", ".jpeg")
@@ -41,7 +41,7 @@ def _by_suffix(files: Sequence[Named], asked: str | None) -> Sides:
 
 def _paired(sides: Sides, asked: str | None) -> tuple[int, Sides]:
     """How many masks would find a picture."""
-    photos, masks = sides
+    photos, masks = trimmed(*sides, asked)
     names = {photo.name for photo in photos}
     suffix = common_suffix([m.name for m in masks], names) if asked is None else asked
     if suffix is None:

@@ -21,15 +21,20 @@ _SEPARATOR = re.compile(r"\s*[\t,;]\s*|\s+")
 
 @dataclass(frozen=True)
 class Names:
-    """Every way to name a picture: the ends of its path, of its mask's and of its key."""
+    """Every way to name a picture: the ends of its path, of its mask's and of its key.
 
+    Attributes:
+        root: name of the source folder, with which lists may begin that lie beside it.
+    """
+
+    root: str = ""
     whole: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     ends: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     splits: dict[str, Split | None] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, items: Iterable[Item]) -> "Names":
-        names = cls()
+    def of(cls, items: Iterable[Item], root: str) -> "Names":
+        names = cls(nfc(root))
         for item in items:
             names.splits[item.key] = item.split
             for path in {item.key, *_stems(item.image), *_stems(item.label)}:
@@ -70,7 +75,8 @@ class Names:
 
     def _keys(self, text: str, split: Split | None, folder: str) -> set[str]:
         path = _normal(text, folder)
-        for name in dict.fromkeys((path, _PICTURE_ENDING.sub("", path))):
+        bare = _PICTURE_ENDING.sub("", path)
+        for name in dict.fromkeys((path, bare, bare.removeprefix(f"{self.root}/"))):
             for known in (self.whole, self.ends):
                 if keys := known.get(name):
                     of_split = {key for key in keys if self.splits[key] == split}

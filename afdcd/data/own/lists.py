@@ -44,10 +44,15 @@ def find_lists(tree: Tree, below: str = "") -> Lists:
             by_folder[folder][said[0]].append(file)
     if not by_folder:
         return {}
-    found = by_folder[min(by_folder, key=lambda folder: (folder.count("/"), len(folder), folder))]
+    found = by_folder[min(by_folder, key=_rank)]
     if any(found):
         found.pop(None, None)
     return dict(found)
+
+
+def _rank(folder: str) -> tuple[bool, int, str]:
+    """VOC has lists for other tasks, too, beside those in `ImageSets/Segmentation`."""
+    return not folder.lower().endswith("segmentation"), folder.count("/"), folder
 
 
 def _says(stem: str) -> tuple[Split | None] | None:
@@ -70,7 +75,7 @@ def assign(tree: Tree, items: Sequence[Item], lists: Lists) -> Assigned:
     """
     if not lists:
         return Assigned(tuple(items))
-    names = Names.of(items)
+    names = Names.of(items, tree.root.resolve().name)
     refused: list[str] = []
     listed: dict[str, tuple[Split | None, str]] = {}
     for split in (*SPLITS, None):

@@ -4,6 +4,7 @@ Pictures and masks lie in two folders (`images/` and `masks/`, in any of the wor
 beside each other. Folders of splits and of places may be above or below those two.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
 from pathlib import PurePosixPath
@@ -14,11 +15,12 @@ from afdcd.data.own.beside import told_apart
 from afdcd.data.own.folder_words import Spot, spot
 from afdcd.data.own.found import Found, Hints, Said
 from afdcd.data.own.lists import Lists, assign, find_lists
-from afdcd.data.own.pairing import Named, pair
+from afdcd.data.own.pairing import Named, pair, trimmed
 from afdcd.data.own.tree import Tree, nfc
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 _GIF = ".gif"
+_ENDING = re.compile(r"\.(png|bmp|tiff?|webp|gif)$", re.IGNORECASE)  # --mask-suffix _mask.png
 
 
 def mask_set(
@@ -49,17 +51,25 @@ def paired_set(
 ) -> Found:
     """As `mask_set`, of pictures and masks that a form tells apart itself."""
     _refuse_gif(masks)
-    paired = pair(pictures, masks, hints.mask_suffix)
+    suffix = hints.mask_suffix and _ENDING.sub("", hints.mask_suffix)
+    pictures, masks = trimmed(pictures, masks, suffix)
+    paired = pair(pictures, masks, suffix)
     assigned = assign(tree, paired.items, find_lists(tree) if lists is None else lists)
     return Found(
         form=form,
         items=assigned.items,
         said=said,
         refused=(*paired.refused, *assigned.refused),
-        remarks=(*paired.remarks, *assigned.remarks),
+        remarks=(*_trimming(pictures, masks), *paired.remarks, *assigned.remarks),
         unlisted=tuple(sorted({*paired.unlisted, *assigned.unlisted})),
         mask_suffix=paired.suffix,
     )
+
+
+def _trimming(pictures: Sequence[Named], masks: Sequence[Named]) -> list[str]:
+    cut = [min(side) for side in (pictures, masks) if any(named.key for named in side)]
+    files = " and ".join(named.file for named in cut)
+    return [f"names pair without the words that all of them have, as in {files}"] if cut else []
 
 
 def pictures_in(tree: Tree, folder: str, split: Split | None) -> list[Named]:
@@ -76,24 +86,35 @@ def stem_below(file: str, folder: str) -> str:
 
 def _sides(files: Iterable[str], hints: Hints) -> tuple[list[Named], list[Named]] | None:
     """Pictures and masks; folders that say their kind go before files beside each other."""
-    spots = [spot(file) for file in files if file.lower().endswith((*_PICTURES, _GIF))]
+    files = [file for file in files if file.lower().endswith((*_PICTURES, _GIF))]
+    wrapped = _shared([tuple(file.split("/")[:-1]) for file in files])
+    spots = [spot(file, wrapped) for file in files]
     masks = [found for found in spots if found.kind == "mask"]
     pictures = [found for found in spots if found.kind == "picture"]
     pictures = pictures or [found for found in spots if found.kind is None]
     pictures = [found for found in pictures if not found.file.lower().endswith(_GIF)]
     if masks and pictures:
         return _named(pictures, "pictures"), _named(masks, "masks")
-    return told_apart(_named(spots, "files"), hints.mask_suffix)
+    return told_apart(_in_place(spots), hints.mask_suffix)
+
+
+def _in_place(spots: Sequence[Spot]) -> list[Named]:
+    """By path below the folder that all of them share, whatever the folders are called."""
+    paths = [PurePosixPath(found.root, found.name) for found in spots]
+    shared = _shared([path.parts[:-1] for path in paths])
+    return [
+        Named("/".join(path.parts[shared:]), found.file, found.split)
+        for path, found in zip(paths, spots, strict=True)
+    ]
 
 
 def _named(spots: Sequence[Spot], what: str) -> list[Named]:
-    """By path below the folder that all of them share.
+    """By path below the folder that says the kind, with what places above differ in.
 
     Raises:
         UserError: two folders hold files of the same names.
     """
-    levels = zip(*(found.above for found in spots), strict=False)
-    shared = len(list(takewhile(lambda level: len(set(level)) == 1, levels)))
+    shared = _shared([found.above for found in spots])
     named = [
         Named("/".join((*found.above[shared:], found.name)), found.file, found.split)
         for found in spots
@@ -107,6 +128,12 @@ def _named(spots: Sequence[Spot], what: str) -> list[Named]:
                 "said: move one of the folders out of the source"
             )
     return named
+
+
+def _shared(folders: Sequence[tuple[str, ...]]) -> int:
+    """How many folders all paths begin with."""
+    levels = zip(*folders, strict=False)
+    return len(list(takewhile(lambda level: len(set(level)) == 1, levels)))
 
 
 def _refuse_gif(masks: Sequence[Named]) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 from afdcd.data.catalog.labels import Colours, Numbers, TrainIds
 from afdcd.data.images import PictureError, decode
 
-_JPEG = b"\xff\xd8"
+_LOSSY_TIFF = ("jpeg", "tiff_jpeg", "webp")
 _BAND = 512  # rows that are compared at once
 
 
@@ -61,14 +61,17 @@ def open_mask(data: bytes) -> Image.Image:
     """Decode a mask; one with an alpha channel that says nothing comes without it.
 
     Raises:
-        PictureError: no picture, JPEG, or partly transparent.
+        PictureError: no picture, of a format that changes or cuts values, or partly transparent.
     """
-    if data.startswith(_JPEG):
+    label = None if data.startswith(b"\xff\xd8") else decode(data)
+    if label is None or _lossy(data, label):
+        kind = label.format if label else "JPEG"
         raise PictureError(
-            "a JPEG mask, and JPEG changes values near borders without a trace: "
-            "export the masks as PNG (converting this file does not bring them back)"
+            f"a {kind} mask with lossy compression, which changes values near borders without a "
+            "trace: export the masks as PNG (converting this file does not bring them back)"
         )
-    label = decode(data)
+    if _cut_to_8_bits(data):
+        raise PictureError("16 bits for each of several channels: save it with one, or with 8 bits")
     if label.mode not in ("RGBA", "LA"):
         return label
     alpha = np.asarray(label.getchannel("A"))
@@ -78,6 +81,22 @@ def open_mask(data: bytes) -> Image.Image:
             "said: paint them in the value of their class and save without an alpha channel"
         )
     return label.convert(label.mode[:-1])
+
+
+def _lossy(data: bytes, label: Image.Image) -> bool:
+    if label.format == "TIFF":
+        return label.info.get("compression") in _LOSSY_TIFF
+    # A WebP file is a list of chunks: `VP8 ` is lossy, `VP8L` is not, others come before it.
+    at = 12 if label.format == "WEBP" else len(data)
+    while at < len(data) and data[at : at + 4] != b"VP8 ":
+        size = int.from_bytes(data[at + 4 : at + 8], "little")
+        at += 8 + size + size % 2
+    return at < len(data)
+
+
+def _cut_to_8_bits(data: bytes) -> bool:
+    """Whether Pillow reads a PNG's high bytes only: small numbers would all become 0."""
+    return data.startswith(b"\x89PNG") and data[24] == 16 and data[25] in (2, 4, 6)
 
 
 def as_numbers(label: Image.Image) -> Image.Image | None:

@@ -6,22 +6,30 @@ Keys are those paths without the folder that names a split. Where two splits hol
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from afdcd.config import UserError
 from afdcd.data.catalog.datasets import Split
 from afdcd.data.own.found import Item
-from afdcd.data.own.suffixes import common_suffix, counts_up, ending
+from afdcd.data.own.suffixes import affix, common_suffix, counts_up, ending
+
+_PICTURE_WORDS = "image|img|im|photo|picture|input|rgb|sat|leftImg8bit"
+_MASK_WORDS = "mask|label|gt|seg|annotation|target"
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Named:
-    """A file, and its path below its root without split and ending, in NFC."""
+    """A file, and its path below its root without split and ending, in NFC.
+
+    Attributes:
+        key: where it is not `name`, of which something was cut off for pairing.
+    """
 
     name: str
     file: str
     split: Split | None = None
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,6 +79,32 @@ def pair(pictures: Sequence[Named], masks: Sequence[Named], suffix: str | None =
     return Paired(items, found, tuple(sorted(refused + several)), remarks, unlisted)
 
 
+def trimmed(
+    pictures: Sequence[Named], masks: Sequence[Named], suffix: str | None
+) -> tuple[Sequence[Named], Sequence[Named]]:
+    """The same, without `img_` and `mask_`, or `_sat`, where no mask is named as a picture.
+
+    Only words that mean nothing but the kind are cut off, and only if all names have them.
+    """
+    names = {picture.name for picture in pictures}
+    if suffix is not None or common_suffix([mask.name for mask in masks], names) is not None:
+        return pictures, masks
+    beginning, _ = affix([mask.name for mask in masks], _MASK_WORDS)
+    return (
+        _cut(pictures, *affix([picture.name for picture in pictures], _PICTURE_WORDS)),
+        _cut(masks, beginning, ""),  # what they end with is found as their suffix
+    )
+
+
+def _cut(files: Sequence[Named], beginning: str, end: str) -> Sequence[Named]:
+    cut = []
+    for named in files:
+        folder, slash, name = named.name.rpartition("/")
+        name = folder + slash + name.removeprefix(beginning).removesuffix(end)
+        cut.append(replace(named, name=name, key=named.name))
+    return cut
+
+
 def _place(named: Named, with_split: bool) -> str:
     return f"{named.split or ''}/{named.name}" if with_split else named.name
 
@@ -105,6 +139,12 @@ def _suffix(
     places = [_place(mask, with_split) for mask in masks]
     found = common_suffix(places, names) if asked is None else asked
     if found is None or not any(_base(place, found) in names for place in places):
+        if several := [p for p in places if p.rpartition("/")[0] in names]:
+            raise UserError(
+                f"{', '.join(sorted(several)[:6])}: several masks for one picture, a folder of them "
+                "for each, and which lies on top where they overlap is not said: merge them into one "
+                "mask of numbers, named as the picture"
+            )
         ending_said = "" if asked is None else f" and {asked!r}"
         raise UserError(
             f"{min(masks).file}: none of {len(masks)} masks is named as its picture{ending_said}, "
@@ -126,7 +166,7 @@ def _stranger(mask: Named, place: str, suffix: str, names: set[str], taken: set[
     rivals = sorted(other.rpartition("/")[2] for other in taken if other.startswith(picture))
     raise UserError(
         f"{PurePosixPath(mask.file).parent}: {', '.join(rivals[:6])}: several masks for one "
-        "picture, which of them lies over which is not said: merge them into one mask of numbers, "
+        "picture, and which lies on top where they overlap is not said: merge them into one mask, "
         f"or name the ending of those to read, as --mask-suffix {suffix or repr('')}"
     )
 
@@ -154,12 +194,13 @@ def _withheld(
 def _items(
     pairs: dict[str, tuple[Named, Named | None]], labels: dict[str, Named], suffix: str
 ) -> tuple[Item, ...]:
-    names = [picture.name for picture, _ in pairs.values()]
-    clash = len(set(names)) < len(names)
+    keys = [picture.key or picture.name for picture, _ in pairs.values()]
+    clash = len(set(keys)) < len(keys)
     homes = _mask_homes(labels, suffix)
     items = []
     for picture, mask in pairs.values():
-        key = f"{picture.split}/{picture.name}" if clash and picture.split else picture.name
+        key = picture.key or picture.name
+        key = f"{picture.split}/{key}" if clash and picture.split else key
         label = mask.file if mask else _expected(picture, homes, suffix)
         items.append(
             Item(key, picture.file, label, picture.split or (mask.split if mask else None))
@@ -168,17 +209,18 @@ def _items(
 
 
 def _mask_homes(labels: dict[str, Named], suffix: str) -> dict[Split | None, tuple[str, str]]:
-    """For each split, the folder that masks lie below, and their ending."""
+    """For each split, what the path of a mask has before and after its name."""
     homes: dict[Split | None, tuple[str, str]] = {}
     for place, mask in sorted(labels.items()):
-        path = PurePosixPath(mask.file)
+        path, _, kind = mask.file.rpartition(".")
         name = place.partition("/")[2] if mask.split and place.startswith(mask.split) else place
-        folder = str(path.with_suffix("")).removesuffix(name + suffix).rstrip("/")
-        homes.setdefault(mask.split, (folder, path.suffix))
+        known = path.endswith(name + suffix)
+        home = path[: -len(name + suffix)] if known else f"{PurePosixPath(path).parent}/"
+        homes.setdefault(mask.split, (home, kind))
     return homes
 
 
 def _expected(picture: Named, homes: dict[Split | None, tuple[str, str]], suffix: str) -> str:
     """Where the mask of `picture` should be, as those of its split or any other are."""
-    folder, kind = homes.get(picture.split) or next(iter(homes.values()))
-    return f"{folder}/{picture.name}{suffix}{kind}".lstrip("/")
+    home, kind = homes.get(picture.split) or next(iter(homes.values()))
+    return f"{home}{picture.name}{suffix}.{kind}"

@@ -39,6 +39,19 @@ def ending(name: str, pictures: Collection[str]) -> str | None:
     return next(_endings(name, pictures), None)
 
 
+def affix(names: Collection[str], words: str) -> tuple[str, str]:
+    """(beginning, ending) made of one of `words` that all `names` share, as `img_` or `_sat`."""
+    bases = [name.rpartition("/")[2] for name in names]
+    for shape, place in ((rf"((?:{words})[_\- ])", 0), (rf"([_\- ](?:{words}))$", 1)):
+        look = re.compile(shape, re.IGNORECASE)
+        found = {
+            hit[1] if (hit := (look.search if place else look.match)(b)) else "" for b in bases
+        }
+        if len(found) == 1 and (shared := found.pop()):
+            return ("", shared) if place else (shared, "")
+    return "", ""
+
+
 def counts_up(suffix: str) -> bool:
     """Whether it only numbers frames, as `_12`: then it is another picture's name."""
     return _DIGITS.fullmatch(suffix) is not None

@@ -27,6 +27,7 @@ CASES = {
     "images/test_track/a.jpg": ("picture", None, "test_track/a"),
     "training/image_2/a.png": ("picture", "train", "a"),
     "SegmentationObject/x.png": ("other", None, "x"),
+    "SegmentationClassVisualization/x.jpg": ("other", None, "x"),
     "instances/x.png": ("other", None, "x"),
     "images/object/x.png": ("picture", None, "object/x"),
     "images/v1.2_mask.jpg": ("picture", None, "v1.2_mask"),

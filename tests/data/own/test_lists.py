@@ -162,3 +162,17 @@ def test_lists_nearest_to_the_root_count(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     assert find_lists(Tree.of(tmp_path)) == {"train": ["train.txt"], "val": ["val_list.txt"]}
+
+
+def test_voc_has_lists_of_other_tasks(tmp_path: Path) -> None:
+    for folder in ("Main", "Segmentation"):
+        (tmp_path / "ImageSets" / folder).mkdir(parents=True)
+        (tmp_path / "ImageSets" / folder / "train.txt").touch()
+    assert find_lists(Tree.of(tmp_path)) == {"train": ["ImageSets/Segmentation/train.txt"]}
+
+
+def test_list_may_begin_with_the_name_of_the_source(tmp_path: Path) -> None:
+    (tmp_path / "CamVid").mkdir()
+    found = assigned(tmp_path / "CamVid", "/CamVid/img_dir/train/a1.jpg\nCamVid/train/v1.2.jpg\n")
+    assert trained(found) == ["a1", "v1.2"]
+    assert not found.refused

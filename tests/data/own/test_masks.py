@@ -4,6 +4,7 @@ import io
 import pickle
 import zlib
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -74,6 +75,26 @@ def test_palette_means_indices_to_numbers_and_colours_to_colours() -> None:
 def test_jpeg_is_refused_even_if_its_values_look_valid(encoding: Encoding, mode: str) -> None:
     with pytest.raises(PictureError, match=r"JPEG.*export the masks as PNG"):
         encoding.train_ids(saved(Image.new(mode, (8, 8)), "JPEG"))
+
+
+def test_other_lossy_formats_are_refused_and_lossless_ones_read() -> None:
+    image = Image.new("RGB", (16, 16), (1, 1, 1))
+    exact = [saved(image, "WEBP", lossless=True, exact=True), saved(image, "TIFF")]
+    exact.append(saved(image.convert("RGBA"), "WEBP", lossless=True, exif=b"Exif\0\0MM\0*"))
+    for data in exact:
+        assert (NUMBERS.train_ids(data) == 1).all()
+    lossy = [saved(image, "WEBP"), saved(image, "WEBP", exif=b"Exif\0\0MM\0*")]
+    lossy.append(saved(image, "TIFF", compression="jpeg"))
+    for data in lossy:
+        with pytest.raises(PictureError, match=r"a (WEBP|TIFF) mask with lossy compression"):
+            NUMBERS.train_ids(data)
+
+
+def test_16_bits_in_three_channels_are_not_cut_to_the_high_byte() -> None:
+    """All small numbers would be read as 0, without a word."""
+    _, data = cv2.imencode(".png", np.ones((4, 4, 3), np.uint16))
+    with pytest.raises(PictureError, match="16 bits for each of several channels"):
+        NUMBERS.train_ids(data.tobytes())
 
 
 @pytest.mark.parametrize("encoding", [NUMBERS, COLOURS])

@@ -103,7 +103,7 @@ def test_missing_mask_is_looked_for_in_its_split() -> None:
 def test_one_file_for_each_class_is_refused_with_the_list() -> None:
     """Whether the car or the tree lies on top is in no file."""
     masks = ["masks/x_car.png", "masks/x_tree.png", "masks/y_car.png"]
-    with pytest.raises(UserError, match=r"masks: x_car, x_tree: several masks.*over which"):
+    with pytest.raises(UserError, match=r"masks: x_car, x_tree: several masks.*overlap"):
         paired(["images/x.jpg", "images/y.jpg"], masks)
     found = paired(["images/x.jpg", "images/y.jpg"], masks, "_car")
     assert labels(found) == {"x": "masks/x_car.png", "y": "masks/y_car.png"}

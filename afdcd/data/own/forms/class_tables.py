@@ -28,11 +28,11 @@ def class_tables(tree: Tree, hints: Hints) -> Found | None:
     tables, codes = tree.named(*_TABLES), tree.named("codes.txt")
     if not tables and not codes:
         return None
-    table = read_table(tree, tables[0]) if tables else numbered_lines(tree, codes[0])
-    found = mask_set(tree, hints, f"masks with {table.source}", Said(source=table.source))
+    file = (tables or codes)[0]
+    found = mask_set(tree, hints, f"masks with {file.rpartition('/')[2]}", Said())
     if found is None:
         return None
-    return with_names(tree, found, table)
+    return with_names(tree, found, read_table(tree, file) if tables else numbered_lines(tree, file))
 
 
 def with_names(tree: Tree, found: Found, table: ClassTable) -> Found:

@@ -114,7 +114,7 @@ def _classes(given: Any, source: Source) -> Iterator[tuple[int, str, list[Raw]]]
     try:
         for number, entry in sorted((int(key), entry) for key, entry in classes.items()):
             if isinstance(entry, dict):
-                raws = entry.get("labels", entry.get("values", [number]))
+                raws = entry.get("labels") or entry.get("values") or [number]
                 yield number, word(entry["name"]), [_raw(raw) for raw in raws]
             else:
                 yield number, word(entry), [number]

@@ -101,5 +101,5 @@ def test_table_that_does_not_tell(text: str, reason: str, tmp_path: Path) -> Non
 
 
 def test_table_without_masks_is_another_form(tmp_path: Path) -> None:
-    written(made(tmp_path, "images/a.jpg"), "class_dict.csv", "name,r,g,b\na,1,2,3\n")
+    written(made(tmp_path, "images/a.jpg"), "classes.csv", "of another tool\n")
     assert class_tables(Tree.of(tmp_path), Hints()) is None

@@ -62,6 +62,15 @@ LAYOUTS = {
         ["JPEGImages/a.jpg", "SegmentationClass/a.png", "SegmentationObject/a.png"],
         {"a": None},
     ),
+    "what is in all folders says no kind": (
+        [
+            "my_masks/train/a.jpg",
+            "my_masks/val/b.jpg",
+            "my_masks/train_gt/a.png",
+            "my_masks/val_gt/b.png",
+        ],
+        {"a": "train", "b": "val"},
+    ),
     "what a desktop leaves": (
         ["images/a.jpg", "images/._a.jpg", "__MACOSX/images/a.jpg", "masks/a.png"],
         {"a": None},
@@ -84,6 +93,42 @@ def test_layout_is_seen_through(layout: str, tmp_path: Path) -> None:
         assert {image, label} <= set(files)
         assert Path(label).stem.startswith(Path(image).stem)
     assert not found.said.names  # what a number means only a person knows
+
+
+@pytest.mark.parametrize(
+    ("pictures", "masks", "suffix"),
+    [
+        (["images/img_1.png", "images/img_2.png"], ["masks/mask_1.png", "masks/mask_2.png"], ""),
+        (["images/img_1.jpg", "images/img_2.jpg"], ["masks/1.png", "masks/2.png"], ""),
+        (["1_sat.jpg", "2_sat.jpg"], ["1_mask.png", "2_mask.png"], "_mask"),
+    ],
+)
+def test_words_of_the_kind_in_both_names(
+    pictures: list[str], masks: list[str], suffix: str, tmp_path: Path
+) -> None:
+    """Keys stay the names of the pictures; that something was cut off is told."""
+    found = _found(made(tmp_path, *pictures, *masks))
+    keys = [Path(picture).stem for picture in pictures]
+    expected = zip(keys, pictures, masks, strict=True)
+    assert shape(found) == {key: (image, label, None) for key, image, label in expected}
+    assert found.mask_suffix == suffix
+    assert pictures[0] in found.remarks[0]
+
+
+def test_mask_that_is_missing_is_called_by_its_own_word(tmp_path: Path) -> None:
+    made(tmp_path, "images/img_1.png", "images/img_2.png", "masks/mask_1.png")
+    assert shape(_found(tmp_path))["img_2"][1] == "masks/mask_2.png"
+
+
+def test_a_folder_of_masks_for_each_picture(tmp_path: Path) -> None:
+    made(tmp_path, "images/a.jpg", "masks/a/car.png", "masks/a/tree.png")
+    with pytest.raises(UserError, match=r"a/car, a/tree: several masks for one picture, a folder"):
+        _found(tmp_path)
+
+
+def test_suffix_may_be_given_with_the_ending_of_the_file(tmp_path: Path) -> None:
+    made(tmp_path, "images/a.jpg", "masks/a_mask.png", "masks/a_color.png")
+    assert list(shape(_found(tmp_path, "_mask.png"))) == ["a"]
 
 
 @pytest.mark.parametrize(
