@@ -1,17 +1,22 @@
 """COCO instance JSON: every rule and every trap of an export."""
 
 import json
+import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from afdcd.config import UserError
-from afdcd.data.catalog.labels import View
+from afdcd.data.catalog.labels import Drawing, View
 from afdcd.data.images import PictureError
 from afdcd.data.own.drawings import label as drawings_label
+from afdcd.data.own.drawings.coco import CocoAreas
+from afdcd.data.own.drawings.labelme import LabelmeShapes
+from afdcd.data.own.drawings.yolo import YoloAreas
 from afdcd.data.own.forms.coco_json import find_coco
-from afdcd.data.own.found import UNCOVERED, Found, Hints
+from afdcd.data.own.found import UNCOVERED, Found, Hints, Table
 from afdcd.data.own.tree import Tree
 from afdcd.data.places import Written, read
 from tests.data.own.sets import found, ids, names, picture, pixels, table, write
@@ -401,3 +406,11 @@ def test_labels_name_the_entry_that_a_person_would_open(tmp_path: Path) -> None:
     assert str(label) == "x.json: image 1 (a.jpg)"
     assert json.loads(label.data)["areas"] == [[CAR, [box(0, 0, 2, 2)]]]
     assert table(result) == {UNCOVERED: 0, TREE: 1, CAR: 2}
+
+
+@pytest.mark.parametrize("kind", [CocoAreas, YoloAreas, LabelmeShapes])
+def test_encodings_travel_to_other_processes(kind: Callable[[Table], Drawing]) -> None:
+    encoding = kind({UNCOVERED: 0, 7: 1})
+    assert pickle.loads(pickle.dumps(encoding)) == encoding
+    assert encoding.name
+    assert repr(encoding) != repr(kind({UNCOVERED: 0, 7: 2}))  # else a plan would not see it
