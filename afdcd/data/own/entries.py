@@ -16,6 +16,7 @@ from afdcd.data.places import Place
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 _KINDS = frozenset({"images", "image", "img", "imgs", "jpegimages", "pictures"})
 _TOLD = 20
+_LONGEST = 300
 
 
 def is_picture(file: str) -> bool:
@@ -38,13 +39,19 @@ class Refusals:
 
     def add(self, file: str, entry: str, reason: str) -> None:
         """`entry` is what of `file` is left out, "" for all of it; `reason` ends with the remedy."""
-        self._found[file, reason].append(entry)
+        self._found[file, told(reason)].append(told(entry))
 
     @property
     def lines(self) -> tuple[str, ...]:
         return tuple(
             f"{file}: {_listed(entries)}{reason}" for (file, reason), entries in self._found.items()
         )
+
+
+def told(text: str) -> str:
+    """Text of somebody's file in one short line that any terminal and file can hold."""
+    text = "".join(letter if letter.isprintable() else "?" for letter in text)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def _listed(entries: Sequence[str]) -> str:
@@ -160,11 +167,13 @@ def class_name(value: object) -> str:
     """A class's name as text: 1 and true are names, too.
 
     Raises:
-        ValueError: none, or a list or mapping.
+        ValueError: none, a list or mapping, or half a letter, which no file can hold.
     """
     if value is None or isinstance(value, list | dict):
         raise ValueError("no name")
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    name = str(value).lower() if isinstance(value, bool) else str(value)
+    name.encode()
+    return name
 
 
 def is_background(name: str) -> bool:

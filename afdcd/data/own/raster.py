@@ -54,7 +54,7 @@ class Canvas:
     def polygon(self, points: Points) -> Runs:
         """The pixels inside an outline; parts beyond the picture are cut off."""
         height, width = self.ids.shape
-        runs = polygon_runs(points, height, width, most=MOST_RUNS - self._runs)
+        runs = polygon_runs(points, height, width, before=self._runs)
         self._spend(len(runs), 0)
         return runs
 
@@ -103,11 +103,11 @@ class Canvas:
         _within(self._pixels, MOST_PIXELS, "pixels to paint")
 
 
-def polygon_runs(points: Points, height: int, width: int, most: int = MOST_RUNS) -> Runs:
+def polygon_runs(points: Points, height: int, width: int, before: int = 0) -> Runs:
     """Every row's crossings with the outline, sorted, and taken two by two.
 
     Raises:
-        PictureError: more than `most` runs.
+        PictureError: with `before` they are more runs than one image may have.
     """
     # Each edge from top to bottom, so that two areas cross their common edge at the same place.
     a, b = points, np.roll(points, -1, axis=0)
@@ -116,7 +116,7 @@ def polygon_runs(points: Points, height: int, width: int, most: int = MOST_RUNS)
     first, stop = (np.ceil(y - 0.5).clip(0, height).astype(np.int64) for y in (y0, y1))
     crossed = stop - first
     total = int(crossed.sum())
-    _within(total // 2, most, "runs of pixels")
+    _within(before + total // 2, MOST_RUNS, "runs of pixels")
     edge = np.repeat(np.arange(len(a)), crossed)
     row = np.arange(total) + np.repeat(first - (np.cumsum(crossed) - crossed), crossed)
     slope = np.divide(x1 - x0, y1 - y0, out=np.zeros(len(a)), where=crossed > 0)

@@ -125,7 +125,10 @@ def _paint(canvas: Canvas, shape: Shape, value: int) -> None:
 def _paint_mask(canvas: Canvas, shape: Shape, value: int) -> None:
     """The box of a mask has inclusive corners."""
     (left, top), (right, bottom) = shape.points.astype(np.int64).tolist()
-    mask = encoded_mask(shape.mask)
+    try:
+        mask = encoded_mask(shape.mask)
+    except PictureError as reason:
+        raise PictureError(f"the mask of {shape.label!r} cannot be read: {reason}") from None
     if mask.shape != (bottom - top + 1, right - left + 1):
         raise PictureError(
             f"a mask of {mask.shape[1]}x{mask.shape[0]} pixels in a box of "

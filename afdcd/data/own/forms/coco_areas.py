@@ -41,7 +41,8 @@ def read_areas(
     areas = Areas()
     for place, annotation in enumerate(annotations):
         image, category = id_of(annotation, "image_id"), id_of(annotation, "category_id")
-        shown = f"annotation {id_of(annotation)}" if id_of(annotation) else f"annotations[{place}]"
+        number = id_of(annotation)
+        shown = f"annotations[{place}]" if number is None else f"annotation {number}"
         if image is None:
             refusals.add(file, shown, "no image_id: export it again")
         elif image not in images:

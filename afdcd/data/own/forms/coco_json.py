@@ -17,6 +17,7 @@ from afdcd.data.own.entries import (
     Refusals,
     items_of,
     nothing_left,
+    told,
     unlisted,
 )
 from afdcd.data.own.forms.coco_areas import read_areas
@@ -122,7 +123,7 @@ class _Reading:
 
     def _add(self, file: str, number: int | str, image: dict[str, Any], areas: list[Any]) -> None:
         name = image["file_name"]
-        origin = f"{file}: image {number} ({name})"
+        origin = f"{file}: {told(f'image {number} ({name})')}"
         split = split_of_json(file)
         try:
             path = self._pictures.find(name, file, split)

@@ -14,9 +14,8 @@ from afdcd.config import UserError
 from afdcd.data.own.entries import NotTakenError
 from afdcd.text import first_line
 
-_LABEL_WORDS = frozenset(
-    ("annotation", "annotations", "gt", "label", "labels", "map", "mask", "masks")
-    + ("seg", "segmentation", "semantic", "target")
+_LABEL = re.compile(
+    r"(^|[^a-z])(annotations?|gt|labels?|map|masks?|seg|segmentation|semantic|target)([^a-z]|$)"
 )
 
 
@@ -95,7 +94,7 @@ def pair_of(file: str, tables: Sequence[Table], wanted: tuple[str, str] | None) 
 
 
 def _is_label(column: str) -> bool:
-    return not _LABEL_WORDS.isdisjoint(re.split(r"[^a-z]+", column.lower()))
+    return _LABEL.search(column.lower()) is not None
 
 
 def _features(schema: pa.Schema) -> dict[str, Any]:
