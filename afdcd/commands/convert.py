@@ -50,8 +50,7 @@ def execute(args: argparse.Namespace) -> int:
     usable = _describe(tensors, found)
     if ready:
         print(f"{path} is what afdcd reads already: nothing was written")
-        return 0 if usable or args.any else 1
-    if usable or args.any:
+    elif usable or args.any:
         _write(out, tensors)
     else:
         print(

@@ -63,7 +63,8 @@ def _refusal(path: Path, error: Exception) -> str:
         return f"pickled by protocol {protocol}, which may run code; save it by torch.save's own, 2"
     told = re.search(r"WeightsUnpickler error: (.*)", str(error))
     reason = printable(told[1] if told else first_line(error), 120)
-    return f"damaged or cut short ({reason}); copy or download it again"
+    said = f" ({reason})" if len(reason) > 3 else ""  # often but a number, or nothing
+    return f"damaged or cut short{said}; copy or download it again"
 
 
 def foreign_names(path: Path) -> list[str]:
