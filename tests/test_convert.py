@@ -149,6 +149,8 @@ def test_a_safetensors_file_is_looked_at_and_left(converted: Convert) -> None:
     assert "s.safetensors is what afdcd reads already: nothing was written" in out
     assert 'weights: "s.safetensors"' in out
     assert not Path("t.safetensors").exists()
+    Path("cut.safetensors").write_bytes(Path("s.safetensors").read_bytes()[:-9])
+    assert "cut.safetensors: cut short" in converted("cut.safetensors")[2]
     save_file(prefixed("module.", official()), "wrapped.safetensors")
     assert converted("wrapped.safetensors")[0] == 0
     assert same(load_file("t.safetensors"), official())
@@ -181,6 +183,7 @@ def test_places_that_cannot_be_written_are_told_before_anything_is_read(
         "there.safetensors": "is there already; choose another name, or --force",
         "folder.safetensors": "--out folder.safetensors: a folder; name a file in it",
         "no/t.safetensors": "no folder no; make it first: mkdir -p no",
+        f"{'x' * 300}.safetensors": "File name too long; choose another place",
     }.items():
         force = [] if out.startswith("there") else ["--force"]
         status, said, err = converted("t.pth", *force, out=out)
@@ -188,6 +191,14 @@ def test_places_that_cannot_be_written_are_told_before_anything_is_read(
         assert err.startswith("error: ") and message in err and err.count("\n") == 1
     assert Path("there.safetensors").read_text() == "old"
     assert converted("t.pth", "--force", out="there.safetensors")[0] == 0
+
+
+def test_a_place_that_takes_no_file_is_told(converted: Convert) -> None:
+    torch.save(official(), "t.pth")
+    status, _, err = converted("t.pth", out="/proc/t.safetensors")
+    assert status == 2
+    assert err.startswith("error: --out /proc/t.safetensors: cannot be written: ")
+    assert err.count("\n") == 1
 
 
 def test_a_full_disk_leaves_nothing_and_keeps_the_old_file(

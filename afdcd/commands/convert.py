@@ -32,7 +32,10 @@ def execute(args: argparse.Namespace) -> int:
     """Convert; the exit status: 0 if afdcd can use the weights or any were asked for, else 1."""
     path, out = args.file, args.out
     kind = kind_of(path)
-    _check_out(path, out, args.force)
+    try:
+        _check_out(path, out, args.force)
+    except OSError as error:
+        raise UserError(f"--out {out}: {error.strerror}; choose another place") from None
     size = path.stat().st_size
     print(f"{path}: {KINDS[kind]}, {byte_count(size)}; nothing in it was run")
     content, metadata = read_tensors(path) if kind == "safetensors" else (load(path), {})
@@ -47,7 +50,7 @@ def execute(args: argparse.Namespace) -> int:
     _tell("changed", changes)
     ready = kind == "safetensors" and not (taken.removed or taken.left_out or changes)
     found = match(tensors, str(path if ready else out), args.encoder)
-    usable = _describe(tensors, found)
+    usable = _describe(tensors, found, taken.left_out)
     if ready:
         print(f"{path} is what afdcd reads already: nothing was written")
     elif usable or args.any:
@@ -82,7 +85,7 @@ def _tell(title: str, items: Sequence[str]) -> None:
         print(f"{title}: {', '.join(printable(item, 200) for item in items[:_LISTED])}{more}")
 
 
-def _describe(tensors: Mapping[str, Tensor], found: Match | None) -> bool:
+def _describe(tensors: Mapping[str, Tensor], found: Match | None, beside: Sequence[str]) -> bool:
     """Print what network it is; whether afdcd can use the weights."""
     if bad := not_finite(tensors):
         print(f"not finite: {len(bad)} tensors, first {printable(bad[0])}: its training diverged")
@@ -91,7 +94,7 @@ def _describe(tensors: Mapping[str, Tensor], found: Match | None) -> bool:
             f"it is: {found.name}; all {found.keys.shared} keys and shapes are those that afdcd builds"
         )
         return not bad
-    print(f"it is: {family(tensors) or 'no network that is known'}; {_amount(tensors)}")
+    print(f"it is: {family(tensors, beside) or 'no network that is known'}; {_amount(tensors)}")
     if found:
         print(f"nearest of what afdcd builds: {found.name}; {found.keys.shared} keys agree")
         for line in found.keys.lines():

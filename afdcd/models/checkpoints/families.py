@@ -1,7 +1,7 @@
 """Networks of other programs, recognised by the names and shapes in a state dict."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from torch import Tensor
 
@@ -13,8 +13,14 @@ _MIT = {(2, 2, 2, 2): "B1", (3, 4, 6, 3): "B2", (3, 4, 18, 3): "B3", (3, 8, 27, 
 _MIT |= {(3, 6, 40, 3): "B5"}
 
 
-def family(tensors: State) -> str | None:
-    """What another program calls this network, as far as its weights say it; None: not known."""
+def family(tensors: State, beside: Collection[str] = ()) -> str | None:
+    """What another program calls this network, as far as its weights say it; None: not known.
+
+    Args:
+        beside: the names of what lay beside the weights.
+    """
+    if "model_class_path" in beside:
+        return "a network of lightly-train"
     return next((said for look in _LOOKS if (said := look(tensors))), None)
 
 

@@ -58,11 +58,11 @@ def kind_of(path: Path) -> Kind:
 
 
 def _beginning(path: Path) -> bytes:
-    if path.is_dir():
-        raise UserError(f"{path}: a folder; give {_inside(path)}")
-    if path.exists() and not path.is_file():
-        raise UserError(f"{path}: no regular file; give a checkpoint")
     try:
+        if path.is_dir():
+            raise UserError(f"{path}: a folder; give {_inside(path)}")
+        if path.exists() and not path.is_file():
+            raise UserError(f"{path}: no regular file; give a checkpoint")
         with path.open("rb") as file:
             head = file.read(HEAD)
     except OSError as error:

@@ -17,11 +17,12 @@ from afdcd.text import first_line
 
 _LEGACY_PICKLES = 5  # magic number, protocol, sizes, content, keys of the storages
 _OWN = "where you trust it and its code runs, write the weights alone: torch.save("
+_LOADED = "torch.load(FILE, weights_only=False)['state_dict'], 'w.pth')"
 _REMEDIES = (
     (
         ("mmengine.", "mmcv.", "mmseg.", "mmdet."),
         "strip it with mmsegmentation's tools/model_converters/publish_model.py, or "
-        f"{_OWN}torch.load(FILE, weights_only=False)['state_dict'], 'w.pth')",
+        f"{_OWN}{_LOADED}",
     ),
     (("ultralytics.",), "afdcd does not build networks of Ultralytics"),
     (
@@ -35,6 +36,7 @@ _REMEDIES = (
         ),
         f"a whole network was pickled; {_OWN}network.state_dict(), 'w.pth')",
     ),
+    (("pytorch_lightning.", "lightning.", "numpy.", "omegaconf."), f"{_OWN}{_LOADED}"),
 )
 
 

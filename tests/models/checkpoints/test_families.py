@@ -75,5 +75,10 @@ def test_networks_of_others(name: str) -> None:
     assert family(OTHERS[name]) == name
 
 
+def test_lightly_train_says_it_beside_the_weights() -> None:
+    names = ["model_class_path", "model_init_args"]
+    assert family(_keys("backbone.x"), names) == "a network of lightly-train"
+
+
 def test_what_nobody_knows_is_not_named() -> None:
     assert family(_keys("a.weight", "decode_head.x", "encoder.y")) is None

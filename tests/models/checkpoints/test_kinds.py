@@ -121,6 +121,7 @@ def test_a_place_that_is_no_file(tmp_path: Path) -> None:
         tmp_path: r"a folder; give a file in it: model\.safetensors, pytorch_model\.bin$",
         tmp_path / "bare": "a folder; give a checkpoint",
         tmp_path / "none.pth": "none.pth: cannot be read: No such file or directory",
+        Path("x" * 300): "cannot be read: File name too long",
         Path("/dev/zero"): "/dev/zero: no regular file",
     }.items():
         with pytest.raises(UserError, match=message):
