@@ -31,6 +31,7 @@ VERBS = (
     Verb("train", "one training run, without a search"),
     Verb("evaluate", "score a student on a data set, or export its predictions"),
     Verb("predict", "label pictures with a student"),
+    Verb("convert", "make weights that others published ready for use"),
     Verb("study", "save a whole study as one file, or restore it"),
     Verb("report", "the rivals of a study side by side"),
     Verb("track", "build the MLflow pages of a study anew"),

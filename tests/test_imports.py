@@ -16,7 +16,7 @@ QUICK = {
 }
 
 
-VERBS = ["prepare", "tune", "train", "evaluate", "predict", "report", "doctor"]
+VERBS = ["prepare", "tune", "train", "evaluate", "predict", "convert", "report", "doctor"]
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -35,6 +35,7 @@ NO_PATHS = {
         "precision",
         "compile",
     ),
+    *("part", "encoder"),  # of convert: names of networks
     "setting",  # of a study, as YAML
     *("teacher", "student", "head"),  # of benchmarks: names of networks
 }

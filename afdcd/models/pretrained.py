@@ -26,7 +26,7 @@ def load_pretrained(encoder: nn.Module, name: str, source: str) -> None:
     tensors, _ = read_tensors(path)
     # Checkpoints older than PyTorch 0.4.1 do not count batches; BN with momentum never reads it.
     counters = {k: v for k, v in encoder.state_dict().items() if k.endswith("num_batches_tracked")}
-    assign(encoder, counters | _in_our_spelling(encoder, tensors), path)
+    assign(encoder, counters | encoder_in_our_spelling(encoder, tensors), path)
 
 
 def fetch_imagenet(name: str) -> Path:
@@ -49,7 +49,7 @@ def fetch_imagenet(name: str) -> Path:
         ) from None
 
 
-def _in_our_spelling(encoder: nn.Module, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def encoder_in_our_spelling(encoder: nn.Module, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """The tensors of `encoder` under its own keys, in whichever spelling finds more of them."""
     spellings: tuple[Callable[[str], str], ...] = (official_backbone_name, _timm_name)
     found = []

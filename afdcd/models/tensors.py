@@ -1,9 +1,13 @@
 """Reading tensors from files: safetensors only, and every defect told in one line."""
 
+import contextlib
+import os
+import shlex
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from afdcd.config import UserError
@@ -29,15 +33,28 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safe_open(path, framework="pt") as file:
             return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except SafetensorError as error:
-        raise UserError(f"{path}: {_defect(error, magic)}") from None
+        raise UserError(f"{path}: {_defect(error, magic, path)}") from None
 
 
-def _defect(error: SafetensorError, magic: bytes) -> str:
+def write_tensors(
+    path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
+) -> None:
+    """A safetensors file that appears whole or not at all."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        save_file(dict(tensors), partial, metadata=metadata and dict(metadata))
+        partial.replace(path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            partial.unlink()
+
+
+def _defect(error: SafetensorError, magic: bytes, path: Path) -> str:
     # Asked only now: a good file begins with the length of its header, which may look so too.
     if magic.startswith(_PICKLE_MAGIC):
         return (
-            "a pickled checkpoint, never loaded because it may run code; convert it where you trust "
-            "it: torch.load(..., weights_only=True), then safetensors.torch.save_file"
+            "a pickled checkpoint, never loaded because it may run code; convert it once: "
+            f"afdcd convert {shlex.quote(str(path))} --out t.safetensors"
         )
     text = str(error)
     if "incomplete metadata" in text or "MetadataIncompleteBuffer" in text:

@@ -1,20 +1,17 @@
 """Networks in files: ours with their description, and published checkpoints (converted)."""
 
-import contextlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
-from safetensors.torch import save_file
 from torch import Tensor
 
 from afdcd.config import FrozenConfig, Source, UserError, validate
 from afdcd.models.config import ModelConfig
 from afdcd.models.names import official_name
-from afdcd.models.tensors import assign, read_tensors
+from afdcd.models.tensors import assign, read_tensors, write_tensors
 from afdcd.models.zoo import SegmentationNetwork
 
 METADATA_KEY = "afdcd"
@@ -59,14 +56,8 @@ def save_network(path: str | Path, network: SegmentationNetwork, card: NetworkCa
     # The weights are in the file: whoever loads it needs no pretrained ones.
     card = card.updated(model=network.config.updated(pretrained=None))
     tensors = {key: value.contiguous() for key, value in network.state_dict().items()}
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        said = {key: value for key, value in card.plain().items() if (key, value) != UNSAID}
-        save_file(tensors, partial, metadata={METADATA_KEY: json.dumps(said)})
-        partial.replace(path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            partial.unlink()
+    said = {key: value for key, value in card.plain().items() if (key, value) != UNSAID}
+    write_tensors(path, tensors, {METADATA_KEY: json.dumps(said)})
 
 
 def load_network(path: str | Path) -> tuple[SegmentationNetwork, NetworkCard]:
@@ -102,7 +93,7 @@ def load_weights(network: SegmentationNetwork, path: str | Path) -> None:
     """
     path = Path(path)
     tensors, _ = read_tensors(path)
-    ours = _in_our_spelling(network, tensors)
+    ours = in_our_spelling(network, tensors)
     _check_head_width(network, ours, path)
     assign(network, ours, path)
 
@@ -113,9 +104,10 @@ def to_official(network: SegmentationNetwork) -> dict[str, Tensor]:
     return {official_name(key, head): value for key, value in network.state_dict().items()}
 
 
-def _in_our_spelling(
+def in_our_spelling(
     network: SegmentationNetwork, tensors: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
+    """A state dict under the keys of `network`, if it has those of CIRKD v1 and Af-DCD."""
     if not any(key.startswith("pretrained.") for key in tensors):
         return dict(tensors)
     ours = {official_name(key, network.config.head): key for key in network.state_dict()}

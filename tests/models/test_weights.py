@@ -85,7 +85,7 @@ def test_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mo
 
     file = tmp_path / "n.safetensors"
     file.write_bytes(b"old")
-    monkeypatch.setattr("afdcd.models.weights.save_file", disk_full)
+    monkeypatch.setattr("afdcd.models.tensors.save_file", disk_full)
     with pytest.raises(OSError, match="No space"):
         save_network(file, _trained_a_bit(CONFIG), CARD)
     assert file.read_bytes() == b"old"
@@ -163,7 +163,7 @@ def test_defects_of_files_are_told_in_one_line(tmp_path: Path) -> None:
     save_file({"x": torch.zeros(1)}, tmp_path / "odd.safetensors", metadata={"afdcd": "[]"})
     for name, message in {
         "none.safetensors": "No such file",
-        "zip.pth": "pickled checkpoint.*weights_only=True.*save_file",
+        "zip.pth": "pickled checkpoint.*afdcd convert .*zip.pth --out t.safetensors",
         "old.pth": "pickled checkpoint",
         "cut.safetensors": "cut short",
         "text.safetensors": "not a safetensors file",

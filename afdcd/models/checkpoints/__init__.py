@@ -1,0 +1,1 @@
+"""Checkpoints that other programs wrote: read without running them, unwrapped, recognised."""
