@@ -20,6 +20,7 @@ from afdcd.data.synthetic.config import SyntheticConfig
 from afdcd.data.synthetic.dataset import prepare_synthetic
 from afdcd.environment import ray_address
 from afdcd.output import going_on_unread
+from afdcd.text import printable
 
 _SECONDS_BETWEEN_LINES = 20.0
 
@@ -56,7 +57,7 @@ def _prepare_raw(arguments: argparse.Namespace) -> None:
     name = COCO_STUFF_EDITIONS[arguments.classes] if "classes" in arguments else arguments.command
     dataset = dataset_named(name)
     layout = FINDERS[name](arguments.source, dataset)
-    print(f"{layout.folder}: {layout.name}, {len(layout.pairs)} pairs")
+    print(f"{printable(layout.folder)}: {layout.name}, {len(layout.pairs)} pairs")
     with _Shown() as progress:
         manifest, report = build(arguments.out, dataset, layout, options, progress, mapper)
     _warn(report)
@@ -65,7 +66,7 @@ def _prepare_raw(arguments: argparse.Namespace) -> None:
 
 def _warn(report: Report) -> None:
     for line in (*report.warnings, *report.remarks):
-        print(f"warning: {report.folder}: {line}", file=sys.stderr)
+        print(f"warning: {printable(report.folder)}: {line}", file=sys.stderr)
     if report.offences:
         print(f"warning: {len(report.offences)} unusable files are left out:", file=sys.stderr)
     for line in report.brief():
