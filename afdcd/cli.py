@@ -6,6 +6,7 @@ from collections.abc import Callable
 from afdcd.config import UserError
 from afdcd.environment import stand_in_for_user
 from afdcd.output import accept_every_character, discard_if_unread
+from afdcd.text import printable
 
 USER_ERROR = 2
 INTERRUPTED = 130
@@ -35,7 +36,7 @@ def _status(main: Callable[[list[str] | None], int], argv: list[str] | None) -> 
         return main(argv)
     except UserError as error:
         for line in str(error).splitlines():
-            print(f"error: {line}", file=sys.stderr)
+            print(f"error: {printable(line)}", file=sys.stderr)
         return USER_ERROR
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -4,8 +4,9 @@ import argparse
 import sys
 
 from afdcd.cli import run
+from afdcd.data.formats import SUFFIXES
 from afdcd.paths import expanded, expanded_path
-from afdcd.tasks.options import SUFFIXES, add_inference_options
+from afdcd.tasks.options import add_inference_options
 
 EXAMPLE = """example:
   python -m afdcd.predict models:/camvid-student@champion photos/ street.jpg --out labelled/

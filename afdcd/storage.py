@@ -21,7 +21,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from afdcd.config import UserError
-from afdcd.text import first_line, shown
+from afdcd.text import first_line, is_utf8, shown
 
 
 class StorageError(UserError):
@@ -39,8 +39,10 @@ def resolve(uri: str) -> tuple[fs.FileSystem, str]:
     """The file system of a path or URI, and the path on it.
 
     Raises:
-        UserError: the URI names a scheme that pyarrow does not know.
+        UserError: the URI names a scheme that pyarrow does not know, or the path is no UTF-8.
     """
+    if not is_utf8(uri):
+        raise UserError(f"{uri}: the name is no UTF-8, which storage needs; choose another")
     if "://" not in uri:
         # Not from_uri: it refuses relative paths, and reads % and # in a path as URI syntax.
         return fs.LocalFileSystem(use_mmap=True), str(Path(uri).absolute())

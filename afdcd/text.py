@@ -1,6 +1,7 @@
 """Text that people read: tables of aligned columns, and errors in one line."""
 
 import math
+import os
 import re
 from collections.abc import Collection, Sequence
 
@@ -31,6 +32,21 @@ def byte_count(size: float) -> str:
 def shown(text: str) -> str:
     """A URI, or a text that holds some, without the user names and passwords in them."""
     return re.sub(r"(?<=://)[^/\s]*@", "", text)
+
+
+def printable(path: str | os.PathLike[str]) -> str:
+    """A path, or a text that holds some, as it is printed and kept in files: one line of UTF-8.
+
+    A file's name is bytes, which need be no UTF-8 (a zip from Windows) and may hold line breaks.
+    Such bytes and characters are spelled out: `stra\\xdfe.jpg`.
+    """
+    text = os.fspath(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def is_utf8(path: str) -> bool:
+    """Whether a name can be kept in a manifest or a shard; file systems allow others."""
+    return not any("\udc80" <= character <= "\udcff" for character in path)
 
 
 def table(

@@ -38,6 +38,14 @@ def test_an_empty_variable_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatc
     assert environment.experiment_name() == "mine"
 
 
+@pytest.mark.parametrize("text", ["many", "0", "-1", "nan"])
+def test_the_largest_picture_is_a_number(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert environment.max_megapixels() == 200
+    monkeypatch.setenv("AFDCD_MAX_MEGAPIXELS", text)
+    with pytest.raises(UserError, match=f"AFDCD_MAX_MEGAPIXELS={text}: must be a positive number"):
+        environment.max_megapixels()
+
+
 def test_what_a_person_set_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TUNE_GLOBAL_CHECKPOINT_S", "7")
     monkeypatch.delenv("RAY_AIR_NEW_OUTPUT", raising=False)

@@ -220,11 +220,17 @@ def test_a_window_without_pixels_is_one_line(
     assert "window.0" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("900 GiB"), None])
 def test_an_image_too_large_for_the_device_is_one_line(
-    verb: Evaluate, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    verb: Evaluate,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception | None,
 ) -> None:
     def exhausted(*_: object) -> None:
-        raise torch.OutOfMemoryError("tried to allocate 900 GiB")
+        if error:
+            raise error
+        torch.empty(2**52)  # the error of the CPU's own allocator
 
     monkeypatch.setattr(AllRoad, "forward", exhausted)
     assert verb() == 2

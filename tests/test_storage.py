@@ -1,4 +1,5 @@
 import errno
+import os
 from pathlib import Path
 from typing import Any
 
@@ -194,6 +195,11 @@ def test_a_store_that_refuses_names_the_variables(store: str) -> None:
     with pytest.raises(UserError, match=r"cannot be written: .*AWS_ENDPOINT_URL") as error:
         storage.write_bytes("s3://bucket-that-is-not-there/a", b"one")
     assert "\n" not in str(error.value)
+
+
+def test_a_place_that_is_no_utf_8_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="the name is no UTF-8, which storage needs"):
+        storage.write_bytes(str(tmp_path / os.fsdecode(b"stra\xdfe")), b"one")
 
 
 def _lists_and_removes(root: str) -> None:

@@ -1,6 +1,9 @@
+import os
+from pathlib import Path
+
 import pytest
 
-from afdcd.text import first_line, table
+from afdcd.text import first_line, is_utf8, printable, table
 
 
 @pytest.mark.parametrize(
@@ -36,3 +39,19 @@ def test_numbers_are_aligned_at_the_right_and_rules_span_the_table() -> None:
 def test_a_row_of_another_length_is_refused() -> None:
     with pytest.raises(ValueError, match="shorter"):
         table(("a", "b"), [("c",)])
+
+
+@pytest.mark.parametrize(
+    ("name", "shown", "utf8"),
+    [
+        (b"stra\xdfe.jpg", "stra\\xdfe.jpg", False),
+        ("straße.jpg".encode(), "straße.jpg", True),
+        (b"two\nlines\x1b[31m.jpg", "two\\nlines\\x1b[31m.jpg", True),
+        (b"with space.jpg", "with space.jpg", True),
+    ],
+)
+def test_a_path_is_printed_in_one_line_of_utf_8(name: bytes, shown: str, utf8: bool) -> None:
+    path = Path(os.fsdecode(name))
+    assert printable(path) == printable(str(path)) == shown
+    assert is_utf8(str(path)) == utf8
+    printable(path).encode()

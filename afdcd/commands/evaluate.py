@@ -8,8 +8,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from afdcd.config import Source, UserError, validate
 from afdcd.data.catalog.datasets import Dataset
 from afdcd.data.shards.described import described
@@ -19,7 +17,7 @@ from afdcd.models.weights import NetworkCard, load_network
 from afdcd.models.zoo import SegmentationNetwork
 from afdcd.tasks.asked import Asked, Examined, Shown
 from afdcd.tasks.base import Task
-from afdcd.tasks.device import choose_device
+from afdcd.tasks.device import choose_device, ran_out_of_memory
 from afdcd.tasks.names import task_of
 from afdcd.tasks.options import inference_of
 from afdcd.tracking.registry import fetch
@@ -62,10 +60,13 @@ def _examine(
 ) -> Examined:
     try:
         return task.examine(network.to(asked.device), card, images, asked)
-    except torch.OutOfMemoryError:
+    except (RuntimeError, MemoryError) as error:
+        if not ran_out_of_memory(error):
+            raise
+        other = "" if asked.device.type == "cpu" else ", or --device cpu"
         raise UserError(
             f"image {images.count + 1} is too large for the memory of {asked.device}: use --window, "
-            "fewer --scales or --device cpu"
+            f"or fewer --scales{other}"
         ) from None
 
 

@@ -26,6 +26,7 @@ from afdcd.data.synthetic.dataset import prepare_synthetic
 from afdcd.data.train.config import NAME
 from afdcd.environment import ray_address
 from afdcd.output import going_on_unread
+from afdcd.text import printable
 
 _SECONDS_BETWEEN_LINES = 20.0
 
@@ -106,7 +107,7 @@ def _build(
     source = Source(f"prepare {arguments.command}")
     options = validate(BuildOptions, {name: getattr(arguments, name) for name in names}, source)
     mapper = _mapper(arguments.workers)
-    print(f"{layout.folder}: {layout.name}, {len(layout.pairs)} pairs")
+    print(f"{printable(layout.folder)}: {layout.name}, {len(layout.pairs)} pairs")
     with _Shown() as progress:
         manifest, report = build(arguments.out, dataset, layout, options, progress, mapper, own)
     _warn(report)
@@ -115,7 +116,7 @@ def _build(
 
 def _warn(report: Report) -> None:
     for line in (*report.warnings, *report.remarks):
-        print(f"warning: {report.folder}: {line}", file=sys.stderr)
+        print(f"warning: {printable(report.folder)}: {line}", file=sys.stderr)
     if report.offences:
         print(f"warning: {len(report.offences)} unusable files are left out:", file=sys.stderr)
     for line in report.brief():

@@ -13,6 +13,7 @@ import pyarrow as pa
 from jaxtyping import UInt8
 from PIL import Image
 
+from afdcd.data.depth import is_deep_png
 from afdcd.data.images import decode, to_rgb
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -27,22 +28,23 @@ def image_pixels(data: bytes, rows: int | None = None) -> UInt8[np.ndarray, "H W
     Raises:
         PictureError: no usable picture.
     """
-    image = decode(_first_rows(data, rows))
+    image = decode(_first_rows(data, rows), judged=True)
     return _rgb(image) if image.mode == "RGB" else to_rgb(image)
 
 
 def label_pixels(data: bytes, rows: int | None = None) -> UInt8[np.ndarray, "H W"]:
     """Train ids of at least the first `rows` rows. Raises PictureError as `image_pixels` does."""
-    return np.asarray(decode(_first_rows(data, rows)))
+    return np.asarray(decode(_first_rows(data, rows), judged=True))
 
 
 def _first_rows(data: bytes, rows: int | None) -> bytes:
     """A PNG whose header asks for its first `rows` rows, so that a decoder stops after them.
 
     Exact, as a PNG's rows come from top to bottom, each depending on the one above alone. Not of
-    an interlaced one, and other formats are left as they are.
+    an interlaced one, nor of 16 bits a value, whose range the whole picture tells; other formats
+    are left as they are.
     """
-    if rows is None or not data.startswith(_PNG) or data[_INTERLACE]:
+    if rows is None or not data.startswith(_PNG) or data[_INTERLACE] or is_deep_png(data):
         return data
     header = bytearray(data[:_AFTER_HEADER])
     (height,) = struct.unpack(">I", header[20:24])

@@ -1,4 +1,4 @@
-"""Which device a network runs on."""
+"""Which device a network runs on, and whether its memory was too small."""
 
 import torch
 
@@ -22,3 +22,14 @@ def choose_device(name: str | None) -> torch.device:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise UserError(f"--device {name}: {first_line(error)}; use cpu, cuda or cuda:1") from None
     return device
+
+
+def ran_out_of_memory(error: BaseException) -> bool:
+    """Whether a device, or this machine, had too little memory for what was asked.
+
+    PyTorch has a class of its own for that on a GPU alone; on the CPU its allocator raises a plain
+    RuntimeError.
+    """
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)

@@ -7,8 +7,6 @@ from pydantic import Field, PositiveFloat, PositiveInt
 
 from afdcd.config import FrozenConfig, Source, Switch, validate
 
-SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")  # of files that count as pictures
-
 
 class InferenceConfig(FrozenConfig):
     """How an image is shown to a network.

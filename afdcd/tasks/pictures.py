@@ -24,6 +24,7 @@ TITLES = ("image", "ground truth", "teacher", "student")
 MARGIN, GAP, CELL = 24, 12, 384
 TITLE_SIZE, TITLE_HEIGHT = 20, 34
 LEGEND_NAMES = 24
+BAND = 2**20  # pixels tinted at a time: each needs 60 bytes, of a large picture more than its network
 
 
 def denormalise(pixels: Float[Tensor, "3 H W"], name: Normalisation) -> Picture:
@@ -49,9 +50,13 @@ def overlay(
 
     Ignored pixels keep the image's colour.
     """
-    tint = np.array(colours(palette), dtype=np.float32)[labels]
-    share = alpha * (labels != IGNORE)[:, :, None]
-    return Image.fromarray((image + share * (tint - image)).round().astype(np.uint8))
+    table, tinted = np.array(colours(palette), dtype=np.float32), np.empty_like(image)
+    rows = max(1, BAND // image.shape[1])
+    for top in range(0, len(image), rows):
+        part, ids = image[top : top + rows], labels[top : top + rows]
+        share = alpha * (ids != IGNORE)[:, :, None]
+        tinted[top : top + rows] = (part + share * (table[ids] - part)).round()
+    return Image.fromarray(tinted)
 
 
 def panel(rows: Sequence[PanelRow], palette: Sequence[RGB], classes: Sequence[str]) -> Image.Image:

@@ -21,6 +21,7 @@ from afdcd.data.own.survey import check_masks
 from afdcd.data.own.tree import Tree
 from afdcd.data.pairs import Layout, Pair
 from afdcd.data.shards.manifest import OwnData
+from afdcd.text import printable
 
 
 @dataclass(frozen=True)
@@ -100,10 +101,15 @@ def own_set(choices: Choices) -> OwnSet:
         encoding=_encoding(found, classes),
         pairs=tuple(pairs),
         unlisted=found.unlisted,
-        refused=(*found.refused, *_leaving(tree), *refused),
-        warnings=(*found.remarks, *remarks, *divided.warnings, *copies),
+        refused=_told([*found.refused, *_leaving(tree), *refused]),
+        warnings=_told([*found.remarks, *remarks, *divided.warnings, *copies]),
     )
     return OwnSet(_dataset(choices.name, classes), layout, _own(classes, divided))
+
+
+def _told(lines: Sequence[str]) -> tuple[str, ...]:
+    """They hold names of files, which need be no text."""
+    return tuple(map(printable, lines))
 
 
 def _encoding(found: Found, classes: Classes) -> Encoding | Drawing:

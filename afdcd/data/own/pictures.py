@@ -3,8 +3,8 @@
 from pathlib import Path, PurePosixPath
 
 from afdcd.config import UserError
+from afdcd.data.formats import is_picture
 from afdcd.data.own.tree import Tree, nfc
-from afdcd.data.raw.folders import PICTURES
 
 
 def pictures_below(folder: Path) -> dict[str, str]:
@@ -16,7 +16,7 @@ def pictures_below(folder: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     for path in Tree.of(folder).files:
         place = PurePosixPath(path)
-        if place.suffix.lower() not in PICTURES:
+        if not is_picture(path):
             continue
         key = nfc(str(place.with_suffix("")))
         if found.setdefault(key, path) != path:

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from afdcd.config import Source, UserError
+from afdcd.data.formats import is_left_out
 from afdcd.text import byte_count, first_line
 from afdcd.yaml_text import parse_yaml
 
@@ -21,7 +22,6 @@ _ARCHIVES = {
     ".7z": "7z x",
     ".rar": "unrar x",
 }
-_JUNK = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
 _LARGEST_TEXT = 64 * 2**20
 LARGEST_JSON = 512 * 2**20
 """Bytes of a JSON file that is read: COCO's largest has 448 MB, and takes ten times as much memory."""
@@ -162,7 +162,7 @@ def _walk(root: Path, folder: str) -> Iterator[str]:
     except OSError as error:
         raise UserError(f"{root / folder}: cannot be listed ({error.strerror})") from None
     for entry in entries:
-        if entry.name.startswith(".") or entry.name in _JUNK:
+        if is_left_out(entry.name):
             continue
         path = f"{folder}/{entry.name}" if folder else entry.name
         if entry.is_dir(follow_symlinks=False):

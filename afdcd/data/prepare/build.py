@@ -42,6 +42,7 @@ from afdcd.data.shards.manifest import (
     write_manifest,
 )
 from afdcd.data.shards.parquet import check_sizes, join_index
+from afdcd.text import printable
 
 _SHARD_BYTES = 64 * 2**20
 _LEFT_BEHIND = re.compile(r"(train|val|test)-\d{5}-of-\d{5}\.parquet|\..*\.[0-9a-f]{32}\.tmp")
@@ -228,7 +229,7 @@ def _unlisted(layout: Layout) -> list[str]:
     count = len(layout.unlisted)
     if not count:
         return []
-    return [f"{count} files are on no list and were left out, e.g. {layout.unlisted[0]}"]
+    return [f"{count} files are on no list and were left out, e.g. {printable(layout.unlisted[0])}"]
 
 
 def _class_warnings(dataset: Dataset, pixels: dict[Split, tuple[int, ...]]) -> list[str]:

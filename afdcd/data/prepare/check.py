@@ -1,13 +1,12 @@
 """Judging a raw picture and its label: every file is decoded once, none is trusted."""
 
 import re
-import struct
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -15,17 +14,22 @@ from PIL import Image
 from afdcd.data.catalog.datasets import Dataset
 from afdcd.data.catalog.labels import Drawing, Encoding, TrainIds, View
 from afdcd.data.catalog.train_ids import IGNORE
-from afdcd.data.images import PictureError, decode, encode_label
+from afdcd.data.images import PictureError, decode, encode_label, to_rgb
 from afdcd.data.pairs import Pair
 from afdcd.data.places import Place, read
 from afdcd.data.prepare.storing import Storing
 from afdcd.data.shards.manifest import class_pixels
 from afdcd.data.shards.parquet import Row
+from afdcd.data.viewed import notes, orientation
+from afdcd.text import is_utf8, printable
 
 T = TypeVar("T")
 
-_ORIENTATION = 274  # EXIF: 2..8 mirror and rotate, of which 5..8 swap the sides
 _AS_SHIPPED = Storing()
+_NO_UTF8 = (
+    "its name is no UTF-8, and names are kept as keys: rename it "
+    "(convmv -r -f latin1 -t utf-8 --notest FOLDER)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +61,25 @@ def judge(
         warnings.simplefilter("always")
         verdict = _judge(folder, pair, dataset, encoding, storing)
     said = {f"Pillow warns: {_gist(str(warning.message))}" for warning in noise}
-    return Verdict(verdict.row, verdict.pixels, verdict.offences, (*verdict.remarks, *sorted(said)))
+    return replace(
+        verdict,
+        offences=tuple(printable(offence) for offence in verdict.offences),
+        remarks=(*verdict.remarks, *sorted(said)),
+    )
 
 
 def _judge(
     folder: Path, pair: Pair, dataset: Dataset, encoding: Encoding | Drawing, storing: Storing
 ) -> Verdict:
-    offences: list[str] = []
+    offences = [
+        f"{name}: {_NO_UTF8}" for name in (pair.image, pair.label) if not is_utf8(str(name or ""))
+    ]
+    if offences:
+        return _unusable(dataset, offences)
     ids = None
-    data, image = _read(folder, pair.image, _picture, offences) or (b"", None)
-    turn = _orientation(image) if image else 1
+    picture = _read(folder, pair.image, lambda data: _picture(data, storing), offences)
+    image = picture.image if picture else None
+    turn = orientation(image) if image else 1
     if pair.label is not None:
         understand = _reader(encoding, image, turn)
         ids = _read(folder, pair.label, understand, offences) if understand else None
@@ -74,11 +87,11 @@ def _judge(
         ids = np.full((image.height, image.width), IGNORE, np.uint8)
     if image and ids is not None and (image.height, image.width) != ids.shape:
         offences.append(_mismatch(pair, image, ids, turn))
-    if offences or image is None or ids is None:
-        return Verdict(None, np.zeros(len(dataset.classes) + 1, np.int64), tuple(offences), ())
+    if offences or picture is None or ids is None:
+        return _unusable(dataset, offences)
     ids = storing.label(ids)
-    row = Row(pair.key, storing.image(data, image), encode_label(ids), *ids.shape)
-    remarks = _remarks(image, turn, dataset)
+    row = Row(pair.key, picture.stored, encode_label(ids), *ids.shape)
+    remarks = _remarks(picture.image, turn, dataset)
     return Verdict(row, class_pixels(ids, len(dataset.classes)), (), remarks)
 
 
@@ -91,8 +104,22 @@ def _reader(
     return partial(encoding.draw, view=View(image.height, image.width, turn)) if image else None
 
 
-def _picture(data: bytes) -> tuple[bytes, Image.Image]:
-    return data, decode(data)
+def _unusable(dataset: Dataset, offences: Sequence[str]) -> Verdict:
+    return Verdict(None, np.zeros(len(dataset.classes) + 1, np.int64), tuple(offences), ())
+
+
+class _Picture(NamedTuple):
+    """A decoded picture, and the bytes that its row keeps."""
+
+    image: Image.Image
+    stored: bytes
+
+
+def _picture(data: bytes, storing: Storing) -> _Picture:
+    image = decode(data)
+    if image.mode != "RGB":
+        to_rgb(image)  # training would fail where this does
+    return _Picture(image, storing.image(data, image))
 
 
 def _read(
@@ -106,16 +133,9 @@ def _read(
         offences.append(f"{name}: cannot be opened ({error.strerror}): check its permissions")
     except PictureError as reason:
         offences.append(f"{name}: {reason}")
+    except MemoryError:
+        offences.append(f"{name}: too large for this machine's memory: scale it down")
     return None
-
-
-def _orientation(image: Image.Image) -> int:
-    """How a viewer would turn the picture; 1 is not at all."""
-    try:
-        turn = image.getexif().get(_ORIENTATION, 1)
-    except (OSError, SyntaxError, ValueError, struct.error):
-        return 1  # damaged metadata; the pixels are whole
-    return turn if turn in range(2, 9) else 1
 
 
 def _mismatch(pair: Pair, image: Image.Image, ids: np.ndarray, turn: int) -> str:
@@ -134,6 +154,7 @@ def _mismatch(pair: Pair, image: Image.Image, ids: np.ndarray, turn: int) -> str
 
 def _remarks(image: Image.Image, turn: int, dataset: Dataset) -> tuple[str, ...]:
     remarks = [] if image.mode == "RGB" else [f"stored as {image.mode}, read as RGB"]
+    remarks += notes(image)
     if dataset.image_size not in (None, (image.height, image.width)):
         height, width = dataset.image_size or (0, 0)
         remarks.append(f"{_size(image)} pixels, published {width}x{height}")

@@ -23,6 +23,7 @@ from afdcd.data.prepare.check import Verdict, judge
 from afdcd.data.prepare.storing import Storing
 from afdcd.data.shards.manifest import Shard
 from afdcd.data.shards.parquet import INDEX_SCHEMA, Row, shard_file, write_shard
+from afdcd.text import printable
 
 RECEIPTS = ".parts"
 
@@ -163,7 +164,7 @@ class _Found:
         self.pixels += verdict.pixels
         self.offences.extend(verdict.offences)
         for remark in verdict.remarks:
-            count, example = self.remarks.get(remark, (0, str(pair.image)))
+            count, example = self.remarks.get(remark, (0, printable(str(pair.image))))
             self.remarks[remark] = (count + 1, example)
 
 

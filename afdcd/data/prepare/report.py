@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from afdcd import storage
+from afdcd.text import printable
 
 NAME = "report.txt"
 _SHOWN = 20
@@ -38,7 +39,7 @@ class Report:
             "Warnings": self.warnings,
             "Remarks": self.remarks,
         }
-        lines = [f"{self.folder}: {self.images} pairs judged"]
+        lines = [f"{printable(self.folder)}: {self.images} pairs judged"]
         for title, content in sections.items():
             lines += ["", f"{title}:", *(content or ["none"])]
         storage.write_bytes(self.uri, ("\n".join(lines) + "\n").encode())
@@ -50,4 +51,4 @@ class Report:
         return [*lines[:_SHOWN], *([f"and {more} more in {self.uri}"] if more > 0 else [])]
 
     def _full(self) -> Sequence[str]:
-        return [f"{self.folder}/{offence}" for offence in self.offences]
+        return [f"{printable(self.folder)}/{offence}" for offence in self.offences]

@@ -8,10 +8,10 @@ from pathlib import Path, PurePosixPath
 from PIL import Image
 
 from afdcd.config import UserError
+from afdcd.data.formats import SUFFIXES, is_left_out
 from afdcd.data.images import PictureError, decode
 from afdcd.text import first_line
 
-PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 _ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".7z", ".rar")
 _TRIES = 16
 
@@ -19,8 +19,8 @@ _TRIES = 16
 def files_in(source: Path, folder: str, depth: int = 0) -> Iterator[tuple[str, str]]:
     """Name and path below `source` of the files in `folder` and `depth` levels below it.
 
-    A folder that does not exist is empty. Hidden files are left out: unpacking on a Mac leaves a
-    `._x.jpg` beside each picture.
+    A folder that does not exist is empty. Links are followed. Hidden files and what systems leave
+    behind are left out.
     """
     try:
         entries = list(os.scandir(source / folder))
@@ -29,10 +29,10 @@ def files_in(source: Path, folder: str, depth: int = 0) -> Iterator[tuple[str, s
     except OSError as error:
         raise UserError(f"{source / folder}: cannot be listed ({error.strerror})") from None
     for entry in entries:
-        if entry.name.startswith("."):
+        if is_left_out(entry.name):
             continue
         path = f"{folder}/{entry.name}" if folder not in ("", ".") else entry.name
-        if not entry.is_dir():
+        if not _is_folder(entry):
             yield entry.name, path
         elif depth:
             yield from files_in(source, path, depth - 1)
@@ -41,13 +41,21 @@ def files_in(source: Path, folder: str, depth: int = 0) -> Iterator[tuple[str, s
 def folders_in(source: Path, folder: str) -> list[str]:
     """Names of the folders in `folder`; none where it does not exist."""
     try:
-        return sorted(entry.name for entry in os.scandir(source / folder) if entry.is_dir())
+        entries = [e.name for e in os.scandir(source / folder) if _is_folder(e)]
     except OSError:
         return []
+    return sorted(name for name in entries if not is_left_out(name))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False  # a link that leads to itself: opening it will say so
 
 
 def pictures(
-    source: Path, folder: str, ending: str = "", depth: int = 0, suffixes: Sequence[str] = PICTURES
+    source: Path, folder: str, ending: str = "", depth: int = 0, suffixes: Sequence[str] = SUFFIXES
 ) -> dict[str, str]:
     """Stem without `ending` -> path below `source`; other names are left out.
 
@@ -58,7 +66,7 @@ def pictures(
 
 
 def by_key(
-    files: Iterable[tuple[str, str]], ending: str = "", suffixes: Sequence[str] = PICTURES
+    files: Iterable[tuple[str, str]], ending: str = "", suffixes: Sequence[str] = SUFFIXES
 ) -> dict[str, str]:
     """As `pictures`, of files that were listed before."""
     found: dict[str, str] = {}

@@ -1,3 +1,5 @@
+import os
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -257,3 +259,21 @@ def test_a_frame_in_two_splits_is_refused(raw: Path, tmp_path: Path) -> None:
         listing.write("train/0001TP_006690.png trainannot/0001TP_006690.png\n")
     with pytest.raises(UserError, match="0001TP_006690 is listed 2 times"):
         _build(raw, tmp_path / "a")
+
+
+def test_names_that_are_no_utf_8_are_left_out_and_reported(raw: Path, tmp_path: Path) -> None:
+    """What unpacking a zip from Windows leaves: a key that no shard, manifest or report can hold."""
+    for split in ("train", "val", "test"):
+        (raw / f"{split}.txt").unlink()
+    name = os.fsdecode(b"stra\xdfe.png")
+    for folder in ("train", "trainannot"):
+        shutil.copy(raw / folder / "0001TP_006690.png", raw / folder / name)
+    moved = raw.rename(tmp_path / os.fsdecode(b"r\xe4w"))
+    manifest, report = _build(moved, tmp_path / "a")
+    assert manifest.rows("train") == 5
+    remedy = "its name is no UTF-8, and names are kept as keys: rename it (convmv "
+    image, label = manifest.skipped
+    assert image.startswith(f"train/stra\\xdfe.png: {remedy}")
+    assert label.startswith(f"trainannot/stra\\xdfe.png: {remedy}")
+    assert f"r\\xe4w/train/stra\\xdfe.png: {remedy}" in (tmp_path / "a/report.txt").read_text()
+    assert report.brief()

@@ -120,6 +120,9 @@ def test_other_image_modes_are_kept_and_remarked(raw: Path, mode: str) -> None:
 def test_sixteen_bit_images_and_profiles_are_remarked(raw: Path) -> None:
     _save(raw, np.full((24, 32), 40_000, np.uint16), "PNG")
     assert _judge(raw).remarks == ("stored as I;16, read as RGB",)
+    _save(raw, np.full((24, 32), 4000, np.uint16), "PNG")
+    range_ = "no value above 4095: read as 12 bits in 16"
+    assert _judge(raw).remarks == ("stored as I;16, read as RGB", range_)
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     _save(raw, np.zeros((24, 32, 3), np.uint8), "JPEG", icc_profile=profile)
     assert _judge(raw).remarks == ("ICC profile not applied",)
@@ -142,6 +145,38 @@ def test_pillow_s_warnings_become_one_remark_and_no_noise(raw: Path) -> None:
     (remark,) = verdict.remarks
     assert remark.startswith("Pillow warns: ")
     assert not any(letter.isdigit() for letter in remark)  # so that equal ones are counted together
+
+
+def test_a_picture_that_training_could_not_read_is_an_offence(raw: Path) -> None:
+    _save(raw, np.full((24, 32), -1, np.float32), "TIFF")
+    (offence,) = _judge(raw).offences
+    assert offence.startswith(f"{PAIR.image}: values -1.0..-1.0, 0..255 expected: convert it")
+
+
+def test_a_picture_that_no_jpeg_holds_is_an_offence(raw: Path) -> None:
+    _save(raw, np.zeros((2, 66_000, 3), np.uint8), "PNG")
+    Image.fromarray(np.zeros((2, 66_000), np.uint8)).save(raw / PAIR.label)
+    assert _judge(raw).row is not None
+    (offence,) = _judge(raw, jpeg_quality=90).offences
+    assert "a JPEG has at most 65500 a side: use --max-side" in offence
+    assert _judge(raw, jpeg_quality=90, max_side=1000).row is not None
+
+
+def test_image_and_label_beyond_the_limit_are_offences(
+    raw: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AFDCD_MAX_MEGAPIXELS", "0.0001")
+    for offence, name in zip(_judge(raw).offences, (PAIR.image, PAIR.label), strict=True):
+        assert offence.startswith(f"{name}: 32x24 pixels (0.000768 Mpx), more than 0.0001 Mpx: ")
+
+
+def test_too_little_memory_is_an_offence(raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhausted(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Storing, "image", exhausted)
+    (offence,) = _judge(raw).offences
+    assert offence == f"{PAIR.image}: too large for this machine's memory: scale it down"
 
 
 def test_jpeg_keeps_full_colour_resolution(raw: Path) -> None:
