@@ -29,6 +29,7 @@ from afdcd.output import going_on_unread
 from afdcd.text import printable
 
 _SECONDS_BETWEEN_LINES = 20.0
+_SMALL = 128 * 2**20  # bytes that one process has judged before Ray has started
 
 
 def execute(arguments: argparse.Namespace) -> int:
@@ -63,9 +64,8 @@ def _prepare_custom(arguments: argparse.Namespace) -> None:
         tree, found = find(choices)
         draft, sheet, gist = write_draft(arguments.draft, tree.root, found)
         print(f"{tree.root}: {found.form}: {gist}")
-        print(
-            f"{draft}: complete the names, move what is no class to ignore; {sheet} shows each value"
-        )
+        todo = "rename, merge, reorder or ignore" if found.said.names else "complete the names"
+        print(f"{draft}: {todo}, then give it as --classes; {sheet} shows each value")
         return
     if not arguments.out:
         raise UserError("prepare custom: give --out, the folder or URI to write to")
@@ -166,13 +166,14 @@ class _Shown:
 
 
 def _mapper(workers: int | None) -> Mapper:
-    """In this process, or by Ray where there is more than one shard and CPU to share."""
+    """In this process, or by Ray where there is more to share than Ray takes to start."""
     if workers is not None and workers < 1:
         raise UserError(f"--workers {workers}: must be at least 1")
     several = workers or (ray_address() and 2) or os.cpu_count() or 1
 
     def mapper(root: str, parts: Sequence[Part], progress: Progress) -> Iterable[Receipt]:
-        if len(parts) < 2 or several < 2:
+        small = workers is None and sum(sum(part.sizes) for part in parts) < _SMALL
+        if len(parts) < 2 or several < 2 or small:
             return in_turn(root, parts, progress)
         # Here, so that one process needs no Ray, which takes seconds to import.
         from afdcd.search.ray_prepare import on_ray

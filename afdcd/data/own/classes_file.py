@@ -42,8 +42,10 @@ class ClassEntry(FrozenConfig):
 
     @model_validator(mode="after")
     def _named(self) -> "ClassEntry":
-        if not self.name or self.name != self.name.strip():
-            raise ValueError(f"name {self.name!r} is empty or has a blank at an end; take it off")
+        if not self.name.strip():
+            raise ValueError("name is empty: write what this is, or move its value to ignore")
+        if self.name != self.name.strip():
+            raise ValueError(f"name {self.name!r} has a blank at an end; take it off")
         kinds = [bool(self.numbers), bool(self.source), bool(self.colours)]
         if sum(kinds) > 1:
             raise ValueError("values, colours and from name the same thing: keep one of them")

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from afdcd.config import UserError
 from afdcd.data.catalog.labels import Drawing, View, colour_bands
 from afdcd.data.images import PictureError, decode, to_rgb
-from afdcd.data.own.found import UNCOVERED, Found, Item, Raw
+from afdcd.data.own.found import Found, Item, Raw, word
 from afdcd.data.own.masks import as_numbers, open_mask
 from afdcd.data.own.survey import Seen, Survey, survey
 from afdcd.data.places import read
@@ -46,21 +46,23 @@ def write_draft(path: Path, root: Path, found: Found) -> tuple[Path, Path, str]:
         raise UserError(
             f"{path}: cannot be written ({error.strerror}); choose another place"
         ) from None
-    return path, sheet, f"{looked.labels} labels hold {looked.brief()}"
+    unread = (
+        f"; {len(looked.faults)} cannot be read, e.g. {looked.faults[0]}" if looked.faults else ""
+    )
+    return path, sheet, f"{looked.labels} labels hold {looked.brief()}{unread}"
 
 
 def _text(root: Path, found: Found, looked: Survey) -> str:
     named = bool(found.said.names)
     lines = [
         f"# What {looked.labels} labels of {root.name} hold ({found.form}).",
-        "# Order is the order of the train ids. Entries of one class: values: [1, 4] in one line.",
-        "# What neither trains nor scores goes to ignore. Then: --classes " + "this file.",
+        "# The order is that of the train ids. To merge two: values: [1, 4], or from: [car, bus].",
+        "# What is no class leaves the list and goes to ignore.",
+        *([] if named else ["# Every name is to be completed: nothing is guessed."]),
         "classes:",
+        *(_entry(seen, looked, found) for seen in _ordered(looked, found)),
+        "ignore: []",
     ]
-    lines += [_entry(seen, looked, found) for seen in _ordered(looked, found)]
-    if not named:
-        lines.append("# Every name above is to be completed; nothing is guessed.")
-    lines += ["ignore: []"]
     return "\n".join(lines) + "\n"
 
 
@@ -109,8 +111,7 @@ def _tile(root: Path, found: Found, seen: Seen, looked: Survey) -> Image.Image:
         image, mask = to_rgb(decode(read(root, seen.item.image))), _where(root, found, seen)
         if image.shape[:2] == mask.shape:
             tile.paste(Image.fromarray(_crop(image, mask)), (0, 0))
-    name = "background" if seen.raw == UNCOVERED else str(seen.raw)
-    text = f"{name}  {percent(looked.share(seen.raw))}"
+    text = f"{found.said.names.get(seen.raw) or word(seen.raw)}  {percent(looked.share(seen.raw))}"
     ImageDraw.Draw(tile).text((2, _CROP + 4), text, INK, ImageFont.load_default(14))
     return tile
 
@@ -121,7 +122,8 @@ def _where(root: Path, found: Found, seen: Seen) -> np.ndarray:
     data = read(root, item.label)
     if not found.encoding:
         return _raw(data, coloured=isinstance(seen.raw, tuple)) == _code(seen.raw)
-    encoding = found.encoding({raw: int(raw != seen.raw) for raw in found.said.names})
+    raws = {*found.said.names, *found.said.ignored}
+    encoding = found.encoding({raw: int(raw != seen.raw) for raw in raws})
     if isinstance(encoding, Drawing):
         return encoding.draw(data, _view(root, item)) == 0
     return encoding.train_ids(data) == 0

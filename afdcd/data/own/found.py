@@ -22,6 +22,13 @@ UNCOVERED = "(uncovered)"
 """The raw name of pixels that no annotation covers, in forms whose labels are drawn."""
 
 
+def word(raw: Raw) -> str:
+    """A raw value for a person."""
+    if raw == UNCOVERED:
+        return "what no annotation covers"
+    return " ".join(map(str, raw)) if isinstance(raw, tuple) else str(raw)
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """A picture and its label.

@@ -12,7 +12,7 @@ from afdcd.data.own.classes import Classes, resolve
 from afdcd.data.own.classes_file import read_classes
 from afdcd.data.own.copies import without_copies
 from afdcd.data.own.forms import FORMS
-from afdcd.data.own.found import UNCOVERED, Found, Hints, Raw, Table
+from afdcd.data.own.found import Found, Hints, Raw, Table, word
 from afdcd.data.own.left_out import left_out
 from afdcd.data.own.masks import MaskColours, MaskNumbers
 from afdcd.data.own.pictures import pictures_below
@@ -165,27 +165,21 @@ def _nothing(key: str) -> bool:
 def _own(classes: Classes, divided: Cut) -> OwnData:
     return OwnData(
         palette=classes.palette,
-        ignored=tuple(_word(raw) for raw in classes.ignored),
+        ignored=tuple(word(raw) for raw in classes.ignored),
         split=divided.rule,
         group=divided.group,
         held_out=divided.held_out,
     )
 
 
-def _word(raw: Raw) -> str:
-    if raw == UNCOVERED:
-        return "what no annotation covers"
-    return " ".join(map(str, raw)) if isinstance(raw, tuple) else str(raw)
-
-
 def words(raws: Sequence[str]) -> tuple[Raw, ...]:
     """`--ignore` as typed: 255 is a value, 128,64,128 a colour, anything else a class's name."""
     found: list[Raw] = []
-    for word in raws:
-        parts = word.replace(" ", "").split(",")
+    for text in raws:
+        parts = text.replace(" ", "").split(",")
         if len(parts) == 3 and all(part.isdigit() and int(part) < 256 for part in parts):
             red, green, blue = map(int, parts)
             found.append((red, green, blue))
         else:
-            found.append(int(word) if word.isdigit() else word)
+            found.append(int(text) if text.isdigit() else text)
     return tuple(found)

@@ -62,7 +62,7 @@ def cut(items: Sequence[Item], by: SplitBy | None = None) -> Cut:
         rule,
         "picture" if by == "ratio" else group,
         tuple(sorted(held)),
-        (*warnings, *_close(train, judged)),
+        (*warnings, *(() if rule == _WORDS["picture"] else _close(train, judged))),
     )
 
 

@@ -9,9 +9,10 @@ import numpy as np
 
 from afdcd.config import UserError
 from afdcd.data.catalog.labels import Drawing, Encoding, View
+from afdcd.data.catalog.train_ids import IGNORE
 from afdcd.data.images import PictureError, decode
 from afdcd.data.own.classes import Classes
-from afdcd.data.own.found import Found, Item, Raw
+from afdcd.data.own.found import Found, Item, Raw, word
 from afdcd.data.own.mask_values import count_colours, count_numbers, is_coloured
 from afdcd.data.places import read
 from afdcd.text import percent
@@ -55,7 +56,7 @@ class Survey:
         return found / max(1, self.pixels)
 
     def brief(self) -> str:
-        parts = [f"{_word(s.raw)} ({percent(self.share(s.raw))})" for s in self.seen[:_SHOWN]]
+        parts = [f"{word(s.raw)} ({percent(self.share(s.raw))})" for s in self.seen[:_SHOWN]]
         more = len(self.seen) - _SHOWN
         return ", ".join(parts) + (f" and {more} more" if more > 0 else "")
 
@@ -159,7 +160,8 @@ def _values(root: Path, found: Found, item: Item, coloured: bool) -> Iterable[tu
 def _drawn(root: Path, found: Found, item: Item, data: bytes) -> Iterator[tuple[Raw, int]]:
     raws = list(found.said.names)
     assert found.encoding
-    encoding: Encoding | Drawing = found.encoding({raw: i for i, raw in enumerate(raws)})
+    table = dict.fromkeys(found.said.ignored, IGNORE) | {raw: i for i, raw in enumerate(raws)}
+    encoding: Encoding | Drawing = found.encoding(table)
     if isinstance(encoding, Drawing):
         image = decode(read(root, item.image))
         ids = encoding.draw(data, View(image.height, image.width))
@@ -168,7 +170,3 @@ def _drawn(root: Path, found: Found, item: Item, data: bytes) -> Iterator[tuple[
     for index, pixels in enumerate(np.bincount(ids.ravel(), minlength=len(raws))[: len(raws)]):
         if pixels:
             yield raws[index], int(pixels)
-
-
-def _word(raw: Raw) -> str:
-    return " ".join(map(str, raw)) if isinstance(raw, tuple) else str(raw)
