@@ -1,0 +1,158 @@
+"""From a folder to what is built: every question that only a person can answer is asked, in one line."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from afdcd.config import UserError
+from afdcd.data.own.layout import Choices, OwnSet, own_set, words
+from afdcd.data.prepare.build import BuildOptions, build
+from afdcd.data.shards.described import dataset_at
+from afdcd.data.shards.manifest import read_manifest
+from afdcd.data.shards.rows import open_split
+from tests.own_sets import draw_pictures, mask_folders, prepare_own
+
+
+def _masks(source: Path, *values: int) -> Path:
+    """Four pictures whose masks hold `values` in stripes."""
+    for key in ("a1", "b1", "c1", "d1"):
+        draw_pictures(source / "images", [key], (32, 32))
+        (source / "masks").mkdir(exist_ok=True)
+        Image.fromarray(np.resize(np.array(values, np.uint8), (32, 32))).save(
+            source / f"masks/{key}.png"
+        )
+    return source
+
+
+def _classes(folder: Path, text: str) -> Path:
+    path = folder / "classes.yaml"
+    path.write_text(text)
+    return path
+
+
+def _set(source: Path, text: str = "", **choices: object) -> OwnSet:
+    classes = _classes(source.parent, text) if text else None
+    return own_set(Choices(source=source, name="own", classes=classes, **choices))  # type: ignore[arg-type]
+
+
+TWO = "- {name: a, value: 0}\n- {name: b, value: 1}\n"
+
+
+@pytest.mark.parametrize(
+    ("values", "text", "told"),
+    [
+        (
+            (0, 1),
+            "",
+            r"hold 0 \(50\.00 %\), 1 \(50\.00 %\); nothing says which .*--draft classes\.yaml",
+        ),
+        ((0, 255), TWO, r"a binary mask\? list 255 as a class"),
+        (
+            (0, 1, 2),
+            "- {name: a, value: 1}\n- {name: b, value: 2}\n",
+            r"0 has no name: background or",
+        ),
+        (
+            (0, 1),
+            "- {name: a, colour: [0, 0, 0]}\n- {name: b, colour: [9, 9, 9]}\n",
+            r"which are numbers",
+        ),
+    ],
+)
+def test_meaning_is_never_guessed(
+    values: tuple[int, ...], text: str, told: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=told):
+        _set(_masks(tmp_path / "x", *values), text)
+
+
+def test_the_person_says_it(tmp_path: Path) -> None:
+    source = _masks(tmp_path / "x", 0, 255)
+    made = _set(source, "- {name: a, value: 0}\n- {name: b, value: 255}\n")
+    assert made.own.ignored == ()
+    made = _set(
+        _masks(tmp_path / "y", 0, 1, 2),
+        "- {name: a, value: 1}\n- {name: b, value: 2}\n",
+        ignore=(0,),
+    )
+    assert made.own.ignored == ("0", "255")
+
+
+def test_gray_masks_stored_as_rgb_are_said(tmp_path: Path) -> None:
+    source = _masks(tmp_path / "x", 0, 1)
+    for path in (source / "masks").iterdir():
+        Image.open(path).convert("RGB").save(path)
+    assert any("RGB files of gray pixels" in line for line in _set(source, TWO).layout.warnings)
+
+
+def test_a_folder_of_no_known_form(tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_text("nothing")
+    with pytest.raises(UserError, match=r"no form of data set that is known: looked for images/"):
+        _set(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["set.zip", "set.tar.gz"])
+def test_an_archive_names_the_command_that_unpacks_it(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(UserError, match=r"an archive; unpack it first \(`(unzip|tar -xzf) "):
+        _set(tmp_path / name)
+
+
+def test_links_out_of_the_source_are_not_followed(tmp_path: Path) -> None:
+    source = _masks(tmp_path / "x", 0, 1)
+    draw_pictures(tmp_path, ["secret"], (32, 32))
+    (source / "images" / "e1.png").symlink_to(tmp_path / "secret.png")
+    made = _set(source, TWO)
+    assert "e1" not in [pair.key for pair in made.layout.pairs]
+    assert any("images/e1.png: a link out of the source" in line for line in made.layout.refused)
+
+
+def test_the_manifest_says_all_that_a_catalog_would(tmp_path: Path) -> None:
+    root = prepare_own(tmp_path, "drone", unlabelled=3)
+    manifest, known = read_manifest(root), dataset_at(root, "drone")
+    assert manifest.own
+    assert manifest.own.split == "by folder, whole folders together"
+    assert manifest.label_table == {"0": 0, "1": 1, "2": 2, "255": 255}
+    assert (known.classes, known.palette) == (("ground", "no", "tree"), manifest.own.palette)
+    assert known.train_to_raw == {0: 0, 1: 1, 2: 2}
+    assert known.reports("dev")
+    assert not known.reports("official")
+    rows = {role: open_split(root, "drone", "dev", role) for role in ("train", "val", "test")}
+    keys = {
+        role: {of.key(i).partition("/")[0] for i in range(len(of))} for role, of in rows.items()
+    }
+    assert keys["train"] - {"unlabelled"}
+    assert not keys["val"] & keys["train"]
+    assert not keys["test"] & keys["train"]
+    assert len(rows["train"].unlabelled) == 3
+    assert {rows["train"].key(i) for i in rows["train"].unlabelled} == {
+        f"unlabelled/extra{number}" for number in (100, 101, 102)
+    }
+
+
+def test_twice_prepared_is_the_same_bytes_whatever_the_order_of_listing(tmp_path: Path) -> None:
+    digests = []
+    for place in ("a", "b"):
+        source = tmp_path / place / "source"
+        choices = mask_folders(source)
+        made = own_set(Choices(source, "own", classes=Path(choices[1])))
+        manifest, _ = build(
+            str(tmp_path / place / "out"), made.dataset, made.layout, BuildOptions(), own=made.own
+        )
+        digests.append(manifest.digest)
+    assert digests[0] == digests[1]
+
+
+def test_other_choices_are_not_taken_for_the_same_set(tmp_path: Path) -> None:
+    source, out = _masks(tmp_path / "x", 0, 1), str(tmp_path / "out")
+    made = _set(source, TWO)
+    build(out, made.dataset, made.layout, BuildOptions(), own=made.own)
+    other = _set(source, "- {name: b, value: 1}\n- {name: a, value: 0}\n")
+    with pytest.raises(UserError, match="holds a prepared data set"):
+        build(out, other.dataset, other.layout, BuildOptions(), own=other.own)
+
+
+def test_words_of_the_command_line() -> None:
+    assert words(["255", "128,64,128", "car"]) == (255, (128, 64, 128), "car")
