@@ -22,8 +22,8 @@ from jaxtyping import Bool, Float64, Int64, UInt8
 from afdcd.data.images import PictureError, decode
 
 # Start and stop of painted pixels, counted row by row through the whole map.
-Runs: TypeAlias = Int64[np.ndarray, "n 2"]
-Points: TypeAlias = Float64[np.ndarray, "n 2"]
+Runs: TypeAlias = Int64[np.ndarray, "runs 2"]
+Points: TypeAlias = Float64[np.ndarray, "points 2"]
 Mask: TypeAlias = Bool[np.ndarray, "h w"]
 
 MOST_SHAPES = 100_000
