@@ -172,7 +172,7 @@ def rle_counts(text: str) -> Int64[np.ndarray, " n"]:
     Raises:
         PictureError: other characters, or it breaks off.
     """
-    _within(len(text), 7 * MOST_RUNS, "characters of RLE")
+    _within(len(text), 2 * MOST_RUNS, "characters of RLE")
     codes = np.frombuffer(text.encode("utf-8", "replace"), dtype=np.uint8).astype(np.int64) - 48
     if not len(codes):
         return codes

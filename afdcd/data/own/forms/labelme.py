@@ -56,7 +56,7 @@ def find_labelme(tree: Tree, hints: Hints) -> Found | None:
         ),
         encoding=LabelmeShapes,
         refused=reading.refusals.lines,
-        remarks=reading.thin.lines,
+        remarks=reading.thin.merged,
         unlisted=unlisted(tree, (entry.path for entry in reading.entries)),
     )
 
