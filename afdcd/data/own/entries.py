@@ -47,6 +47,19 @@ class Refusals:
             f"{file}: {_listed(entries)}{reason}" for (file, reason), entries in self._found.items()
         )
 
+    @property
+    def merged(self) -> tuple[str, ...]:
+        """One line for each reason in all files, where a file is as small as a picture's."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for (file, reason), entries in self._found.items():
+            found[reason] += [f"{file}: {entry}" for entry in entries]
+        return tuple(
+            f"{len(entries)} times, e.g. {entries[0]}: {reason}"
+            if len(entries) > 1
+            else f"{entries[0]}: {reason}"
+            for reason, entries in found.items()
+        )
+
 
 def told(text: str) -> str:
     """Text of somebody's file in one short line that any terminal and file can hold."""

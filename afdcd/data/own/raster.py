@@ -22,8 +22,8 @@ from jaxtyping import Bool, Float64, Int64, UInt8
 from afdcd.data.images import PictureError, decode
 
 # Start and stop of painted pixels, counted row by row through the whole map.
-Runs: TypeAlias = Int64[np.ndarray, "n 2"]
-Points: TypeAlias = Float64[np.ndarray, "n 2"]
+Runs: TypeAlias = Int64[np.ndarray, "runs 2"]
+Points: TypeAlias = Float64[np.ndarray, "points 2"]
 Mask: TypeAlias = Bool[np.ndarray, "h w"]
 
 MOST_SHAPES = 100_000
@@ -172,7 +172,7 @@ def rle_counts(text: str) -> Int64[np.ndarray, " n"]:
     Raises:
         PictureError: other characters, or it breaks off.
     """
-    _within(len(text), 7 * MOST_RUNS, "characters of RLE")
+    _within(len(text), 2 * MOST_RUNS, "characters of RLE")
     codes = np.frombuffer(text.encode("utf-8", "replace"), dtype=np.uint8).astype(np.int64) - 48
     if not len(codes):
         return codes

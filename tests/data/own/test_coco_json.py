@@ -11,10 +11,13 @@ import pytest
 from afdcd.config import UserError
 from afdcd.data.catalog.labels import Drawing, View
 from afdcd.data.images import PictureError
+from afdcd.data.own import tree
+from afdcd.data.own.drawings import coco as drawings_coco
 from afdcd.data.own.drawings import label as drawings_label
 from afdcd.data.own.drawings.coco import CocoAreas
 from afdcd.data.own.drawings.labelme import LabelmeShapes
 from afdcd.data.own.drawings.yolo import YoloAreas
+from afdcd.data.own.forms import coco_json
 from afdcd.data.own.forms.coco_json import find_coco
 from afdcd.data.own.found import UNCOVERED, Found, Hints, Table
 from afdcd.data.own.tree import Tree
@@ -110,11 +113,6 @@ def test_a_flat_list_is_one_outline(tmp_path: Path) -> None:
         ([{"x": 1}], "no numbers"),
         ([], "no outline"),
         (None, "no outline"),
-        ({}, "RLE without its size"),
-        ({"size": [6, 8]}, "RLE without counts"),
-        ({"size": [6, 8], "counts": [1.5, 2]}, "impossible counts"),
-        ({"size": [6, 8], "counts": [-1, 49]}, "impossible counts"),
-        ({"size": [6, 8], "counts": [10**30]}, "impossible counts"),
     ],
 )
 def test_what_cannot_be_drawn_costs_one_annotation(tmp_path: Path, bad: Any, reason: str) -> None:
@@ -125,6 +123,28 @@ def test_what_cannot_be_drawn_costs_one_annotation(tmp_path: Path, bad: Any, rea
     assert line.startswith("x.json: annotation 12: ")
     assert reason in line
     assert line.count(": ") >= 3  # file, entry, reason, remedy
+
+
+@pytest.mark.parametrize(
+    ("rle", "reason"),
+    [
+        ({}, "RLE without its size"),
+        ({"size": [6, True], "counts": [48]}, "RLE without its size"),
+        ({"size": [6, 8]}, "RLE without counts"),
+        ({"size": [6, 8], "counts": [1.5, 2]}, "RLE with impossible counts"),
+        ({"size": [6, 8], "counts": [-1, 49]}, "RLE with impossible counts"),
+        ({"size": [6, 8], "counts": [10**30]}, "RLE with impossible counts"),
+        ({"size": [6, 8], "counts": [1] * 48}, "RLE of 48 counts, at most 40 are drawn"),
+    ],
+)
+def test_rle_that_is_none_costs_its_image(
+    tmp_path: Path, rle: Any, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drawings_coco, "MOST_RUNS", 40)
+    content = coco([image(1, "a.jpg"), image(2, "b.jpg")], [area(1, CAR) | {"segmentation": rle}])
+    result = found(find_coco, write(tmp_path, {"a.jpg": None, "b.jpg": None, "x.json": content}))
+    assert [item.key for item in result.items] == ["b"]
+    assert f"x.json: annotations[0]: {reason}; its image is left out" in result.refused[0]
 
 
 def test_a_good_outline_beside_a_bad_one_is_drawn(tmp_path: Path) -> None:
@@ -377,6 +397,16 @@ def test_broken_json_is_named(tmp_path: Path) -> None:
         find_coco(Tree.of(tmp_path), Hints())
     write(tmp_path, {"x.json": '{"images": [], "annotations": [], "categories": ' + "[" * 100_000})
     with pytest.raises(UserError, match=r"x\.json: no JSON"):
+        find_coco(Tree.of(tmp_path), Hints())
+
+
+def test_json_of_gigabytes_is_refused_with_its_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, {"a.jpg": None, "x.json": coco([image(1, "a.jpg")], ONE)})
+    monkeypatch.setattr(coco_json, "LARGEST_JSON", 100)
+    monkeypatch.setattr(tree, "LARGEST_JSON", 100)
+    with pytest.raises(UserError, match=r"x\.json: \d+ B, at most 100 B are read; split it"):
         find_coco(Tree.of(tmp_path), Hints())
 
 

@@ -106,6 +106,11 @@ def test_shapes_without_an_area_are_left_out_with_a_remark(tmp_path: Path, kind:
     assert names(result) == ["background", "car"]
     assert result.refused == ()
     assert result.remarks == (f"a.json: shapes[1] (pole): a {kind} has no area: left out",)
+    thin = labelled(*[shape("car", [[1, 1]], kind)] * 3, name="b.jpg")
+    result = found(find_labelme, write(tmp_path, {"b.jpg": None, "b.json": thin}))
+    assert result.remarks == (
+        f"4 times, e.g. a.json: shapes[1] (pole): a {kind} has no area: left out",
+    )
 
 
 @pytest.mark.parametrize(

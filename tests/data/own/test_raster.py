@@ -38,7 +38,7 @@ def _drawn(points: np.ndarray, height: int = HEIGHT, width: int = WIDTH) -> np.n
 def test_polygons_equal_a_test_of_every_pixel_centre(seed: int) -> None:
     """Corners inside and beyond the picture, edges that cross, and none where a centre lies."""
     rng = np.random.default_rng(seed)
-    height, width = rng.integers(1, 20, 2)
+    height, width = rng.integers(1, 20, 2).tolist()
     points = rng.normal(8, 9, (rng.integers(3, 12), 2))
     np.testing.assert_array_equal(_drawn(points, height, width), _inside(points, height, width))
 
@@ -126,7 +126,7 @@ def test_rle_runs_column_by_column_and_begins_with_zeros() -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_rle_of_any_mask_gives_it_back(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    mask = rng.random(tuple(rng.integers(1, 9, 2))) < rng.random()
+    mask = rng.random(tuple(rng.integers(1, 9, 2).tolist())) < rng.random()
     flat = mask.T.ravel()
     changes = np.flatnonzero(np.diff(flat, prepend=False))
     canvas = Canvas(*mask.shape, 0)

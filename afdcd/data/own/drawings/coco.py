@@ -81,13 +81,15 @@ def drawable(segmentation: object) -> tuple[Any, list[str]]:
 def _rle_fault(rle: dict[str, Any]) -> str:
     size, counts = rle.get("size"), rle.get("counts")
     if not (isinstance(size, list) and len(size) == 2 and all(type(side) is int for side in size)):
-        return "RLE without its size"
+        return "RLE without its size; its image is left out"
     if isinstance(counts, str):
         return ""
     if not isinstance(counts, list):
-        return "RLE without counts"
+        return "RLE without counts; its image is left out"
     if len(counts) > MOST_RUNS:
-        return f"RLE of {len(counts):,} counts, at most {MOST_RUNS:,} are drawn"
+        return (
+            f"RLE of {len(counts):,} counts, at most {MOST_RUNS:,} are drawn; its image is left out"
+        )
     if not all(type(count) is int and 0 <= count < _LARGEST_COUNT for count in counts):
-        return "RLE with impossible counts"
+        return "RLE with impossible counts; its image is left out"
     return ""

@@ -19,8 +19,8 @@ _REMEDIES = {
 class Areas:
     """Attributes:
     of_image: image id -> `[category id, segmentation]` in file order.
-    spoilt: images with an area of a category that is not listed; without it, its pixels would be
-        trained on as background.
+    spoilt: images with an area of a category that is not listed, or with RLE that is none: without
+        it, its pixels would be trained on as background.
     used: categories that annotations have.
     left_out: annotations without an outline that can be drawn.
     """
@@ -54,10 +54,13 @@ def read_areas(
             areas.spoilt.add(image)
         else:
             areas.used.add(category)
-            good, faults = drawable(annotation.get("segmentation"))
+            segmentation = annotation.get("segmentation")
+            good, faults = drawable(segmentation)
             for fault in dict.fromkeys(faults):
                 refusals.add(file, shown, f"{fault}: {_REMEDIES.get(fault, 'correct it')}")
-            if good is None:
+            if isinstance(segmentation, dict) and faults:
+                areas.spoilt.add(image)
+            elif good is None:
                 areas.left_out += 1
             else:
                 areas.of_image[image].append([category, good])

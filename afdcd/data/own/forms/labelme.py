@@ -56,7 +56,7 @@ def find_labelme(tree: Tree, hints: Hints) -> Found | None:
         ),
         encoding=LabelmeShapes,
         refused=reading.refusals.lines,
-        remarks=reading.thin.lines,
+        remarks=reading.thin.merged,
         unlisted=unlisted(tree, (entry.path for entry in reading.entries)),
     )
 
@@ -68,7 +68,8 @@ def _marked(tree: Tree, file: str) -> bool:
     path = tree.root / file
     try:
         if path.stat().st_size > LARGEST_JSON:
-            return False
+            with path.open("rb") as stream:
+                return b'"shapes"' in stream.read(4096)
         text = path.read_bytes()
     except OSError:
         return False  # whoever needs it will say so
