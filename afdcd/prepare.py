@@ -103,6 +103,9 @@ def _add_custom(custom: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     custom.add_argument("--mask-suffix", help="ending of the masks' names, e.g. _mask; else found")
     custom.add_argument(
+        "--columns", metavar="A,B", help="of a Parquet set: pictures, labels; else found by type"
+    )
+    custom.add_argument(
         "--unlabelled", metavar="DIR", type=expanded_path,
         help="pictures without labels, which train by distillation alone",
     )  # fmt: skip

@@ -90,8 +90,18 @@ def _choices(arguments: argparse.Namespace) -> Choices:
         background=arguments.background,
         split_by=arguments.split_by,
         mask_suffix=arguments.mask_suffix,
+        columns=_columns(arguments.columns),
         unlabelled=arguments.unlabelled,
     )
+
+
+def _columns(text: str | None) -> tuple[str, str] | None:
+    if text is None:
+        return None
+    pictures, comma, labels = text.partition(",")
+    if not (pictures and comma and labels):
+        raise UserError(f"--columns {text}: expected two names, e.g. image,label")
+    return pictures.strip(), labels.strip()
 
 
 def _prepare_raw(arguments: argparse.Namespace) -> None:

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from afdcd.config import UserError
+from afdcd.config import Source, UserError
 from afdcd.data.catalog.datasets import UNLABELLED, Dataset
 from afdcd.data.catalog.labels import Drawing, Encoding
 from afdcd.data.own.classes import Classes, resolve
-from afdcd.data.own.classes_file import read_classes
+from afdcd.data.own.classes_file import ClassesFile, read_classes
 from afdcd.data.own.copies import without_copies
 from afdcd.data.own.forms import FORMS
-from afdcd.data.own.found import Found, Hints, Raw, Table, word
+from afdcd.data.own.found import UNCOVERED, Found, Hints, Raw, Table, word
 from afdcd.data.own.left_out import left_out
 from afdcd.data.own.masks import MaskColours, MaskNumbers
 from afdcd.data.own.pictures import pictures_below
@@ -31,6 +31,7 @@ class Choices:
     Attributes:
         name: of the data set in studies, models and files.
         ignore: values, colours or names of classes.
+        columns: of a Parquet set: pictures, labels.
         unlabelled: a folder of pictures without labels.
     """
 
@@ -41,6 +42,7 @@ class Choices:
     background: str | None = None
     split_by: SplitBy | None = None
     mask_suffix: str | None = None
+    columns: tuple[str, str] | None = None
     unlabelled: Path | None = None
 
 
@@ -60,7 +62,7 @@ def find(choices: Choices) -> tuple[Tree, Found]:
         UserError: no folder, no form that is known, or none with a picture.
     """
     tree = Tree.of(choices.source)
-    hints = Hints(choices.mask_suffix)
+    hints = Hints(choices.mask_suffix, choices.columns)
     found = next(filter(None, (form(tree, hints) for form in FORMS)), None)
     if found is None:
         raise left_out(tree) or UserError(f"{choices.source}: {_UNKNOWN}")
@@ -102,9 +104,29 @@ def own_set(choices: Choices) -> OwnSet:
         pairs=tuple(pairs),
         unlisted=found.unlisted,
         refused=_told([*found.refused, *_leaving(tree), *refused]),
-        warnings=_told([*found.remarks, *remarks, *divided.warnings, *copies]),
+        warnings=_told(
+            [
+                *found.remarks,
+                *_uncovered(found, file, choices),
+                *remarks,
+                *divided.warnings,
+                *copies,
+            ]
+        ),
     )
     return OwnSet(_dataset(choices.name, classes), layout, _own(classes, divided))
+
+
+def _uncovered(
+    found: Found, file: tuple[ClassesFile, Source] | None, choices: Choices
+) -> list[str]:
+    """What is taken for granted where nobody said it."""
+    name = found.said.names.get(UNCOVERED)
+    if name is None or choices.background or (file and file[0].background):
+        return []
+    return [
+        f"pixels that no annotation covers are the class {name!r}; --background ignore leaves them out"
+    ]
 
 
 def _told(lines: Sequence[str]) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from afdcd.data.catalog.datasets import (
     IGNORE,
     SYNTHETIC,
     VOC,
+    Dataset,
 )
 from afdcd.data.catalog.translate import translation
 
@@ -72,3 +73,18 @@ def test_the_published_split_behind_a_role() -> None:
     assert CITYSCAPES.published("dev", "test") == "val"
     assert CITYSCAPES.published("dev", "val") == "train"
     assert CAMVID.published("dev", "test") == "test"
+
+
+def _own(name: str, *classes: str) -> Dataset:
+    palette = tuple((number, 0, 0) for number in range(len(classes)))
+    table = {10 * number: number for number in range(len(classes))}
+    return Dataset(name, classes, palette, table, {}, None, bool)
+
+
+def test_data_sets_that_people_bring_share_names_not_values() -> None:
+    """The number 10 may be a car here and a tree there."""
+    labels = translation(_own("a", "car", "tree"), _own("b", "tree", "sky", "car"))
+    assert labels(torch.tensor([0, 1, IGNORE])).tolist() == [2, 0, IGNORE]
+    assert labels.absent == {1}
+    with pytest.raises(UserError, match=r"lacks 1 \(road\)"):
+        translation(_own("a", "car", "road"), _own("b", "tree", "car"))

@@ -9,11 +9,13 @@ import pytest
 import torch
 
 from afdcd.config import UserError, validate
+from afdcd.data.catalog.train_ids import IGNORE
 from afdcd.data.shards.rows import open_split
 from afdcd.data.train.batch import Batch
 from afdcd.data.train.config import DataConfig
 from afdcd.data.train.loader import CPU, evaluation_images, prepared_root, train_batches
 from afdcd.data.train.transforms import _mean_std, normalise
+from tests.own_sets import prepare_own
 
 CONFIG = DataConfig(dataset="camvid", root="unused", protocol="official", crop=(32, 40))
 PLAIN = CONFIG.updated(crop=(32, 32), scale=(1.0, 1.0), flip=False)
@@ -240,3 +242,32 @@ def test_config_rejects(change: dict[str, Any], message: str) -> None:
 def test_root_given_is_root_used(tmp_path: Path) -> None:
     assert prepared_root(CONFIG, str(tmp_path)) == "unused"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_unlabelled_pictures_take_their_share_and_have_no_label_at_all(tmp_path: Path) -> None:
+    root = prepare_own(tmp_path, "own", unlabelled=3)
+    config = PLAIN.updated(dataset="own", root=root, protocol="dev")
+    rows = open_split(root, "own", "dev", "train")
+
+    def lacking(share: float | None, world: int = 1) -> list[bool]:
+        place = {"seed": 7, "batch": 4, "start": 0, "stop": 6, "world": world}
+        ranks = [
+            list(train_batches(config, root, **place, rank=rank, unlabelled_share=share))
+            for rank in range(world)
+        ]
+        together = [
+            torch.cat([batch.labels for batch in some]) for some in zip(*ranks, strict=True)
+        ]
+        return [bool((label == IGNORE).all()) for batch in together for label in batch]
+
+    assert sum(lacking(0.0)) == 0
+    assert sum(lacking(0.5)) == 12
+    assert lacking(0.5, world=2) == lacking(0.5)
+    epoch = lacking(None)[: len(rows)]  # as many as there are
+    assert sum(epoch) == 3
+
+
+def test_a_share_of_nothing_is_refused(prepared: str) -> None:
+    place = {"seed": 7, "batch": 4, "rank": 0, "world": 1, "start": 0, "stop": 1}
+    with pytest.raises(UserError, match="has no unlabelled pictures"):
+        train_batches(CONFIG, prepared, **place, unlabelled_share=0.5)
