@@ -126,7 +126,9 @@ def _imports(stream: IO[bytes]) -> Iterator[tuple[str, str]]:
     memo: dict[object, str] = {}
     before = ""
     for code, argument in _codes(stream):
-        if code in ("GLOBAL", "INST"):
+        if code == "PROTO":
+            memo.clear()  # the next pickle of a file counts anew
+        elif code in ("GLOBAL", "INST"):
             module, _, name = str(argument).partition(" ")
             yield module, name
         elif code == "STACK_GLOBAL":

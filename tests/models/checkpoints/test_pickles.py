@@ -35,13 +35,19 @@ def spring(path: str) -> None:
     Path(path).touch()
 
 
+def other() -> None: ...
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_what_it_would_import_is_named_and_not_run(way: str, tmp_path: Path) -> None:
     file, sprung = tmp_path / "t.pth", tmp_path / "sprung"
-    torch.save({"a": torch.ones(2), "trap": Trap(sprung), "b": np.int64(3)}, file, **WAYS[way])
+    torch.save(
+        {"a": torch.ones(2), "trap": Trap(sprung), "b": np.int64(3), "c": other}, file, **WAYS[way]
+    )
     with pytest.raises(UserError, match="refused, nothing of it was run: loading it would") as told:
         load(file)
-    for name in (f"{__name__}.spring", "numpy.dtype"):
+    # The second name of a module: from protocol 4 on, the module's own is only referred to.
+    for name in (f"{__name__}.spring", f"{__name__}.other", "numpy.dtype"):
         assert name in str(told.value)
     assert "collections" not in str(told.value) and "torch._utils" not in str(told.value)
     assert not sprung.exists()

@@ -28,7 +28,16 @@ WRAPPERS: dict[str, tuple[Callable[[], Any], list[str], list[str]]] = {
         ["'model'"],
         ["epoch", "optimizer", "best"],
     ),
-    "a name that nobody knows": (lambda: {"ours": NET, "iter": 1}, ["'ours'"], ["iter"]),
+    "a name that nobody knows": (
+        lambda: {
+            "ours": NET,
+            "adam": optimizer(),
+            "lr_schedule": {"rates": torch.ones(2)},
+            "best": {"miou": torch.tensor(0.5)},
+        },
+        ["'ours'"],
+        ["adam", "lr_schedule", "best"],
+    ),
     "two dicts": (
         lambda: {"model_state": {"net": NET}, "scheduler": {"x": torch.ones(2)}},
         ["'model_state'", "'net'"],
@@ -70,6 +79,11 @@ def test_a_part_that_was_compiled_is_named_as_before() -> None:
 def test_a_module_called_model_is_no_wrapper(first: str) -> None:
     """Stripping it would drop the other half of the network."""
     network = prefixed(first, NET) | {"decode.weight": torch.ones(2)}
+    assert same(unwrap(network, FILE).tensors, network)
+
+
+def test_a_module_called_ema_something_is_no_average() -> None:
+    network = NET | {"ema_gate.weight": torch.ones(2)}
     assert same(unwrap(network, FILE).tensors, network)
 
 
