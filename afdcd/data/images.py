@@ -60,9 +60,7 @@ def decode(data: bytes, *, judged: bool = False) -> Image.Image:
     except _UNREADABLE as error:
         raise PictureError(f"truncated or damaged ({first_line(error)}): fetch it again") from None
     except MemoryError:
-        raise PictureError(
-            f"{pixels_of(image)}, too large for this machine's memory: scale it down"
-        ) from None
+        raise _too_large(image) from None
     return image
 
 
@@ -73,7 +71,7 @@ def to_rgb(image: Image.Image) -> UInt8[np.ndarray, "H W 3"]:
     without a colour profile.
 
     Raises:
-        PictureError: values that no rule brings to 8 bits.
+        PictureError: values that no rule brings to 8 bits, or too little memory.
     """
     try:
         if is_deep_gray(image):
@@ -81,6 +79,8 @@ def to_rgb(image: Image.Image) -> UInt8[np.ndarray, "H W 3"]:
         return np.asarray(image.convert("RGB"))
     except DepthError as error:
         raise PictureError(str(error)) from None
+    except MemoryError:
+        raise _too_large(image) from None
 
 
 def pixels_of(image: Image.Image) -> str:
@@ -96,6 +96,10 @@ def _check_size(image: Image.Image) -> None:
             f"{pixels_of(image)}, more than {most:g} Mpx: scale it down, cut it into parts, or set "
             f"AFDCD_MAX_MEGAPIXELS={ceil(_megapixels(image))} where there is memory for it"
         )
+
+
+def _too_large(image: Image.Image) -> PictureError:
+    return PictureError(f"{pixels_of(image)}, too large for this machine's memory: scale it down")
 
 
 def _megapixels(image: Image.Image) -> float:

@@ -45,7 +45,8 @@ def notes(image: Image.Image) -> tuple[str, ...]:
     """What was guessed or left out in reading a decoded picture, equal words for equal kinds."""
     depth = depth_note(image)
     found = [depth] if depth else []
-    if image.format in ("TIFF", "PNG", "WEBP") and getattr(image, "n_frames", 1) > 1:
+    # Of a JPEG (MPO) the others are thumbnails. Counting the frames would undo what was decoded.
+    if image.format in ("TIFF", "PNG", "WEBP") and getattr(image, "is_animated", False):
         found.append("the first of several pages or frames is read")
     if _is_transparent(image):
         found.append("transparency is dropped: the colours that are stored under it are read")

@@ -24,9 +24,8 @@ TITLES = ("image", "ground truth", "teacher", "student")
 MARGIN, GAP, CELL = 24, 12, 384
 TITLE_SIZE, TITLE_HEIGHT = 20, 34
 LEGEND_NAMES = 24
-BAND = (
-    2**20
-)  # pixels tinted at a time: each needs 60 bytes, of a large picture more than its network
+# Pixels tinted at a time: each needs 60 bytes, for a whole picture more than its network does.
+BAND = 2**20
 
 
 def denormalise(pixels: Float[Tensor, "3 H W"], name: Normalisation) -> Picture:

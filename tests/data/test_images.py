@@ -94,13 +94,19 @@ def test_neither_size_nor_metadata_make_pillow_warn(tmp_path: Path) -> None:
         assert done.stderr == ""
 
 
-def test_too_little_memory_names_the_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    def exhausted(_: Image.Image) -> None:
+@pytest.mark.parametrize(
+    ("step", "owner"), [("load", ImageFile.ImageFile), ("convert", Image.Image)]
+)
+def test_too_little_memory_names_the_size(
+    step: str, owner: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(ImageFile.ImageFile, "load", exhausted)
+    data = _saved(Image.fromarray(PIXELS), "BMP")
+    monkeypatch.setattr(owner, step, exhausted)
     with pytest.raises(PictureError, match=r"30x20 pixels \(0.0006 Mpx\), too large for this.*: "):
-        decode(_saved(Image.fromarray(PIXELS), "BMP"))
+        to_rgb(decode(data))
 
 
 def test_a_jpeg_cannot_be_longer_than_its_format_allows() -> None:
