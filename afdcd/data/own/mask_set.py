@@ -68,7 +68,7 @@ def paired_set(
 
 
 def _trimming(pictures: Sequence[Named], masks: Sequence[Named]) -> list[str]:
-    cut = [min(side) for side in (pictures, masks) if any(named.key for named in side)]
+    cut = [min(side) for side in (pictures, masks) if min(side).key not in ("", min(side).name)]
     files = " and ".join(named.file for named in cut)
     return [f"names pair without the words that all of them have, as in {files}"] if cut else []
 

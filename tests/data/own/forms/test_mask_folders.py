@@ -113,6 +113,7 @@ def test_words_of_the_kind_in_both_names(
     assert shape(found) == {key: (image, label, None) for key, image, label in expected}
     assert found.mask_suffix == suffix
     assert pictures[0] in found.remarks[0]
+    assert (masks[0] in found.remarks[0]) == masks[0].startswith("masks/mask_")
 
 
 def test_mask_that_is_missing_is_called_by_its_own_word(tmp_path: Path) -> None:
@@ -141,6 +142,7 @@ def test_suffix_may_be_given_with_the_ending_of_the_file(tmp_path: Path) -> None
         ["cat.jpg", "cat_black.jpg", "dog.jpg", "owl.jpg", "fox.jpg"],
         ["frame.png", "frame_1.png", "frame_2.png"],
         ["a.jpg", "x.png", "y.png", "z.png"],
+        ["a.jpg", "a.png", "x.png", "y.png", "z.png"],
     ],
 )
 def test_pictures_alone_are_no_data_set(files: list[str], tmp_path: Path) -> None:
