@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from afdcd.data.own.pairing import Named, trimmed
+from afdcd.data.own.pairing import Named
 from afdcd.data.own.suffixes import KNOWN, beside_suffix, common_suffix
+from afdcd.data.own.trimming import trimmed
 
 _JPEG = (".jpg", ".jpeg")
 

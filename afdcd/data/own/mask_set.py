@@ -15,8 +15,9 @@ from afdcd.data.own.beside import told_apart
 from afdcd.data.own.folder_words import Spot, spot
 from afdcd.data.own.found import Found, Hints, Said
 from afdcd.data.own.lists import Lists, assign, find_lists
-from afdcd.data.own.pairing import Named, pair, trimmed
+from afdcd.data.own.pairing import Named, pair
 from afdcd.data.own.tree import Tree, nfc
+from afdcd.data.own.trimming import trimmed
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 _GIF = ".gif"
@@ -67,7 +68,7 @@ def paired_set(
 
 
 def _trimming(pictures: Sequence[Named], masks: Sequence[Named]) -> list[str]:
-    cut = [min(side) for side in (pictures, masks) if any(named.key for named in side)]
+    cut = [min(side) for side in (pictures, masks) if min(side).key not in ("", min(side).name)]
     files = " and ".join(named.file for named in cut)
     return [f"names pair without the words that all of them have, as in {files}"] if cut else []
 

@@ -5,17 +5,15 @@ Keys are those paths without the folder that names a split. Where two splits hol
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import TypeAlias
 
-from afdcd.config import UserError
 from afdcd.data.catalog.datasets import Split
 from afdcd.data.own.found import Item
-from afdcd.data.own.suffixes import affix, common_suffix, counts_up, ending
-
-_PICTURE_WORDS = "image|img|im|photo|picture|input|rgb|sat|leftImg8bit"
-_MASK_WORDS = "mask|label|gt|seg|annotation|target"
+from afdcd.data.own.suffixes import common_suffix
+from afdcd.data.own.unpaired import no_pair, orphan, stranger
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -30,6 +28,9 @@ class Named:
     file: str
     split: Split | None = None
     key: str = ""
+
+
+Pairs: TypeAlias = dict[str, tuple[Named, Named | None]]
 
 
 @dataclass(frozen=True)
@@ -55,18 +56,18 @@ def pair(pictures: Sequence[Named], masks: Sequence[Named], suffix: str | None =
     split_both = any(p.split for p in pictures) and any(m.split for m in masks)
     photos, refused = _single(pictures, split_both, "picture")
     names = {_place(picture, split_both) for picture in pictures}
-    found = _suffix(masks, pictures, names, split_both, suffix)
-    owned: list[Named] = []
     places = {mask: _place(mask, split_both) for mask in sorted(masks)}
-    taken = set(places.values())
+    found = _suffix(places, names, suffix)
+    files = {place: mask.file for mask, place in places.items()}
+    owned: list[Named] = []
     for mask, place in places.items():
         base = _base(place, found)
         if base in names:
             owned.append(Named(base, mask.file, mask.split))
         elif suffix is None:
-            refused.append(_stranger(mask, place, found, names, taken))
+            refused.append(stranger(place, found, names, files))
         elif base is not None:
-            refused.append(_orphan(mask))
+            refused.append(orphan(mask.file))
     labels, several = _single(owned, False, "mask")
     spoiled = {mask.name for mask in owned if mask.name not in labels}
     pairs = {
@@ -75,34 +76,8 @@ def pair(pictures: Sequence[Named], masks: Sequence[Named], suffix: str | None =
         if place not in spoiled
     }
     kept, unlisted, remarks = _withheld(pairs)
-    items = _items(kept, labels, found)
+    items = _items(kept, _mask_homes(labels, found, split_both), found)
     return Paired(items, found, tuple(sorted(refused + several)), remarks, unlisted)
-
-
-def trimmed(
-    pictures: Sequence[Named], masks: Sequence[Named], suffix: str | None
-) -> tuple[Sequence[Named], Sequence[Named]]:
-    """The same, without `img_` and `mask_`, or `_sat`, where no mask is named as a picture.
-
-    Only words that mean nothing but the kind are cut off, and only if all names have them.
-    """
-    names = {picture.name for picture in pictures}
-    if suffix is not None or common_suffix([mask.name for mask in masks], names) is not None:
-        return pictures, masks
-    beginning, _ = affix([mask.name for mask in masks], _MASK_WORDS)
-    return (
-        _cut(pictures, *affix([picture.name for picture in pictures], _PICTURE_WORDS)),
-        _cut(masks, beginning, ""),  # what they end with is found as their suffix
-    )
-
-
-def _cut(files: Sequence[Named], beginning: str, end: str) -> Sequence[Named]:
-    cut = []
-    for named in files:
-        folder, slash, name = named.name.rpartition("/")
-        name = folder + slash + name.removeprefix(beginning).removesuffix(end)
-        cut.append(replace(named, name=name, key=named.name))
-    return cut
 
 
 def _place(named: Named, with_split: bool) -> str:
@@ -129,55 +104,14 @@ def _single(
     return single, twice
 
 
-def _suffix(
-    masks: Sequence[Named],
-    pictures: Sequence[Named],
-    names: set[str],
-    with_split: bool,
-    asked: str | None,
-) -> str:
-    places = [_place(mask, with_split) for mask in masks]
-    found = common_suffix(places, names) if asked is None else asked
-    if found is None or not any(_base(place, found) in names for place in places):
-        if several := [p for p in places if p.rpartition("/")[0] in names]:
-            raise UserError(
-                f"{', '.join(sorted(several)[:6])}: several masks for one picture, a folder of them "
-                "for each, and which lies on top where they overlap is not said: merge them into one "
-                "mask of numbers, named as the picture"
-            )
-        ending_said = "" if asked is None else f" and {asked!r}"
-        raise UserError(
-            f"{min(masks).file}: none of {len(masks)} masks is named as its picture{ending_said}, "
-            f"e.g. {min(pictures).file}: rename them, or say what masks add with --mask-suffix"
-        )
+def _suffix(places: Mapping[Named, str], names: set[str], asked: str | None) -> str:
+    found = common_suffix(places.values(), names) if asked is None else asked
+    if found is None or not any(_base(place, found) in names for place in places.values()):
+        raise no_pair({place: mask.file for mask, place in places.items()}, names, asked)
     return found
 
 
-def _stranger(mask: Named, place: str, suffix: str, names: set[str], taken: set[str]) -> str:
-    """A mask that does not pair: its picture is missing, or each picture has several masks."""
-    base = _base(place, suffix)
-    base = place if base is None else base
-    added = ending(base, names)
-    if added is None or counts_up(added):
-        return _orphan(mask)
-    if not added and place + suffix not in taken:
-        return f"{mask.file}: does not end in {suffix} as the other masks do: rename it"
-    picture = base.removesuffix(added)
-    rivals = sorted(other.rpartition("/")[2] for other in taken if other.startswith(picture))
-    raise UserError(
-        f"{PurePosixPath(mask.file).parent}: {', '.join(rivals[:6])}: several masks for one "
-        "picture, and which lies on top where they overlap is not said: merge them into one mask, "
-        f"or name the ending of those to read, as --mask-suffix {suffix or repr('')}"
-    )
-
-
-def _orphan(mask: Named) -> str:
-    return f"{mask.file}: no picture of this name: add it, or remove the mask"
-
-
-def _withheld(
-    pairs: dict[str, tuple[Named, Named | None]],
-) -> tuple[dict[str, tuple[Named, Named | None]], tuple[str, ...], tuple[str, ...]]:
+def _withheld(pairs: Pairs) -> tuple[Pairs, tuple[str, ...], tuple[str, ...]]:
     """Leave out sets without any mask: test pictures of a contest, or those of no split at all."""
     splits = {picture.split for picture, _ in pairs.values()}
     labelled = {picture.split for picture, mask in pairs.values() if mask}
@@ -192,11 +126,10 @@ def _withheld(
 
 
 def _items(
-    pairs: dict[str, tuple[Named, Named | None]], labels: dict[str, Named], suffix: str
+    pairs: Pairs, homes: dict[Split | None, tuple[str, str]], suffix: str
 ) -> tuple[Item, ...]:
     keys = [picture.key or picture.name for picture, _ in pairs.values()]
     clash = len(set(keys)) < len(keys)
-    homes = _mask_homes(labels, suffix)
     items = []
     for picture, mask in pairs.values():
         key = picture.key or picture.name
@@ -208,12 +141,14 @@ def _items(
     return tuple(sorted(items, key=lambda item: item.key))
 
 
-def _mask_homes(labels: dict[str, Named], suffix: str) -> dict[Split | None, tuple[str, str]]:
+def _mask_homes(
+    labels: dict[str, Named], suffix: str, with_split: bool
+) -> dict[Split | None, tuple[str, str]]:
     """For each split, what the path of a mask has before and after its name."""
     homes: dict[Split | None, tuple[str, str]] = {}
     for place, mask in sorted(labels.items()):
         path, _, kind = mask.file.rpartition(".")
-        name = place.partition("/")[2] if mask.split and place.startswith(mask.split) else place
+        name = place.partition("/")[2] if with_split else place
         known = path.endswith(name + suffix)
         home = path[: -len(name + suffix)] if known else f"{PurePosixPath(path).parent}/"
         homes.setdefault(mask.split, (home, kind))

@@ -103,16 +103,37 @@ def test_missing_mask_is_looked_for_in_its_split() -> None:
 def test_one_file_for_each_class_is_refused_with_the_list() -> None:
     """Whether the car or the tree lies on top is in no file."""
     masks = ["masks/x_car.png", "masks/x_tree.png", "masks/y_car.png"]
-    with pytest.raises(UserError, match=r"masks: x_car, x_tree: several masks.*overlap"):
+    with pytest.raises(
+        UserError, match=r"masks/x_car\.png, masks/x_tree\.png: several masks.*overlap"
+    ):
         paired(["images/x.jpg", "images/y.jpg"], masks)
     found = paired(["images/x.jpg", "images/y.jpg"], masks, "_car")
     assert labels(found) == {"x": "masks/x_car.png", "y": "masks/y_car.png"}
     assert not found.refused
 
 
+@pytest.mark.parametrize(
+    ("pictures", "masks", "named"),
+    [
+        (["x", "y"], ["x_car", "y_tree"], r"x_car\.png, masks/y_tree\.png"),
+        (["x"], ["x_0", "x_1"], r"x_0\.png, masks/x_1\.png"),
+        (["x", "y"], ["x/car", "x/tree"], r"x/car\.png, masks/x/tree\.png"),
+        (["x", "y"], ["car/x", "car/y", "tree/x"], r"car/x\.png, masks/tree/x\.png"),
+        (["i/i", "j/j"], ["i/1", "i/2", "j/3"], r"i/1\.png, masks/i/2\.png"),
+    ],
+)
+def test_several_masks_in_every_way_of_naming(
+    pictures: list[str], masks: list[str], named: str
+) -> None:
+    with pytest.raises(UserError, match=rf"masks/{named}: several masks for one picture"):
+        paired([f"images/{p}.jpg" for p in pictures], [f"masks/{m}.png" for m in masks])
+
+
 def test_mask_beside_its_coloured_view_needs_the_ending() -> None:
     pictures, masks = ["images/x.jpg"], ["masks/x.png", "masks/x_color.png"]
-    with pytest.raises(UserError, match=r"masks: x, x_color: several.*--mask-suffix ''"):
+    with pytest.raises(
+        UserError, match=r"masks/x\.png, masks/x_color\.png: several.*--mask-suffix ''"
+    ):
         paired(pictures, masks)
     assert labels(paired(pictures, masks, "")) == {"x": "masks/x.png"}
 
@@ -145,7 +166,7 @@ def test_mask_named_unlike_the_others() -> None:
 
 
 def test_no_name_in_common() -> None:
-    with pytest.raises(UserError, match=r"none of 1 masks.*images/a\.jpg.*--mask-suffix"):
+    with pytest.raises(UserError, match=r"none of 1 masks.* e\.g\. a: .*--mask-suffix"):
         paired(["images/a.jpg"], ["masks/lbl7.png"])
     with pytest.raises(UserError, match=r"none of 1 masks .* '_gt'"):
         paired(["images/a.jpg"], ["masks/a.png"], "_gt")

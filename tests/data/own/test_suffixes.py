@@ -21,6 +21,11 @@ def test_equal_names_need_no_ending() -> None:
     assert common_suffix(["1/a"], {"1"}) is None
 
 
+def test_of_endings_that_pair_as_many_one_that_tools_use_wins() -> None:
+    assert common_suffix(["a_gt", "a_x"], {"a"}) == "_gt"
+    assert common_suffix(["a_car", "a_car_2"], {"a"}) == "_car"
+
+
 def test_ending_of_the_longest_picture() -> None:
     assert ending("f_1_mask", {"f", "f_1"}) == "_mask"
     assert ending("g", {"f"}) is None

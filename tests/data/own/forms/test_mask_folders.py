@@ -113,6 +113,7 @@ def test_words_of_the_kind_in_both_names(
     assert shape(found) == {key: (image, label, None) for key, image, label in expected}
     assert found.mask_suffix == suffix
     assert pictures[0] in found.remarks[0]
+    assert (masks[0] in found.remarks[0]) == masks[0].startswith("masks/mask_")
 
 
 def test_mask_that_is_missing_is_called_by_its_own_word(tmp_path: Path) -> None:
@@ -122,7 +123,9 @@ def test_mask_that_is_missing_is_called_by_its_own_word(tmp_path: Path) -> None:
 
 def test_a_folder_of_masks_for_each_picture(tmp_path: Path) -> None:
     made(tmp_path, "images/a.jpg", "masks/a/car.png", "masks/a/tree.png")
-    with pytest.raises(UserError, match=r"a/car, a/tree: several masks for one picture, a folder"):
+    with pytest.raises(
+        UserError, match=r"masks/a/car\.png, masks/a/tree\.png: several masks for one"
+    ):
         _found(tmp_path)
 
 
@@ -139,6 +142,7 @@ def test_suffix_may_be_given_with_the_ending_of_the_file(tmp_path: Path) -> None
         ["cat.jpg", "cat_black.jpg", "dog.jpg", "owl.jpg", "fox.jpg"],
         ["frame.png", "frame_1.png", "frame_2.png"],
         ["a.jpg", "x.png", "y.png", "z.png"],
+        ["a.jpg", "a.png", "x.png", "y.png", "z.png"],
     ],
 )
 def test_pictures_alone_are_no_data_set(files: list[str], tmp_path: Path) -> None:
@@ -184,3 +188,15 @@ def test_sample() -> None:
     found = _found(SAMPLES / "own/mask_folders/source")
     assert found.mask_suffix == "_mask"
     agrees_with_sample("mask_folders", found, {0: "ground", 1: "car", 2: "tree"}, ignored={255})
+
+
+def test_suffix_is_asked_for_where_pictures_have_one_too(tmp_path: Path) -> None:
+    """As in Cityscapes, whose masks are of three kinds."""
+    pictures = [f"leftImg8bit/train/u/{k}_leftImg8bit.png" for k in "ab"]
+    kinds = ("labelIds", "instanceIds", "color")
+    masks = [f"gtFine/train/u/{k}_gtFine_{kind}.png" for k in "ab" for kind in kinds]
+    made(tmp_path, *pictures, *masks)
+    with pytest.raises(UserError, match="several masks"):
+        _found(tmp_path)
+    found = _found(tmp_path, "_gtFine_labelIds")
+    assert shape(found)["u/a_leftImg8bit"] == (pictures[0], masks[0], "train")

@@ -92,6 +92,14 @@ def test_folder_that_is_not_there_is_named_with_its_line(tmp_path: Path) -> None
         recognised(ultralytics_masks, tmp_path)
 
 
+def test_folder_of_another_name_is_not_taken_for_it(tmp_path: Path) -> None:
+    made(tmp_path, *FILES, "val/z.jpg")
+    text = f"train: images/train\nval: pictures/val\nmasks_dir: masks\n{NAMES}"
+    written(tmp_path, "data.yaml", text)
+    with pytest.raises(UserError, match=r"pictures/val: no such folder"):
+        recognised(ultralytics_masks, tmp_path)
+
+
 def test_polygons_are_another_form(tmp_path: Path) -> None:
     written(made(tmp_path, *FILES), "data.yaml", f"train: images/train\n{NAMES}")
     written(tmp_path, "broken.yaml", "a: [")
