@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-from pathlib import Path
 
 from afdcd.cli import run
 from afdcd.paths import expanded, expanded_path
@@ -54,10 +53,6 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
         help="for which it is written, e.g. 8xH100; default: this machine",
     )
     return parser
-
-
-def default_out(name: str) -> Path:
-    return Path(f"{name}.yaml")
 
 
 if __name__ == "__main__":

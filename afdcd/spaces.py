@@ -1,16 +1,13 @@
 """The search spaces that come with afdcd: `search_spaces/` of the repository, by name."""
 
 import argparse
-import difflib
 import sys
 from pathlib import Path
 
 from afdcd.cli import run
-from afdcd.config import UserError
 from afdcd.paths import expanded
+from afdcd.space_files import space_names, space_path, write_new
 
-_INSTALLED = Path(__file__).with_name("search_spaces")  # setup.py puts them there in a wheel
-_FOLDER = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).parents[1] / "search_spaces"
 PROG = "python -m afdcd.spaces"
 EXAMPLE = """examples:
   afdcd spaces                    what there is
@@ -45,24 +42,6 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
     return parser
 
 
-def space_names() -> list[str]:
-    return sorted(path.stem for path in _FOLDER.glob("*.yaml"))
-
-
-def space_path(name: str) -> Path:
-    """The file of a search space, `quickstart` for example.
-
-    Raises:
-        UserError: there is none of that name; lists those that there are.
-    """
-    names = space_names()
-    if name in names:
-        return _FOLDER / f"{name}.yaml"
-    close = difflib.get_close_matches(name, names, n=1)
-    hint = f"did you mean {close[0]!r}? " if close else ""
-    raise UserError(f"{name}: no search space of that name; {hint}there are: {', '.join(names)}")
-
-
 def copy_space(name: str, out: str | None) -> Path:
     """Write a search space to a file of the person's; the file.
 
@@ -70,14 +49,7 @@ def copy_space(name: str, out: str | None) -> Path:
         UserError: no such space, or a file that is there already or cannot be written.
     """
     target = Path(out or f"{name}.yaml")
-    text = space_path(name).read_text(encoding="utf-8")
-    try:
-        with target.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise UserError(f"{target}: is there already; name another file") from None
-    except OSError as error:
-        raise UserError(f"{target}: cannot be written ({error.strerror})") from None
+    write_new(target, space_path(name).read_text(encoding="utf-8"))
     return target
 
 

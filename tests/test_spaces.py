@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from afdcd.config import UserError
-from afdcd.spaces import space_names, space_path
+from afdcd.space_files import space_names, space_path
 
 FOLDER = Path(__file__).parents[1] / "search_spaces"
 

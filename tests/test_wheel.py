@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import afdcd
-from afdcd.spaces import space_names
+from afdcd.space_files import space_names
 from tests.running import finish, kill_tree
 
 ROOT = Path(__file__).parents[1]
@@ -70,7 +70,9 @@ def _start(elsewhere: Path, folder: Path, *arguments: str) -> subprocess.Popen[s
 
 
 def _quickstart(elsewhere: Path, folder: Path) -> str:
-    program = "import afdcd, afdcd.spaces as s; print(afdcd.__file__, s.space_path('quickstart'))"
+    program = (
+        "import afdcd, afdcd.space_files as s; print(afdcd.__file__, s.space_path('quickstart'))"
+    )
     package, space = finish(_start(elsewhere, folder, "-c", program)).split()
     assert Path(package).is_relative_to(elsewhere)
     assert Path(space).is_relative_to(elsewhere)

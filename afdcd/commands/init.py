@@ -10,11 +10,10 @@ from afdcd.commands.plan import tell
 from afdcd.config import UserError
 from afdcd.data.shards.manifest import Manifest, read_manifest
 from afdcd.data.shards.rows import Rows, open_split
-from afdcd.init import default_out
 from afdcd.search.load import read_space
 from afdcd.search.networks import check_networks
 from afdcd.search.plan.devices import Machine, machine_of, this_machine
-from afdcd.spaces import space_path
+from afdcd.space_files import space_path, write_new
 from afdcd.text import percent
 
 _TEMPLATE = "custom"
@@ -49,17 +48,9 @@ def execute(args: argparse.Namespace) -> int:
     manifest = read_manifest(args.data)
     rows = _train(args.data, manifest)
     machine = machine_of(args.cluster) if args.cluster else this_machine()
-    out = args.out or default_out(manifest.dataset)
-    if out.exists():
-        raise UserError(f"{out}: is there already; choose another --out, or remove it")
+    out = args.out or Path(f"{manifest.dataset}.yaml")
     begin = beginning(rows, machine)
-    text = written(args, manifest, begin)
-    try:
-        out.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(
-            f"{out}: cannot be written ({error.strerror}); choose another --out"
-        ) from None
+    write_new(out, written(args, manifest, begin))
     try:
         space = read_space(str(out), [])
         check_networks(space)

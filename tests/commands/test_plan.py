@@ -6,7 +6,7 @@ import pytest
 
 from afdcd import tune
 from afdcd.cli import run
-from afdcd.spaces import space_path
+from afdcd.space_files import space_path
 
 QUICKSTART = str(space_path("quickstart"))
 

@@ -11,7 +11,7 @@ from afdcd.search.plan.hours import CALLS, run_time
 from afdcd.search.plan.make import make_plan
 from afdcd.search.plan.measure import measure
 from afdcd.search.plan.memory import memory_of
-from afdcd.spaces import space_path
+from afdcd.space_files import space_path
 from afdcd.training.shapes import pair_shapes
 from afdcd.training.trial import TrialConfig
 from tests.examples import trial
