@@ -41,7 +41,7 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
         "--student", required=True, metavar="HEAD/ENCODER", help="e.g. pspnet/resnet18"
     )
     parser.add_argument(
-        "--teacher", required=True, metavar="HEAD/ENCODER",
+        "--teacher", required=True, metavar="HEAD/ENCODER", type=expanded,
         help="to be trained first, or weights that you have: a .safetensors file or models:/name@alias",
     )  # fmt: skip
     parser.add_argument(

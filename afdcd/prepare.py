@@ -16,7 +16,7 @@ import sys
 
 from afdcd.cli import run
 from afdcd.data.catalog.datasets import COCO_STUFF_EDITIONS, DATASETS, SYNTHETIC
-from afdcd.data.own.splits import SPLIT_BY
+from afdcd.data.own.split_names import SPLIT_BY
 from afdcd.data.synthetic.config import SyntheticConfig
 from afdcd.paths import expanded, expanded_path
 

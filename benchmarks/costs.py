@@ -13,13 +13,14 @@ from afdcd.search.plan.devices import GIB, Machine, machine_of
 from afdcd.search.plan.interval import Interval, total
 from afdcd.search.plan.make import make_plan
 from afdcd.search.plan.plan import Plan
-from afdcd.spaces import space_names, space_path
+from afdcd.space_files import space_names, space_path
 from afdcd.text import byte_count
 
 SMALL, LARGE = "2xCPU", "8xH200"
 MACHINES = dict.fromkeys(
     ("quickstart", "camvid-cpu", "arena-quickstart"), SMALL
 )  # the others: LARGE
+OWN = "custom"  # what it costs, `afdcd init` says once the data are there
 TITLES = ("space", "on", "teacher + runs + proof", "memory", "device-hours", "hours", "disk")
 
 
@@ -30,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def costs_table() -> list[str]:
     """Lines of Markdown."""
-    rows = [TITLES, *(_row(name) for name in space_names())]
+    rows = [TITLES, *(_row(name) for name in space_names() if name != OWN)]
     head, *lines = (f"| {' | '.join(row)} |" for row in rows)
     return [head, "|---" * len(TITLES) + "|", *lines]
 

@@ -31,7 +31,7 @@ def test_help_lists_the_verbs_and_nothing_else(capsys: pytest.CaptureFixture[str
 def test_a_verb_that_is_not_there_is_told_with_the_nearest() -> None:
     with pytest.raises(UserError, match="no verb 'evalute'; did you mean 'evaluate'"):
         main(["evalute", "x"])
-    with pytest.raises(UserError, match="no verb 'zzz'; known: prepare, tune"):
+    with pytest.raises(UserError, match="no verb 'zzz'; known: prepare, init, tune"):
         main(["zzz"])
 
 

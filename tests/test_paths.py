@@ -21,6 +21,8 @@ from tests.examples import trial_values
 
 # Words that are no path; whatever else may be any word is one.
 NO_PATHS = {
+    *("ignore", "background", "mask_suffix", "columns"),  # of labels
+    "student",  # HEAD/ENCODER
     "cluster",  # how many of which GPU
     "wall_clock",
     *(
@@ -130,6 +132,7 @@ def test_every_word_of_a_configuration_is_a_path_or_known_as_none() -> None:
         if field.annotation in (str, str | None) and not field.metadata
     }
     assert words == {
+        ("DataConfig", "dataset"),
         ("ModelConfig", "encoder"),
         ("PairConfig", "name"),
         ("TrialConfig", "task"),

@@ -16,7 +16,8 @@ from afdcd.data.own.found import UNCOVERED, Found, Hints, Raw, Table, word
 from afdcd.data.own.left_out import left_out
 from afdcd.data.own.masks import MaskColours, MaskNumbers
 from afdcd.data.own.pictures import pictures_below
-from afdcd.data.own.splits import Cut, SplitBy, cut
+from afdcd.data.own.split_names import SplitBy
+from afdcd.data.own.splits import Cut, cut
 from afdcd.data.own.survey import check_masks
 from afdcd.data.own.tree import Tree
 from afdcd.data.pairs import Layout, Pair

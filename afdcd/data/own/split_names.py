@@ -1,8 +1,13 @@
-"""The words that people have for the three splits."""
+"""The words that people have for the three splits, and for how they come about."""
 
 from pathlib import PurePosixPath
+from typing import Literal, get_args
 
 from afdcd.data.catalog.datasets import Split
+
+# How pictures are split, as a person asks for it.
+SplitBy = Literal["folder", "list", "group", "ratio"]
+SPLIT_BY: tuple[SplitBy, ...] = get_args(SplitBy)
 
 _NAMES: dict[Split, tuple[str, ...]] = {
     "train": ("train", "training"),

@@ -2,16 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
 
 from afdcd.config import UserError
 from afdcd.data.catalog.datasets import Split
 from afdcd.data.own.found import Item
 from afdcd.data.own.groups import GroupBy, group_of, grouping, hold_out, neighbours
+from afdcd.data.own.split_names import SplitBy
 from afdcd.seeds import derive
-
-SplitBy = Literal["folder", "list", "group", "ratio"]
-SPLIT_BY: tuple[SplitBy, ...] = get_args(SplitBy)
 
 _WORDS: dict[GroupBy, str] = {
     "folder": "by folder, whole folders together",
