@@ -10,6 +10,7 @@ from mlflow.artifacts import download_artifacts
 from PIL import Image
 
 from afdcd import evaluate, init, predict
+from afdcd.config import UserError
 from afdcd.models.weights import load_network
 from afdcd.prepare import main as prepare
 from tests import own_sets
@@ -130,3 +131,46 @@ def test_init_writes_a_space_for_the_set_and_the_machine(
     assert "crop: [48, 64]" in text
     for name in NAMES:
         assert f"#   {name}" in text
+    assert "unlabelled_share" not in text
+    with pytest.raises(UserError, match="is there already"):
+        init.main([*words, "--out", str(out)])
+
+
+def test_init_lets_the_search_find_how_much_unlabelled_pictures_help(tmp_path: Path) -> None:
+    root = own_sets.prepare_own(tmp_path, "drone", unlabelled=2)
+    out = tmp_path / "drone.yaml"
+    words = [
+        "--data",
+        root,
+        "--student",
+        "pspnet/timm:lcnet_050",
+        "--teacher",
+        "pspnet/timm:lcnet_050",
+    ]
+    assert init.main([*words, "--out", str(out), "--cluster", "2xCPU"]) == 0
+    assert out.read_text().count("unlabelled_share: {uniform: [0.0, 0.75]}") == 1
+
+
+@pytest.mark.parametrize(
+    ("student", "told"),
+    [("resnet18", "--student 'resnet18': expected HEAD/ENCODER"), ("pspnet/resnet19", "resnet19")],
+)
+def test_init_leaves_no_file_where_a_network_is_none(
+    student: str, told: str, tmp_path: Path
+) -> None:
+    root = own_sets.prepare_own(tmp_path, "drone")
+    out = tmp_path / "drone.yaml"
+    with pytest.raises(UserError, match=told):
+        init.main(
+            [
+                "--data",
+                root,
+                "--student",
+                student,
+                "--teacher",
+                "pspnet/resnet18",
+                "--out",
+                str(out),
+            ]
+        )
+    assert not out.exists()

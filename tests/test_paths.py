@@ -23,6 +23,7 @@ from tests.examples import trial_values
 NO_PATHS = {
     *("ignore", "background", "mask_suffix", "columns"),  # of labels
     "student",  # HEAD/ENCODER
+    "dataset",
     "cluster",  # how many of which GPU
     "wall_clock",
     *(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from afdcd.commands.plan import tell
 from afdcd.config import UserError
+from afdcd.data.catalog.datasets import UNLABELLED
 from afdcd.data.shards.manifest import Manifest, read_manifest
 from afdcd.data.shards.rows import Rows, open_split
 from afdcd.search.load import read_space
@@ -21,6 +22,8 @@ _SAMPLED = 200  # rows whose size is looked at
 _MULTIPLE = 8  # strides of the networks divide it
 _POINTS = 20  # validations of a run
 _FEW = 20  # trials of a GPU
+# The settings published for crops of 512x1024, whose maps are pooled by 4, and for crops of 360x360.
+_LARGE, _SMALL, _POOLED = "cityscapes-deeplabv3-resnet18", "camvid-deeplabv3-resnet18", 384
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Begin:
 
     Attributes:
         crop: (height, width) in pixels.
-        epochs: over the labelled pictures of train.
+        validate_every: iterations between two validations.
     """
 
     crop: tuple[int, int]
@@ -102,7 +105,7 @@ def _side(pixels: float, most: int) -> int:
 def written(args: argparse.Namespace, manifest: Manifest, begin: Begin) -> str:
     """The template with the lines of this set and this machine in place of its own."""
     text = space_path(_TEMPLATE).read_text(encoding="utf-8")
-    head, body = text[: text.index("\ndata:")], text[text.index("\ndata:") :]
+    body = text[text.index("\ndata:") :]
     recipe = (
         f"{{iterations: {begin.iterations}, validate_every: {begin.validate_every}, "
         f"batch: {begin.batch}, lr: {begin.lr}}}"
@@ -110,7 +113,7 @@ def written(args: argparse.Namespace, manifest: Manifest, begin: Begin) -> str:
     old = "{iterations: 20000, validate_every: 1000, batch: 16, lr: 0.02}"
     lines = {
         "  dataset: custom ": f"  dataset: {manifest.dataset} ",
-        "  root: DATA ": f"  root: {_quoted(args.data)} ",
+        "  root: DATA ": f"  root: {_quoted(_absolute(args.data))} ",
         "  crop: [512, 512]": f"  crop: {list(begin.crop)}",
         "  scale: [0.5, 2.0]": f"  scale: {list(begin.scale)}",
         "  loader_workers: 4": f"  loader_workers: {begin.cpus if begin.cpus > 1 else 0}",
@@ -118,16 +121,17 @@ def written(args: argparse.Namespace, manifest: Manifest, begin: Begin) -> str:
         "    model: {head: deeplabv3, encoder: resnet101}\n    train: " + old: _teacher(
             args.teacher, recipe
         ),
-        "training: " + old: f"training: {recipe}",
+        "training: " + old: f"training: {_student_recipe(recipe, manifest)}",
         "cpus_per_worker: 4": f"cpus_per_worker: {begin.cpus}",
         "  trials: 20": f"  trials: {begin.trials}",
         "proof: {seeds: 5}": f"proof: {{seeds: {begin.seeds}}}",
+        _LARGE: _LARGE if min(begin.crop) >= _POOLED else _SMALL,
     }
     for before, after in lines.items():
         if before not in body:
             raise RuntimeError(f"search_spaces/{_TEMPLATE}.yaml lacks the line {before!r}")
         body = body.replace(before, after)
-    return _heading(manifest) + body if head else body
+    return _heading(manifest) + body
 
 
 def _heading(manifest: Manifest) -> str:
@@ -148,6 +152,18 @@ def network(text: str, option: str) -> str:
     if not (head and slash and encoder):
         raise UserError(f"{option} {text!r}: expected HEAD/ENCODER, e.g. pspnet/resnet18")
     return f'{{head: {head}, encoder: "{encoder}"}}'
+
+
+def _student_recipe(recipe: str, manifest: Manifest) -> str:
+    """How much unlabelled pictures help, the search finds out."""
+    if not manifest.rows(UNLABELLED):
+        return recipe
+    return f"{recipe[:-1]}, unlabelled_share: {{uniform: [0.0, 0.75]}}}}"
+
+
+def _absolute(root: str) -> str:
+    """A job may start in another folder."""
+    return root if "://" in root else str(Path(root).absolute())
 
 
 def _teacher(text: str, recipe: str) -> str:

@@ -71,6 +71,8 @@ def _prepare_custom(arguments: argparse.Namespace) -> None:
         raise UserError("prepare custom: give --out, the folder or URI to write to")
     made = own_set(choices)
     _build(arguments, made.dataset, made.layout, made.own)
+    networks = "--student pspnet/resnet18 --teacher deeplabv3/resnet101"
+    print(f"next: afdcd init --data {arguments.out} {networks}")
 
 
 def _choices(arguments: argparse.Namespace) -> Choices:
