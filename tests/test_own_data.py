@@ -94,6 +94,7 @@ def test_annotations_and_unlabelled_pictures_become_a_student(
     listed = next(iter(values.values())).inputs.dataset_inputs[0].dataset
     profile = json.loads(listed.profile)
     assert (profile["classes"], profile["rows_unlabelled"]) == (3, 6)
+    assert (profile["class_names"], profile["split"]) == ([*NAMES], "as the set says")
     assert listed.name == "mine"
     _check_student(file, root, tmp_path, capsys)
 

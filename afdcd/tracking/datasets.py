@@ -23,7 +23,12 @@ def dataset_input(root: str, manifest: Manifest, protocol: str) -> DatasetInput:
     scheme, separator, _ = root.partition("://")
     source = {"uri": shown(root)}
     rows = {s: manifest.rows(s) for s in ALL_SPLITS if s in SPLITS or manifest.rows(s)}
-    profile = {"num_rows": sum(rows.values()), **{f"rows_{s}": n for s, n in rows.items()}}
+    profile: dict[str, Any] = {
+        "num_rows": sum(rows.values()),
+        **{f"rows_{s}": n for s, n in rows.items()},
+    }
+    if manifest.own:
+        profile |= {"split": manifest.own.split, "ignored": list(manifest.own.ignored)}
     schema = [{"name": name, "type": kind, "required": True} for name, kind in _COLUMNS]
     dataset = Dataset(
         name=manifest.dataset,
@@ -31,7 +36,7 @@ def dataset_input(root: str, manifest: Manifest, protocol: str) -> DatasetInput:
         source_type=scheme if separator else "local",
         source=json.dumps(source),
         schema=json.dumps({"mlflow_colspec": schema}),
-        profile=json.dumps({**profile, "classes": len(manifest.classes)}),
+        profile=json.dumps({**profile, **_classes(manifest)}),
     )
     tags = {
         MLFLOW_DATASET_CONTEXT: "training",
@@ -40,6 +45,12 @@ def dataset_input(root: str, manifest: Manifest, protocol: str) -> DatasetInput:
         "digest": manifest.digest,
     }
     return DatasetInput(dataset, [InputTag(key, value) for key, value in tags.items()])
+
+
+def _classes(manifest: Manifest) -> dict[str, Any]:
+    """Their names where no catalog has them."""
+    names = {"class_names": list(manifest.classes)} if manifest.own else {}
+    return {"classes": len(manifest.classes), **names}
 
 
 def restored(plain: dict[str, Any]) -> DatasetInput:
