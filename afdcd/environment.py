@@ -171,8 +171,18 @@ def study_file() -> Path | None:
 
 
 def ray_address() -> str | None:
-    """The cluster to join; None where one is started on this machine."""
-    return given("RAY_ADDRESS")
+    """The cluster to join; None where one is started on this machine.
+
+    Raises:
+        UserError: the page of a cluster, to which jobs are submitted, in place of the cluster.
+    """
+    address = given("RAY_ADDRESS")
+    if address and address.startswith(("http://", "https://")):
+        raise UserError(
+            f"RAY_ADDRESS={shown(address)}: the page of a cluster; submit a job there (`ray job submit "
+            "--working-dir . -- python -m afdcd.tune ...`), or give HOST:6379 or `auto` on one of its nodes"
+        )
+    return address
 
 
 def auth_mode() -> str | None:

@@ -1,5 +1,6 @@
 """Text that people read: tables of aligned columns, and errors in one line."""
 
+import codecs
 import math
 import os
 import re
@@ -47,6 +48,16 @@ def printable(path: str | os.PathLike[str]) -> str:
 def is_utf8(path: str) -> bool:
     """Whether a name can be kept in a manifest or a shard; file systems allow others."""
     return not any("\udc80" <= character <= "\udcff" for character in path)
+
+
+def decoded(data: bytes) -> str:
+    """A text file that a person's system wrote: UTF-8 with or without a mark, or UTF-16 with one.
+
+    Raises:
+        UnicodeDecodeError: it is neither.
+    """
+    marked = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return data.decode("utf-16" if marked else "utf-8-sig")
 
 
 def table(

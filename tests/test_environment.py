@@ -8,7 +8,7 @@ import pytest
 import afdcd
 from afdcd import environment
 from afdcd.config import UserError
-from afdcd.environment import storage_root, study_database, tracking_uri
+from afdcd.environment import ray_address, storage_root, study_database, tracking_uri
 from afdcd.text import shown
 
 PACKAGE = Path(afdcd.__file__).parent
@@ -134,3 +134,10 @@ def test_options_of_a_store_reach_those_who_read_the_environment() -> None:
     assert told == {"MLFLOW_S3_ENDPOINT_URL": "https://minio"}
     assert environment.store_defaults("s3://b/x") == {}
     assert environment.store_defaults("/what?region=x") == {}
+
+
+@pytest.mark.parametrize("address", ["http://head:8265", "https://head"])
+def test_the_page_of_a_cluster_is_no_cluster(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with pytest.raises(UserError, match=r"the page of a cluster; submit a job there .*HOST:6379"):
+        ray_address()

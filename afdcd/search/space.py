@@ -92,7 +92,7 @@ def parse_ranges(values: Any, source: Source, key: Key = ()) -> Any:
     if extra:
         raise UserError(
             f"{source.at(key)}: a {kind} range takes no {', '.join(sorted(map(str, extra)))}; "
-            "to fix what is searched, replace all of it"
+            f"write {{{kind}: [low, high]}} alone; to fix what is searched, replace all of it"
         )
     return (_choice if kind == "choice" else _range)(kind, values, source, key)
 

@@ -91,6 +91,10 @@ def test_ranges_inside_list_options_do_not_share_a_name() -> None:
         ("x: {int: [1, 8], step: 3}", "step 3 must be a whole divisor of 7"),
         ("x: {uniform: [1, 8], step: 3}", "a uniform range takes no step"),
         ("x: {log: [1, 8], base: 2}", "a log range takes no base"),
+        (
+            "x: {int: [1, 4], log: true}",
+            r"a log range takes no int; write {log: \[low, high\]} alone",
+        ),
         ("x: {choice: []}", "choice takes a list"),
         ("x: {choice: 3}", "choice takes a list"),
         ("x: {choice: [a, b, a]}", "the same option twice"),

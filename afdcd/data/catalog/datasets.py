@@ -28,6 +28,7 @@ class Dataset:
         counts: published images per split; empty where the person who prepares it chooses.
         image_size: (height, width) in pixels where all images share it.
         held_out: whether `dev` selects on this key of the train split.
+        selects: what that is, in words.
         report: the split that reports under `dev`: the last one whose labels are public.
         unlabelled: splits whose labels are withheld; their rows are IGNORE all over.
         absent: train ids that no label file holds; a network may predict them nevertheless.
@@ -43,6 +44,7 @@ class Dataset:
     report: Split = "test"
     unlabelled: tuple[Split, ...] = ()
     absent: frozenset[int] = frozenset()
+    selects: str = "a part"
 
     @property
     def ignored_colour(self) -> RGB:
@@ -150,6 +152,7 @@ def _from_table(
     ignored: int | None = None,
     image_size: tuple[int, int] | None = None,
     unlabelled: tuple[Split, ...] = (),
+    selects: str = "a part",
 ) -> Dataset:
     """A data set whose classes stand in `tables/`; its val reports, as no test labels are public.
 
@@ -168,6 +171,7 @@ def _from_table(
         held_out=held_out,
         report="val",
         unlabelled=unlabelled,
+        selects=selects,
     )
 
 
@@ -207,6 +211,7 @@ CAMVID = Dataset(
     counts={"train": 367, "val": 101, "test": 233},
     image_size=(360, 480),
     held_out=_camvid_held_out,
+    selects="the sequence 0006R0",
 )
 
 SYNTHETIC = Dataset(
@@ -233,6 +238,7 @@ CITYSCAPES = _from_table(
     counts={"train": 2975, "val": 500, "test": 1525},
     image_size=(1024, 2048),
     held_out=_cityscapes_held_out,
+    selects="the cities bremen, darmstadt and ulm",
     unlabelled=("test",),
 )
 

@@ -4,6 +4,7 @@ One encoding per edition of a data set; a layout names the one its files are in.
 plain values, so that they travel to other processes.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -126,7 +127,17 @@ class Numbers:
         known = {
             why for value, why in self.lookalikes.items() if value in present - set(self.table)
         }
-        return "; ".join(sorted(known))
+        return "; ".join(sorted(known)) or scaled(present, frozenset(self.table))
+
+
+def scaled(present: frozenset[int], known: frozenset[int]) -> str:
+    """Whether the values are those of classes, multiplied so that a person sees them."""
+    factor = math.gcd(*present - {255})
+    if factor < 2 or not {value // factor for value in present - {255}} <= known:
+        return ""
+    return (
+        f"all are multiples of {factor}, as in a picture for people to look at: divide by {factor}"
+    )
 
 
 @dataclass(frozen=True)

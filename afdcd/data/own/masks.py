@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from afdcd.data.catalog.labels import Colours, Numbers, TrainIds
+from afdcd.data.catalog.labels import Colours, Numbers, TrainIds, scaled
 from afdcd.data.images import PictureError, decode
 
 _LOSSY_TIFF = ("jpeg", "tiff_jpeg", "webp")
@@ -130,6 +130,8 @@ def guess(present: frozenset[int], known: frozenset[int]) -> str:
         return (
             f"instance ids, 1 to {len(ids)}? Export masks of classes, or list these in classes.yaml"
         )
+    if multiples := scaled(present, known):
+        return multiples
     if unknown == {255}:
         return "unlabelled pixels? Say --ignore 255, or list it as a class in classes.yaml"
     return ""

@@ -11,7 +11,7 @@ from typing import Any
 
 from afdcd.config import Source, UserError
 from afdcd.data.formats import is_left_out
-from afdcd.text import byte_count, first_line
+from afdcd.text import byte_count, decoded, first_line
 from afdcd.yaml_text import parse_yaml
 
 _ARCHIVES = {
@@ -96,9 +96,8 @@ class Tree:
             UserError: larger than 64 MiB, or no text.
         """
         data = self._bytes(file, _LARGEST_TEXT)
-        marked = data.startswith((b"\xff\xfe", b"\xfe\xff"))
         try:
-            return data.decode("utf-16" if marked else "utf-8-sig")
+            return decoded(data)
         except UnicodeDecodeError as error:
             remedy = f"iconv -f latin1 -t utf-8 {file}"
             reason = f"no UTF-8 (byte {error.start})"

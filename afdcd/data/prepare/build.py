@@ -115,7 +115,7 @@ def build(
             *layout.warnings,
             *_unlisted(layout),
             *share_warnings(dataset, pixels, rows),
-            *(_class_warnings(dataset, pixels) if own else ()),
+            *(_class_warnings(dataset, pixels) if own else _dev_warnings(dataset, layout)),
         ),
     )
     report.write()
@@ -230,6 +230,15 @@ def _unlisted(layout: Layout) -> list[str]:
     if not count:
         return []
     return [f"{count} files are on no list and were left out, e.g. {printable(layout.unlisted[0])}"]
+
+
+def _dev_warnings(dataset: Dataset, layout: Layout) -> list[str]:
+    if any(pair.split == "train" and dataset.held_out(pair.key) for pair in layout.pairs):
+        return []
+    return [
+        f"protocol dev selects on {dataset.selects} of train, of which there is none: prepare them, too, "
+        "or set data.protocol: official"
+    ]
 
 
 def _class_warnings(dataset: Dataset, pixels: dict[Split, tuple[int, ...]]) -> list[str]:

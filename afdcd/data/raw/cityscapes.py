@@ -87,8 +87,8 @@ def _kind(
     """The first kind of label that train and val both have, as far as they have images."""
     wanted = [split for split in SPLITS if split not in withheld and images[split]]
     for kind in _KINDS:
-        ending = f"_gtFine_{kind}.png"
-        if all(any(name.endswith(ending) for name, _ in labels[split]) for split in wanted):
+        ending = f"_gtFine_{kind}.png".lower()
+        if all(any(name.lower().endswith(ending) for name, _ in labels[s]) for s in wanted):
             return kind
     kinds = ", ".join(f"*_gtFine_{kind}.png" for kind in _KINDS)
     raise UserError(

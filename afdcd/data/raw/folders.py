@@ -10,7 +10,7 @@ from PIL import Image
 from afdcd.config import UserError
 from afdcd.data.formats import SUFFIXES, is_left_out
 from afdcd.data.images import PictureError, decode
-from afdcd.text import first_line
+from afdcd.text import decoded
 
 _ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".7z", ".rar")
 _TRIES = 16
@@ -96,7 +96,8 @@ def keys_in(listing: Path) -> list[str]:
         stems = {PurePosixPath(part).stem for part in line.split()}
         if len(stems) > 1:
             raise UserError(
-                f"{listing}:{number}: expected a name, or `image label` of one name, found {line!r}"
+                f"{listing}:{number}: expected a name, or `image label` of one name, found {line!r}; "
+                "blanks part names, so files whose names have some must be renamed"
             )
         keys.extend(stems)
     return keys
@@ -111,16 +112,24 @@ def pairs_in(listing: Path) -> list[tuple[str, str]]:
     for number, line in enumerate(_lines(listing), start=1):
         fields = ["/".join(field.split("/")[-2:]) for field in line.split()]
         if len(fields) not in (0, 2):
-            raise UserError(f"{listing}:{number}: expected `image label`, found {line!r}")
+            raise UserError(
+                f"{listing}:{number}: expected `image label`, found {line!r}; blanks part names, so "
+                "files whose names have some must be renamed"
+            )
         found.extend([(fields[0], fields[1])] if fields else [])
     return found
 
 
 def _lines(listing: Path) -> list[str]:
     try:
-        text = listing.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{listing}: cannot be read as a list ({first_line(error)})") from None
+        text = decoded(listing.read_bytes())
+    except OSError as error:
+        raise UserError(f"{listing}: cannot be read as a list ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        reason = f"no UTF-8 (byte {error.start})"
+        raise UserError(
+            f"{listing}: cannot be read as a list: {reason}; save it as UTF-8"
+        ) from None
     return [line.strip().replace("\\", "/") for line in text.splitlines()]
 
 

@@ -6,6 +6,8 @@ from afdcd.data.catalog.datasets import DATASETS, UNLABELLED, Dataset, dataset_n
 from afdcd.data.own.groups import GroupBy, group_of
 from afdcd.data.shards.manifest import Manifest, read_manifest
 
+_NAMED = 3  # held-out groups that a message names
+
 
 @lru_cache(maxsize=16)
 def dataset_at(root: str | None, name: str) -> Dataset:
@@ -34,6 +36,7 @@ def described(manifest: Manifest) -> Dataset:
         held_out=partial(_held_out, own.group, frozenset(own.held_out)),
         report="test" if manifest.rows("test") else "val",
         unlabelled=(UNLABELLED,),
+        selects=", ".join(own.held_out[:_NAMED]) or "a part",
     )
 
 

@@ -220,7 +220,11 @@ def open_split(root: str, dataset: str, protocol: str, role: str) -> Rows:
     index = read_index(root, manifest)
     kept = _with_role(index, manifest, known, protocol, role)
     if not kept.any():
-        raise UserError(f"{root}: no row for {role!r} under protocol {protocol!r}; prepare more")
+        rule = f", which selects on {known.selects} of train" if protocol == "dev" else ""
+        other = ", or set data.protocol: official" if protocol == "dev" else ""
+        raise UserError(
+            f"{root}: no row for {role!r} under protocol {protocol!r}{rule}; prepare more{other}"
+        )
     rows = Rows(root, manifest.shards, index, kept)
     del index
     pa.default_memory_pool().release_unused()

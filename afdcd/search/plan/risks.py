@@ -12,10 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from afdcd.config import Key, Source
+from afdcd.config import Key, Source, UserError
+from afdcd.data.shards.rows import open_split
 from afdcd.distillers.configs import AfDCDConfig, Needs
 from afdcd.environment import storage_root
 from afdcd.search.load import SearchSpace
+from afdcd.search.plan.data import manifest_of
 from afdcd.search.plan.devices import GIB
 from afdcd.search.plan.disk import free_bytes
 from afdcd.search.plan.memory import networks_of
@@ -45,12 +47,25 @@ def risks(space: SearchSpace, plan: Plan) -> tuple[list[str], list[str]]:
     for example, source in zip(space.examples, space.sources, strict=True):
         found |= dict.fromkeys(_silent_terms(example, source))
         found |= dict.fromkeys(_unknown_teacher(example, source))
+    found |= dict.fromkeys(_empty_roles(space))
     for look in (_loading, _places, _shared_memory, _disk):
         found |= dict.fromkeys(look(plan, space.source))
     lines: tuple[list[str], list[str]] = ([], [])
     for risk in found:
         lines[0 if risk.certain else 1].append(f"{risk.where}: {risk.text}")
     return lines
+
+
+def _empty_roles(space: SearchSpace) -> Iterator[Risk]:
+    """A protocol that finds nothing to train or select on in the set that is prepared."""
+    data = space.examples[0].data
+    if manifest_of(data) is None:
+        return
+    for role in ("train", "val"):
+        try:
+            open_split(data.location, data.dataset, data.protocol, role)
+        except UserError as error:
+            yield Risk(space.source.at(("data", "protocol")), str(error), certain=True)
 
 
 def _memory(corner: Corner, plan: Plan, source: Source) -> Iterator[Risk]:

@@ -52,6 +52,7 @@ def test_palette_counts_by_index_not_by_colour() -> None:
             r"12 \(2 pixels\), 200 \(1 pixels\): a remark on 200$",
         ),
         (np.array([[1, 300]], dtype=np.uint16), r"300 \(1 pixels\): another encoding\? .*0\.\.255"),
+        (np.array([[0, 40, 255]], np.uint8), r"multiples of 40, as in a picture .* divide by 40"),
         (np.arange(20, 40, dtype=np.uint8)[None], r"27 \(1 pixels\) and 12 more: another encoding"),
         (np.array([[1, 70000]], dtype=np.int32), r"label values 1\.\.70000: another encoding"),
         (np.array([[-1, 3]], dtype=np.int32), r"label values -1\.\.3: another encoding"),

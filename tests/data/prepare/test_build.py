@@ -277,3 +277,19 @@ def test_names_that_are_no_utf_8_are_left_out_and_reported(raw: Path, tmp_path: 
     assert label.startswith(f"trainannot/stra\\xdfe.png: {remedy}")
     assert f"r\\xe4w/train/stra\\xdfe.png: {remedy}" in (tmp_path / "a/report.txt").read_text()
     assert report.brief()
+
+
+def test_a_set_that_dev_cannot_select_on_is_told_when_it_is_prepared(
+    raw: Path, tmp_path: Path
+) -> None:
+    lacking = replace(CAMVID, held_out=lambda key: False)
+    layout = find_camvid(raw, CAMVID)
+    _, report = build(str(tmp_path / "a"), lacking, layout, BuildOptions())
+    assert any(
+        "dev selects on the sequence 0006R0 of train, of which there is none" in w
+        for w in report.warnings
+    )
+    _, report = build(
+        str(tmp_path / "b"), replace(CAMVID, held_out=lambda key: True), layout, BuildOptions()
+    )
+    assert not any("protocol dev" in warning for warning in report.warnings)

@@ -37,6 +37,16 @@ def test_file_of_another_kind_is_named(layout: str, kind: str, reason: str, tmp_
         encoding.train_ids(_label(LABEL_IDS, tmp_path / "b", kind))
 
 
+def test_endings_are_seen_in_any_case(tmp_path: Path) -> None:
+    source = LAYOUTS[LABEL_IDS](tmp_path).source
+    before = find_cityscapes(source, CITYSCAPES)
+    for path in [*source.rglob("*_labelIds.png"), *source.rglob("*_leftImg8bit.png")]:
+        path.rename(path.with_suffix(".PNG"))
+    assert [pair.key for pair in find_cityscapes(source, CITYSCAPES).pairs] == [
+        pair.key for pair in before.pairs
+    ]
+
+
 def test_label_ids_are_preferred_and_train_ids_come_next(tmp_path: Path) -> None:
     source = LAYOUTS["cityscapes"](tmp_path).source
     assert "labelIds" in find_cityscapes(source, CITYSCAPES).name
