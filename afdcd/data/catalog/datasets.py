@@ -19,6 +19,19 @@ PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 
 
 @dataclass(frozen=True)
+class Submission:
+    """Attributes:
+    server: where predictions for withheld labels are scored.
+    name: path of a prediction, with `{key}` and `{split}`.
+    coloured: whether the file is a palette picture in the classes' colours.
+    """
+
+    server: str = "the data set's own server"
+    name: str = "{key}.png"
+    coloured: bool = False
+
+
+@dataclass(frozen=True)
 class Dataset:
     """What is known of a data set without opening it.
 
@@ -28,7 +41,10 @@ class Dataset:
         counts: published images per split; empty where the person who prepares it chooses.
         image_size: (height, width) in pixels where all images share it.
         held_out: whether `dev` selects on this key of the train split.
-        selects: what that is, in words.
+        selects: what that is, in words; `held_out_share`: how much of the train split, where it is known.
+        png: whether its images are PNG as shipped, not photographs as JPEG.
+        rendered: whether it is made on first use where no root is given.
+        submission: how its own tools and server want predictions.
         report: the split that reports under `dev`: the last one whose labels are public.
         unlabelled: splits whose labels are withheld; their rows are IGNORE all over.
         absent: train ids that no label file holds; a network may predict them nevertheless.
@@ -45,6 +61,10 @@ class Dataset:
     unlabelled: tuple[Split, ...] = ()
     absent: frozenset[int] = frozenset()
     selects: str = "a part"
+    held_out_share: float = 0.0
+    png: bool = False
+    rendered: bool = False
+    submission: Submission = Submission()
 
     @property
     def ignored_colour(self) -> RGB:
@@ -152,7 +172,10 @@ def _from_table(
     ignored: int | None = None,
     image_size: tuple[int, int] | None = None,
     unlabelled: tuple[Split, ...] = (),
+    held_out_share: float,
     selects: str = "a part",
+    png: bool = False,
+    submission: Submission = Submission(),
 ) -> Dataset:
     """A data set whose classes stand in `tables/`; its val reports, as no test labels are public.
 
@@ -172,6 +195,9 @@ def _from_table(
         report="val",
         unlabelled=unlabelled,
         selects=selects,
+        held_out_share=held_out_share,
+        png=png,
+        submission=submission,
     )
 
 
@@ -212,6 +238,8 @@ CAMVID = Dataset(
     image_size=(360, 480),
     held_out=_camvid_held_out,
     selects="the sequence 0006R0",
+    held_out_share=101 / 367,
+    png=True,
 )
 
 SYNTHETIC = Dataset(
@@ -231,6 +259,9 @@ SYNTHETIC = Dataset(
     counts={},
     image_size=None,
     held_out=_synthetic_held_out,
+    held_out_share=1 / 5,
+    png=True,
+    rendered=True,
 )
 
 CITYSCAPES = _from_table(
@@ -239,6 +270,14 @@ CITYSCAPES = _from_table(
     image_size=(1024, 2048),
     held_out=_cityscapes_held_out,
     selects="the cities bremen, darmstadt and ulm",
+    held_out_share=496 / 2975,
+    png=True,
+    submission=Submission(
+        "https://www.cityscapes-dataset.com/submit/",
+        # mcordts/cityscapesScripts@02a0f28 evaluation/evalPixelLevelSemanticLabeling.py looks for
+        # <city>_<seq>_<frame>*.png.
+        "{key}_pred_labelIds.png",
+    ),
     unlabelled=("test",),
 )
 
@@ -248,7 +287,14 @@ VOC = _from_table(
     counts={"train": 10582, "val": 1449},
     ignored=255,
     held_out=_one_in(10),
+    held_out_share=1 / 10,
     unlabelled=("test",),
+    submission=Submission(
+        "http://host.robots.ox.ac.uk:8080/",
+        # The VOC2012 devkit's results folder; competition 6: trained on more than VOC's own pictures.
+        "results/VOC2012/Segmentation/comp6_{split}_cls/{key}.png",
+        coloured=True,
+    ),
 )
 
 ADE20K = _from_table(
@@ -256,7 +302,9 @@ ADE20K = _from_table(
     counts={"train": 20210, "val": 2000},
     ignored=0,
     held_out=_one_in(10),
+    held_out_share=1 / 10,
     unlabelled=("test",),
+    submission=Submission("http://sceneparsing.csail.mit.edu/"),
 )
 
 COCO_STUFF = _from_table(
@@ -264,6 +312,7 @@ COCO_STUFF = _from_table(
     counts={"train": 118287, "val": 5000},
     ignored=255,
     held_out=_one_in(24),
+    held_out_share=1 / 24,
 )
 
 COCO_STUFF_172 = replace(

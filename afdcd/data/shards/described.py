@@ -45,7 +45,8 @@ def _held_out(by: GroupBy, held: frozenset[str], key: str) -> bool:
 
 
 def _numbers(manifest: Manifest) -> dict[int, int]:
-    """The first number of each class in its label files; the train id where they have colours."""
-    table = {int(raw): train for raw, train in manifest.label_table.items() if raw.isdigit()}
+    """The numbers of each class in its label files; its train id where they are none of 8 bits."""
+    numbers = {raw: train for raw, train in manifest.label_table.items() if raw.isdigit()}
+    table = {int(raw): train for raw, train in numbers.items() if int(raw) < 256}
     classes = range(len(manifest.classes))
     return table if set(classes) <= set(table.values()) else {train: train for train in classes}

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, model_validator
 
 from afdcd.config import FrozenConfig, Switch
-from afdcd.data.catalog.datasets import Protocol, prepare_command
+from afdcd.data.catalog.datasets import DATASETS, Protocol, prepare_command
 from afdcd.paths import Location
 
 Normalisation = Literal["imagenet", "caffe"]
@@ -63,7 +63,8 @@ class DataConfig(FrozenConfig):
     def _consistent(self) -> "DataConfig":
         if not re.fullmatch(NAME, self.dataset):
             raise ValueError(f"data set {self.dataset!r}: letters, digits, `_`, `-`, `.` only")
-        if self.root is None and self.dataset != "synthetic":
+        known = DATASETS.get(self.dataset)
+        if self.root is None and not (known and known.rendered):
             raise ValueError(
                 f"data set {self.dataset!r} needs `root`, the folder or URI that "
                 f"`{prepare_command(self.dataset, 'ROOT')}` wrote"

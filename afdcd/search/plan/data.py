@@ -14,17 +14,8 @@ from afdcd.data.synthetic.config import SyntheticConfig
 from afdcd.data.train.config import DataConfig
 
 PNG_SECONDS, JPEG_SECONDS = 0.075 / (1024 * 2048), 0.0068 / (480 * 640)  # a pixel
-PNG = ("cityscapes", "camvid", "synthetic")  # the others are photographs
 PNG_BYTES = 0.7  # a pixel, with its label: a photograph as JPEG takes about 0.3, as PNG more than 1
 USUAL = (480, 640)  # (height, width) where images differ
-HELD_OUT = {  # the share of train that validates under `dev`, as afdcd/data/catalog/datasets says
-    "camvid": 101 / 367,
-    "cityscapes": 496 / 2975,
-    "synthetic": 1 / 5,
-    "voc": 1 / 10,
-    "ade20k": 1 / 10,
-    "coco_stuff": 1 / 24,
-}
 
 
 def image_pixels(data: DataConfig) -> int:
@@ -42,7 +33,7 @@ def validated_images(data: DataConfig) -> float:
         return len(rows)
     split: Split = "train" if data.protocol == "dev" else "val"
     count = prepared.rows(split) if (prepared := manifest_of(data)) else _published(data, split)
-    return count * (HELD_OUT[_family(data)] if data.protocol == "dev" else 1)
+    return count * (DATASETS[data.dataset].held_out_share if data.protocol == "dev" else 1)
 
 
 def manifest_of(data: DataConfig) -> Manifest | None:
@@ -62,11 +53,12 @@ def prepared_bytes(data: DataConfig) -> int | None:
 
 
 def _size(data: DataConfig) -> tuple[int, int]:
-    if data.dataset == "synthetic":
-        return SyntheticConfig().height, SyntheticConfig().width
     if rows := _own(data):
         return rows.size(len(rows) // 2)
-    return DATASETS[data.dataset].image_size or USUAL
+    known = DATASETS[data.dataset]
+    if known.rendered:
+        return SyntheticConfig().height, SyntheticConfig().width
+    return known.image_size or USUAL
 
 
 def _own(data: DataConfig) -> Rows | None:
@@ -79,14 +71,9 @@ def _own(data: DataConfig) -> Rows | None:
 def _is_png(data: DataConfig) -> bool:
     if rows := _own(data):
         return rows.stored(len(rows) // 2) > PNG_BYTES * image_pixels(data)
-    return data.dataset in PNG
+    return DATASETS[data.dataset].png
 
 
 def _published(data: DataConfig, split: Split) -> int:
-    if data.dataset == "synthetic":
-        return int(getattr(SyntheticConfig(), split))
-    return DATASETS[data.dataset].counts[split]
-
-
-def _family(data: DataConfig) -> str:
-    return "coco_stuff" if data.dataset.startswith("coco_stuff") else data.dataset
+    known = DATASETS[data.dataset]
+    return int(getattr(SyntheticConfig(), split)) if known.rendered else known.counts[split]

@@ -135,3 +135,9 @@ def test_dev_protocol_never_splits_a_synthetic_scene() -> None:
     for scene in range(20):
         roles = {synthetic.role("dev", "train", f"train{scene:04d}_{i}") for i in range(6)}
         assert roles == ({"val"} if scene % 5 == 4 else {"train"})
+
+
+@pytest.mark.parametrize("dataset", DATASETS.values(), ids=lambda dataset: dataset.name)
+def test_what_dev_holds_out_is_known_in_number(dataset: Dataset) -> None:
+    """The plan reckons validations by it before anything is prepared."""
+    assert 0 < dataset.held_out_share < 0.5

@@ -9,7 +9,7 @@ from PIL import Image
 from afdcd.config import UserError
 from afdcd.data.own.layout import Choices, OwnSet, own_set, words
 from afdcd.data.prepare.build import BuildOptions, build
-from afdcd.data.shards.described import dataset_at
+from afdcd.data.shards.described import dataset_at, described
 from afdcd.data.shards.manifest import read_manifest
 from afdcd.data.shards.rows import open_split
 from tests.own_sets import draw_pictures, mask_folders, prepare_own
@@ -156,3 +156,9 @@ def test_other_choices_are_not_taken_for_the_same_set(tmp_path: Path) -> None:
 
 def test_words_of_the_command_line() -> None:
     assert words(["255", "128,64,128", "car"]) == (255, (128, 64, 128), "car")
+
+
+def test_numbers_of_more_than_eight_bits_are_no_values_of_a_prediction(tmp_path: Path) -> None:
+    manifest = read_manifest(prepare_own(tmp_path, "drone"))
+    wide = manifest.updated(label_table={"1000": 0, "2000": 1, "7": 2})
+    assert described(wide).train_to_raw == {0: 0, 1: 1, 2: 2}
