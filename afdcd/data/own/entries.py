@@ -8,19 +8,15 @@ from pathlib import PurePosixPath
 
 from afdcd.config import UserError
 from afdcd.data.catalog.datasets import Split
+from afdcd.data.formats import is_picture
 from afdcd.data.own.found import Item
 from afdcd.data.own.split_names import split_named
 from afdcd.data.own.tree import Tree, nfc
 from afdcd.data.places import Place
 
-PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 _KINDS = frozenset({"images", "image", "img", "imgs", "jpegimages", "pictures"})
 _TOLD = 20
 _LONGEST = 300
-
-
-def is_picture(file: str) -> bool:
-    return file.lower().endswith(PICTURES)
 
 
 class NotTakenError(Exception):

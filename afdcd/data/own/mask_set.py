@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 
 from afdcd.config import UserError
 from afdcd.data.catalog.datasets import Split
+from afdcd.data.formats import SUFFIXES
 from afdcd.data.own.beside import told_apart
 from afdcd.data.own.folder_words import Spot, spot
 from afdcd.data.own.found import Found, Hints, Said
@@ -19,7 +20,6 @@ from afdcd.data.own.pairing import Named, pair
 from afdcd.data.own.tree import Tree, nfc
 from afdcd.data.own.trimming import trimmed
 
-_PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 _GIF = ".gif"
 _ENDING = re.compile(r"\.(png|bmp|tiff?|webp|gif)$", re.IGNORECASE)  # --mask-suffix _mask.png
 
@@ -75,7 +75,7 @@ def _trimming(pictures: Sequence[Named], masks: Sequence[Named]) -> list[str]:
 
 def pictures_in(tree: Tree, folder: str, split: Split | None) -> list[Named]:
     """The pictures, or masks, of a folder of which a file says what it holds."""
-    files = [f for f in tree.below(folder) if f.lower().endswith((*_PICTURES, _GIF))]
+    files = [f for f in tree.below(folder) if f.lower().endswith((*SUFFIXES, _GIF))]
     return [Named(stem_below(file, folder), file, split) for file in files]
 
 
@@ -87,7 +87,7 @@ def stem_below(file: str, folder: str) -> str:
 
 def _sides(files: Iterable[str], hints: Hints) -> tuple[list[Named], list[Named]] | None:
     """Pictures and masks; folders that say their kind go before files beside each other."""
-    files = [file for file in files if file.lower().endswith((*_PICTURES, _GIF))]
+    files = [file for file in files if file.lower().endswith((*SUFFIXES, _GIF))]
     wrapped = _shared([tuple(file.split("/")[:-1]) for file in files])
     spots = [spot(file, wrapped) for file in files]
     masks = [found for found in spots if found.kind == "mask"]

@@ -7,7 +7,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from afdcd.data.catalog.datasets import Split
-from afdcd.data.own.entries import NotTakenError, Refusals, is_picture, locate
+from afdcd.data.formats import is_picture
+from afdcd.data.own.entries import NotTakenError, Refusals, locate
 from afdcd.data.own.split_names import split_named, split_of
 from afdcd.data.own.tree import Tree, nfc
 

@@ -10,7 +10,8 @@ from collections import Counter, defaultdict
 from pathlib import PurePosixPath
 
 from afdcd.config import UserError
-from afdcd.data.own.entries import NotTakenError, Refusals, class_name, is_picture, nothing_left
+from afdcd.data.formats import is_picture
+from afdcd.data.own.entries import NotTakenError, Refusals, class_name, nothing_left
 from afdcd.data.own.forms.hf_columns import Table, image_columns, pair_of
 from afdcd.data.own.found import Found, Hints, Item, Raw, Said
 from afdcd.data.own.split_names import split_named, split_of

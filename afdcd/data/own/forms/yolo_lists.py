@@ -5,7 +5,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from afdcd.config import UserError
-from afdcd.data.own.entries import NotTakenError, Refusals, is_picture, locate
+from afdcd.data.formats import is_picture
+from afdcd.data.own.entries import NotTakenError, Refusals, locate
 from afdcd.data.own.tree import Tree, nfc
 
 
