@@ -57,7 +57,7 @@ def _check_gives(
     has = taps_of(model, classes)
     if missing := sorted(set(wanted) - has.keys()):
         without = "".join(
-            f", or set {method.WITHOUT[tap]}" for tap in missing if tap in method.WITHOUT
+            f", or set {method.without[tap]}" for tap in missing if tap in method.without
         )
         raise ValueError(
             f"method {method.method} reads {', '.join(missing)} of the {side}, but {model.name} has "

@@ -7,7 +7,9 @@ import torch
 
 from afdcd.config import UserError, validate
 from afdcd.distillers.configs import CombinedConfig, CWDConfig, MasKDConfig
+from afdcd.models.config import ModelConfig
 from afdcd.search.load import read_space
+from afdcd.training.shapes import _check_gives
 from tests.distillers.pairs import STEP
 from tests.distillers.rivals import output, pair
 
@@ -85,3 +87,12 @@ distiller:
     file.write_text(text.replace("TOKENS", "{int: [2, 8]}"))
     with pytest.raises(UserError, match=r"distiller\.terms\.maskd\.tokens: each value needs a run"):
         read_space(str(file), [])
+
+
+def test_the_way_without_an_auxiliary_head_names_the_key_inside() -> None:
+    method = _combined(maskd={"tokens": 2}, kd={})
+    student = ModelConfig(head="pspnet", encoder="timm:lcnet_050", aux=False)
+    with pytest.raises(
+        ValueError, match=r"reads aux of the student.*set terms\.maskd\.aux_weight to 0"
+    ):
+        _check_gives("student", student, 3, method.needs.student, method)

@@ -87,6 +87,14 @@ class CombinedConfig(MethodConfig):
         return found
 
     @property
+    def without(self) -> dict[str, str]:
+        return {
+            tap: f"terms.{name}.{said}"
+            for name, config in self.terms
+            for tap, said in config.without.items()
+        }
+
+    @property
     def prerequisites(self) -> dict[str, Prerequisite]:
         """Under names as `maskd.tokens`."""
         return {

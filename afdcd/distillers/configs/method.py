@@ -64,6 +64,11 @@ class MethodConfig(FrozenConfig):
         return {key: field.default for key, field in cls.model_fields.items()}
 
     @property
+    def without(self) -> Mapping[str, str]:
+        """`WITHOUT`, where the keys are."""
+        return self.WITHOUT
+
+    @property
     def tasks(self) -> frozenset[str] | None:
         """The tasks whose networks it can read; None: of any."""
         return None
