@@ -19,6 +19,7 @@ from afdcd.data.own.pictures import pictures_below
 from afdcd.data.own.split_names import SplitBy
 from afdcd.data.own.splits import Cut, cut
 from afdcd.data.own.survey import check_masks
+from afdcd.data.own.takeable import takeable
 from afdcd.data.own.tree import Tree
 from afdcd.data.pairs import Layout, Pair
 from afdcd.data.shards.manifest import OwnData
@@ -67,6 +68,7 @@ def find(choices: Choices) -> tuple[Tree, Found]:
     found = next(filter(None, (form(tree, hints) for form in FORMS)), None)
     if found is None:
         raise left_out(tree) or UserError(f"{choices.source}: {_UNKNOWN}")
+    found = takeable(tree, found)
     if not found.items:
         raise UserError(
             "\n".join([f"{choices.source}: {found.form}: no picture with a label", *found.refused])
