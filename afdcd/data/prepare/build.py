@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from itertools import pairwise
 from math import ceil
@@ -45,6 +45,7 @@ from afdcd.data.shards.parquet import check_sizes, join_index
 from afdcd.text import printable
 
 _SHARD_BYTES = 64 * 2**20
+_NAMED = 4  # classes that get a line each
 _LEFT_BEHIND = re.compile(r"(train|val|test)-\d{5}-of-\d{5}\.parquet|\..*\.[0-9a-f]{32}\.tmp")
 
 
@@ -236,15 +237,22 @@ def _class_warnings(dataset: Dataset, pixels: dict[Split, tuple[int, ...]]) -> l
     """Classes that cannot be learned, or whose score says nothing."""
     seen = {split: np.array(counts[:-1]) > 0 for split, counts in pixels.items()}
     anywhere = np.any(list(seen.values()), axis=0)
-    warnings = []
+    lacking: dict[str, list[str]] = defaultdict(list)
     for train, name in enumerate(dataset.classes):
         if not anywhere[train]:
-            warnings.append(f"class {name} is in no label: merge it, or leave it out")
+            lacking["no label: merge it, or leave it out"].append(name)
         elif not seen["train"][train]:
-            warnings.append(f"class {name} is in no label of train, so it cannot be learned")
+            lacking["no label of train, so it cannot be learned"].append(name)
         elif not seen["val"][train]:
-            warnings.append(f"class {name} is in no label of val, so it selects nothing")
-    return warnings
+            lacking["no label of val, so it selects nothing"].append(name)
+    return [line for fault, names in lacking.items() for line in _lacking(names, fault)]
+
+
+def _lacking(names: Sequence[str], fault: str) -> list[str]:
+    """A line for each of a few classes, one for many."""
+    if len(names) > _NAMED:
+        return [f"{len(names)} classes are in {fault}: {', '.join(names)}"]
+    return [f"class {name} is in {fault}" for name in names]
 
 
 def _repeated(pairs: Sequence[Pair]) -> list[str]:

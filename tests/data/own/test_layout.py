@@ -48,6 +48,7 @@ TWO = "- {name: a, value: 0}\n- {name: b, value: 1}\n"
             "",
             r"hold 0 \(50\.00 %\), 1 \(50\.00 %\); nothing says which .*--draft classes\.yaml",
         ),
+        ((0, 255), "", r"a binary mask\? List 255 as a class"),
         ((0, 255), TWO, r"a binary mask\? list 255 as a class"),
         (
             (0, 1, 2),
@@ -156,3 +157,22 @@ def test_other_choices_are_not_taken_for_the_same_set(tmp_path: Path) -> None:
 
 def test_words_of_the_command_line() -> None:
     assert words(["255", "128,64,128", "car"]) == (255, (128, 64, 128), "car")
+
+
+def test_numbers_that_count_things_in_each_mask_are_guessed_to_be_instances(tmp_path: Path) -> None:
+    source = _masks(tmp_path / "x", 0, 1)
+    for key, things in (("a1", 3), ("b1", 5)):
+        numbers = np.resize(np.arange(things + 1, dtype=np.uint8), (32, 32))
+        Image.fromarray(numbers).save(source / f"masks/{key}.png")
+    with pytest.raises(UserError, match=r"Instance ids, 1 to n in each mask\?.*--draft"):
+        _set(source)
+
+
+def test_many_classes_that_no_label_holds_are_told_in_one_line(tmp_path: Path) -> None:
+    text = "".join(f"- {{name: c{i}, value: {i}}}\n" for i in range(9))
+    made = _set(_masks(tmp_path / "x", 0, 1), text)
+    _, report = build(str(tmp_path / "o"), made.dataset, made.layout, BuildOptions(), own=made.own)
+    told = [line for line in report.warnings if "no label" in line]
+    assert told == [
+        "7 classes are in no label: merge it, or leave it out: c2, c3, c4, c5, c6, c7, c8"
+    ]
