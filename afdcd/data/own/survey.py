@@ -70,9 +70,9 @@ class Survey:
         """What the values may be, where nobody said it."""
         values = frozenset(seen.raw for seen in self.seen if isinstance(seen.raw, int))
         if values == _BINARY or max(values, default=0) > _LARGEST_BYTE:
-            return f" {guess(values, frozenset())}."
+            return f": {guess(values, frozenset())}"
         if len(self.counted) >= _DIFFERENT:
-            return " Instance ids, 1 to n in each mask? Then export masks of classes."
+            return ": instance ids, 1 to n in each mask? Then export masks of classes"
         return ""
 
 
@@ -133,8 +133,8 @@ def check_masks(root: Path, found: Found, classes: Classes | None) -> list[str]:
     where = f"{root}: the masks hold {looked.brief()}"
     if classes is None:
         raise UserError(
-            f"{where};{looked.guess} nothing says which is which class: write them down with --draft classes.yaml, "
-            "complete that file, and give it as --classes classes.yaml"
+            f"{where}{looked.guess}; nothing says which is which class: write them down with "
+            "--draft classes.yaml, complete that file, and give it as --classes classes.yaml"
         )
     if looked.coloured != classes.colourful:
         held, said = ("colours", "numbers") if looked.coloured else ("numbers", "colours")

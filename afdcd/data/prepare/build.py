@@ -49,6 +49,20 @@ _NAMED = 4  # classes that get a line each
 _LEFT_BEHIND = re.compile(r"(train|val|test)-\d{5}-of-\d{5}\.parquet|\..*\.[0-9a-f]{32}\.tmp")
 
 
+class LostSplitError(UserError):
+    """No file of a split can be used.
+
+    Attributes:
+        splits: those that are lost.
+        offences: why, a line for each file.
+    """
+
+    def __init__(self, text: str, splits: Sequence[Split], offences: Sequence[str]) -> None:
+        super().__init__(text)
+        self.splits = frozenset(splits)
+        self.offences = tuple(offences)
+
+
 class BuildOptions(FrozenConfig):
     """Choices of the person who prepares.
 
@@ -120,7 +134,7 @@ def build(
         ),
     )
     report.write()
-    _refuse(report, layout, rows, options)
+    _refuse(report, receipts, options)
     manifest = Manifest(
         dataset=dataset.name,
         classes=dataset.classes,
@@ -240,7 +254,7 @@ def _class_warnings(dataset: Dataset, pixels: dict[Split, tuple[int, ...]]) -> l
     lacking: dict[str, list[str]] = defaultdict(list)
     for train, name in enumerate(dataset.classes):
         if not anywhere[train]:
-            lacking["no label: merge it, or leave it out"].append(name)
+            lacking["no label: merge or leave out"].append(name)
         elif not seen["train"][train]:
             lacking["no label of train, so it cannot be learned"].append(name)
         elif not seen["val"][train]:
@@ -274,15 +288,18 @@ def _empty(layout: Layout) -> list[str]:
     ]
 
 
-def _refuse(report: Report, layout: Layout, rows: dict[Split, int], options: BuildOptions) -> None:
-    present = {pair.split for pair in layout.pairs}
-    lost = [split for split in ALL_SPLITS if split in present and not rows[split]]
+def _refuse(report: Report, receipts: Sequence[Receipt], options: BuildOptions) -> None:
+    of = {s: [r for r in receipts if r.shard.split == s] for s in ALL_SPLITS}
+    lost = [split for split, parts in of.items() if parts and not any(r.shard.rows for r in parts)]
     if not lost and not (options.strict and report.offences):
         return
     faults = [f"{split} loses all its images" for split in lost]
     summary = f"{len(report.offences)} unusable files, nothing prepared"
     remedy = "mend them" if lost else "mend them, or leave --strict away to go on without them"
-    raise UserError("\n".join([*report.brief(), f"{'; '.join([*faults, summary])}: {remedy}"]))
+    text = "\n".join([*report.brief(), f"{'; '.join([*faults, summary])}: {remedy}"])
+    if options.strict:
+        raise UserError(text)
+    raise LostSplitError(text, lost, [o for split in lost for r in of[split] for o in r.offences])
 
 
 def _finished(

@@ -19,7 +19,7 @@ def _set(folder: Path) -> Path:
 def test_a_name_that_is_no_text_is_told_and_the_others_are_kept(tmp_path: Path) -> None:
     source = _set(tmp_path)
     for kind in ("images", "masks"):
-        os.rename(source / kind / "d1.png", os.fsencode(source / kind) + b"/gr\xfcn.png")
+        (source / kind / "d1.png").rename(source / kind / os.fsdecode(b"gr\xfcn.png"))
     made_ = own_set(Choices(source, "own", classes=tmp_path / "classes.yaml"))
     assert sorted(pair.key for pair in made_.layout.pairs) == ["a1", "b1", "c1"]
     assert any("gr\\xfcn.png: its name is no UTF-8" in line for line in made_.layout.refused)
