@@ -111,7 +111,7 @@ def _said(file: str, values: Mapping[str, Any], source: Source) -> Said:
                 ignored.add(raw)
             else:
                 enter(names, raw, name, source.at(("classes",)))
-    return Said(names, frozenset(ignored), source=file)
+    return Said(names, frozenset(ignored), source=file, merges=True)
 
 
 def _classes(given: Any, source: Source) -> Iterator[tuple[int, str, list[Raw]]]:
