@@ -150,7 +150,20 @@ def check_masks(root: Path, found: Found, classes: Classes | None) -> list[str]:
             f"{where}; 0 has no name: background or not labelled? add it to classes, or to ignore "
             "(--ignore 0)"
         )
+    _all_known(where, looked, classes)
     return _gray(root, found, looked)
+
+
+def _all_known(where: str, looked: Survey, classes: Classes) -> None:
+    """One line where a value that nobody named is in every mask, for none could be used."""
+    if looked.coloured:
+        return
+    missed = [s.raw for s in looked.seen if s.raw not in classes.table]
+    if any(s.pictures == looked.labels for s in looked.seen if s.raw in missed):
+        values = frozenset(seen.raw for seen in looked.seen if isinstance(seen.raw, int))
+        known = frozenset(raw for raw in classes.table if isinstance(raw, int))
+        remedy = guess(values, known) or "add what is meant to classes, or to ignore"
+        raise UserError(f"{where}; {', '.join(map(word, missed[:_SHOWN]))}: no class; {remedy}")
 
 
 def _gray(root: Path, found: Found, looked: Survey) -> list[str]:

@@ -20,7 +20,8 @@ def _masks(source: Path, *values: int) -> Path:
     for key in ("a1", "b1", "c1", "d1"):
         draw_pictures(source / "images", [key], (32, 32))
         (source / "masks").mkdir(exist_ok=True)
-        Image.fromarray(np.resize(np.array(values, np.uint8), (32, 32))).save(
+        kind = np.uint8 if max(values) < 256 else np.uint16
+        Image.fromarray(np.resize(np.array(values, kind), (32, 32))).save(
             source / f"masks/{key}.png"
         )
     return source
@@ -48,6 +49,8 @@ TWO = "- {name: a, value: 0}\n- {name: b, value: 1}\n"
             "",
             r"hold 0 \(50\.00 %\), 1 \(50\.00 %\); nothing says which .*--draft classes\.yaml",
         ),
+        ((0, 1, 7), TWO, r"hold .*; 7: no class; add what is meant to classes, or to ignore"),
+        ((0, 1000, 1001), TWO, r"; 1000, 1001: no class; class \* 1000 \+ instance\?"),
         ((0, 255), "", r"a binary mask\? List 255 as a class"),
         ((0, 255), TWO, r"a binary mask\? list 255 as a class"),
         (
