@@ -190,6 +190,7 @@ def test_folders_count_from_the_yaml(tmp_path: Path, train: str, path: str) -> N
     ("entry", "reason"),
     [
         ("../../etc", "leads out"),
+        ("../gone/images", "no such folder or list"),
         ("/etc", "an absolute path"),
         ("https://example.org/x.zip", "an address"),
         ("test/images", "no such folder"),
