@@ -65,7 +65,7 @@ def cut(items: Sequence[Item], by: SplitBy | None = None) -> Cut:
         rule,
         "picture" if by == "ratio" else group,
         tuple(sorted(held)),
-        (*warnings, *(() if rule == _WORDS["picture"] else _close(train, judged))),
+        (*warnings, *(() if rule.endswith(_WORDS["picture"]) else _close(train, judged))),
     )
 
 
