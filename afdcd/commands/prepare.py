@@ -14,8 +14,9 @@ from afdcd.config import Source, UserError, validate
 from afdcd.data.catalog.datasets import COCO_STUFF_EDITIONS, DATASETS, Dataset, dataset_named
 from afdcd.data.own.draft import write_draft
 from afdcd.data.own.layout import Choices, find, own_set, words
+from afdcd.data.own.spoilt import NONE
 from afdcd.data.pairs import Layout
-from afdcd.data.prepare.build import BuildOptions, build
+from afdcd.data.prepare.build import BuildOptions, LostSplitError, build
 from afdcd.data.prepare.part import Mapper, Part, Progress, Receipt, in_turn
 from afdcd.data.prepare.report import Report
 from afdcd.data.raw import FINDERS
@@ -69,10 +70,26 @@ def _prepare_custom(arguments: argparse.Namespace) -> None:
         return
     if not arguments.out:
         raise UserError("prepare custom: give --out, the folder or URI to write to")
-    made = own_set(choices)
-    _build(arguments, made.dataset, made.layout, made.own)
+    _build_own(arguments, choices)
     networks = "--student pspnet/resnet18 --teacher deeplabv3/resnet101"
     print(f"next: afdcd init --data {arguments.out} {networks}")
+
+
+def _build_own(arguments: argparse.Namespace, choices: Choices) -> None:
+    """Where a split that was drawn loses all its pictures, as none can be read, others are drawn."""
+    made, spoilt = own_set(choices), NONE
+    while True:
+        try:
+            _build(arguments, made.dataset, made.layout, made.own)
+            return
+        except LostSplitError as lost:
+            if not lost.splits <= made.drawn:
+                raise
+            spoilt = spoilt.and_all_of(lost.splits, made.layout.pairs, lost.offences)
+            try:
+                made = own_set(choices, spoilt)
+            except UserError:  # too few are left
+                raise lost from None
 
 
 def _choices(arguments: argparse.Namespace) -> Choices:

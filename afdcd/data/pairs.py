@@ -9,6 +9,11 @@ from afdcd.data.catalog.datasets import SPLITS, Split
 from afdcd.data.catalog.labels import Drawing, Encoding
 from afdcd.data.places import Place
 
+NO_UTF8 = (
+    "its name is no UTF-8, and names are kept as keys: rename it "
+    "(convmv -r -f latin1 -t utf-8 --notest FOLDER)"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Pair:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from afdcd.config import Source, UserError
 from afdcd.data.catalog.train_ids import IGNORE, RGB
 from afdcd.data.own.classes_file import MOST_CLASSES, ClassesFile
-from afdcd.data.own.found import UNCOVERED, Raw, Said
+from afdcd.data.own.found import UNCOVERED, Raw, Said, word
 
 _BACKGROUND = "background"
 
@@ -49,6 +49,7 @@ def resolve(
         UserError: nobody names the classes, or a name, value or class is left open.
     """
     if file is None:
+        _distinct(said)
         names, shown = _own(said)
         dropped: Iterable[Raw] = said.ignored
     else:
@@ -61,7 +62,7 @@ def resolve(
         )
     _known_raws(names, said)
     names = _covered(names, background)
-    ignored = {raw for word in (*dropped, *ignore) for raw in _raws(word, said, names)}
+    ignored = {raw for one in (*dropped, *ignore) for raw in _raws(one, said, names)}
     names = {raw: name for raw, name in names.items() if raw not in ignored}
     order = list(dict.fromkeys(names.values()))
     _check(order, said.source)
@@ -77,6 +78,20 @@ def resolve(
 
 def _own(said: Said) -> tuple[dict[Raw, str], dict[str, RGB]]:
     return dict(said.names), {}
+
+
+def _distinct(said: Said) -> None:
+    """Two things of one name in the data set's own table: one class, or a slip, only a person knows."""
+    first: dict[str, Raw] = {}
+    for raw, name in said.names.items():
+        if raw == UNCOVERED or said.merges:
+            continue
+        before = first.setdefault(name, raw)
+        if before != raw:
+            raise UserError(
+                f"{said.source or 'the data set'}: {word(before)} and {word(raw)} are both {name!r}: "
+                "rename one, or merge them in a classes.yaml (`from:`)"
+            )
 
 
 def _persons(
@@ -103,7 +118,7 @@ def _persons(
         names = uncovered | names if next(iter(said.names)) == UNCOVERED else names | uncovered
     if file.ignore == "rest":
         return names, shown, [*left, *said.ignored]
-    dropped = [raw for word in file.ignore for raw in _raws(word, said, names)]
+    dropped = [raw for one in file.ignore for raw in _raws(one, said, names)]
     open_ = [str(name) for raw, name in left.items() if raw not in dropped]
     if open_:
         raise UserError(
@@ -136,14 +151,14 @@ def _covered(names: dict[Raw, str], background: str | None) -> dict[Raw, str]:
     return {raw: background if raw == UNCOVERED else name for raw, name in names.items()}
 
 
-def _raws(word: Raw, said: Said, names: Mapping[Raw, str]) -> list[Raw]:
+def _raws(given: Raw, said: Said, names: Mapping[Raw, str]) -> list[Raw]:
     """What is ignored by a value, a colour or a class's name."""
-    if not isinstance(word, str) or word in said.names or word in said.ignored:
-        return [word]
-    found = _called(word, said)
+    if not isinstance(given, str) or given in said.names or given in said.ignored:
+        return [given]
+    found = _called(given, said)
     if not found:
         known = ", ".join(dict.fromkeys(said.names.values())) or "none"
-        raise UserError(f"ignore {word!r}: no class of that name; known: {known}")
+        raise UserError(f"ignore {given!r}: no class of that name; known: {known}")
     return found
 
 

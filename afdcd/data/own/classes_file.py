@@ -118,13 +118,14 @@ def _distinct(file: ClassesFile, source: Source) -> None:
     raws: dict[Raw, str] = {}
     for index, entry in enumerate(file.classes):
         at = source.at(("classes", index))
-        before = names.setdefault(entry.name.casefold(), entry.name)
-        if before is not entry.name:
+        before = names.get(entry.name.casefold())
+        if before is not None:
             remedy = "say several values in one entry to merge them"
             raise UserError(f"{at}: {entry.name!r} and {before!r} are one name twice; {remedy}")
+        names[entry.name.casefold()] = entry.name
         for raw in (*entry.raws, *entry.names):
             owner = raws.setdefault(raw, entry.name)
-            if owner is not entry.name:
+            if owner != entry.name:  # names differ from here on
                 raise UserError(f"{at}: {raw!r} is both {owner!r} and {entry.name!r}; keep one")
     for raw in file.ignore if file.ignore != "rest" else ():
         if raw in raws:

@@ -50,17 +50,18 @@ class Said:
     """What the files of a data set say of its classes.
 
     Attributes:
-        names: raw value -> name, in the set's own order; equal names are one class; empty where
-            only a person knows.
+        names: raw value -> name, in the set's own order; empty where only a person knows.
         ignored: raw values that neither train nor score.
         colours: for pictures only, where labels are not colours themselves.
         source: the file that says it, for messages.
+        merges: whether equal names are meant to be one class, as where a table maps values.
     """
 
     names: Mapping[Raw, str] = field(default_factory=dict)
     ignored: frozenset[Raw] = frozenset()
     colours: Mapping[str, RGB] = field(default_factory=dict)
     source: str = ""
+    merges: bool = False
 
 
 @dataclass(frozen=True)

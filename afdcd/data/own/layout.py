@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from afdcd.config import Source, UserError
-from afdcd.data.catalog.datasets import UNLABELLED, Dataset
+from afdcd.data.catalog.datasets import UNLABELLED, Dataset, Split
 from afdcd.data.catalog.labels import Drawing, Encoding
 from afdcd.data.own.classes import Classes, resolve
 from afdcd.data.own.classes_file import ClassesFile, read_classes
@@ -18,7 +18,9 @@ from afdcd.data.own.masks import MaskColours, MaskNumbers
 from afdcd.data.own.pictures import pictures_below
 from afdcd.data.own.split_names import SplitBy
 from afdcd.data.own.splits import Cut, cut
+from afdcd.data.own.spoilt import NONE, Spoilt
 from afdcd.data.own.survey import check_masks
+from afdcd.data.own.takeable import takeable
 from afdcd.data.own.tree import Tree
 from afdcd.data.pairs import Layout, Pair
 from afdcd.data.shards.manifest import OwnData
@@ -49,11 +51,16 @@ class Choices:
 
 @dataclass(frozen=True)
 class OwnSet:
-    """What `build` needs of a data set that is in no catalog."""
+    """What `build` needs of a data set that is in no catalog.
+
+    Attributes:
+        drawn: splits that a rule made, which may be made otherwise.
+    """
 
     dataset: Dataset
     layout: Layout
     own: OwnData
+    drawn: frozenset[Split] = frozenset()
 
 
 def find(choices: Choices) -> tuple[Tree, Found]:
@@ -67,6 +74,7 @@ def find(choices: Choices) -> tuple[Tree, Found]:
     found = next(filter(None, (form(tree, hints) for form in FORMS)), None)
     if found is None:
         raise left_out(tree) or UserError(f"{choices.source}: {_UNKNOWN}")
+    found = takeable(tree, found)
     if not found.items:
         raise UserError(
             "\n".join([f"{choices.source}: {found.form}: no picture with a label", *found.refused])
@@ -82,8 +90,11 @@ _UNKNOWN = (
 )
 
 
-def own_set(choices: Choices) -> OwnSet:
+def own_set(choices: Choices, spoilt: Spoilt = NONE) -> OwnSet:
     """The data set at `choices.source`.
+
+    Args:
+        spoilt: is split no more: told, and left out.
 
     Raises:
         UserError: no form of it is known, or what its labels mean is left open.
@@ -94,7 +105,8 @@ def own_set(choices: Choices) -> OwnSet:
         check_masks(tree.root, found, None)  # says what the masks hold
     classes = resolve(found.said, file, choices.ignore, choices.background)
     remarks = check_masks(tree.root, found, classes)
-    divided = cut(found.items, choices.split_by)
+    items = [item for item in found.items if item.key not in spoilt.keys]
+    divided = cut(items, choices.split_by)
     pairs, refused, copies = without_copies(
         tree.root, _pairs(tree.root, divided, choices.unlabelled)
     )
@@ -104,7 +116,7 @@ def own_set(choices: Choices) -> OwnSet:
         encoding=_encoding(found, classes),
         pairs=tuple(pairs),
         unlisted=found.unlisted,
-        refused=_told([*found.refused, *_leaving(tree), *refused]),
+        refused=_told([*found.refused, *_leaving(tree), *refused, *spoilt.offences]),
         warnings=_told(
             [
                 *found.remarks,
@@ -115,7 +127,9 @@ def own_set(choices: Choices) -> OwnSet:
             ]
         ),
     )
-    return OwnSet(_dataset(choices.name, classes), layout, _own(classes, divided))
+    return OwnSet(
+        _dataset(choices.name, classes), layout, _own(classes, divided), frozenset(divided.drawn)
+    )
 
 
 def _uncovered(

@@ -4,7 +4,8 @@ import re
 from pathlib import PurePosixPath
 
 from afdcd.config import UserError
-from afdcd.data.own.tree import Tree
+from afdcd.data.own.tree import LARGEST_JSON, Tree, unpacking
+from afdcd.text import byte_count
 
 _HEAD = 64 * 2**10  # bytes of a file in which it says what it is
 _NEAR = 2  # folders that may lie above such a file
@@ -27,7 +28,7 @@ _VOLUMES = {
 
 def left_out(tree: Tree) -> UserError | None:
     """What this source is, and what to export in its place; None where that is not known either."""
-    for look in (_supervisely, _json, _cvat, _runs, _brush, _volumes):
+    for look in (_supervisely, _json, _cvat, _runs, _brush, _volumes, *_UNREAD):
         if said := look(tree):
             return UserError(f"{tree.root}: {said}")
     return None
@@ -92,6 +93,38 @@ def _volumes(tree: Tree) -> str | None:
                 "and masks as 8-bit PNG, one file for each"
             )
     return None
+
+
+def _large(tree: Tree) -> str | None:
+    """No form looks far into a JSON that none of them could read."""
+    for file in _first(tree, ".json"):
+        if (size := (tree.root / file).stat().st_size) > LARGEST_JSON:
+            return (
+                f"{file}: {byte_count(size)}, at most {byte_count(LARGEST_JSON)} are read: split it, "
+                "e.g. one file for each split"
+            )
+    return None
+
+
+def _packed(tree: Tree) -> str | None:
+    for file in tree.files:
+        if command := unpacking(file):
+            folder = tree.root / file.rpartition("/")[0]
+            name = file.rpartition("/")[2]
+            return f"{file}: an archive; unpack it first (`cd {folder} && {command} {name}`)"
+    return None
+
+
+def _linked(tree: Tree) -> str | None:
+    for link in tree.leaving:
+        return (
+            f"{link}: a link out of the source folder, not followed: copy what it leads to, or give "
+            "a folder above both"
+        )
+    return None
+
+
+_UNREAD = (_large, _packed, _linked)
 
 
 def _ending(tree: Tree, *endings: str) -> list[str]:

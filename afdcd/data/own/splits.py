@@ -15,6 +15,7 @@ _WORDS: dict[GroupBy, str] = {
     "name": "by name up to its last number, frames of one name together",
     "picture": "the tail in the order of names, as all pictures are of one group",
 }
+_AS_SAID = "as the set says"
 _ONE_GROUP = (
     "one group of pictures: the last fifth of them in the order of names selects; if they are "
     "independent of each other, --split-by ratio is as good"
@@ -35,6 +36,11 @@ class Cut:
     group: GroupBy
     held_out: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+
+    @property
+    def drawn(self) -> tuple[Split, ...]:
+        """The splits that a rule made, not the set."""
+        return () if self.rule == _AS_SAID else ("train", "val")
 
 
 def cut(items: Sequence[Item], by: SplitBy | None = None) -> Cut:
@@ -59,7 +65,7 @@ def cut(items: Sequence[Item], by: SplitBy | None = None) -> Cut:
         rule,
         "picture" if by == "ratio" else group,
         tuple(sorted(held)),
-        (*warnings, *(() if rule == _WORDS["picture"] else _close(train, judged))),
+        (*warnings, *(() if rule.endswith(_WORDS["picture"]) else _close(train, judged))),
     )
 
 
@@ -71,12 +77,12 @@ def _as_said(items: Sequence[Item]) -> tuple[list[Item], str, list[str]]:
         warnings.append(f"{left} pictures are in no split and were left out, e.g. {example.image}")
     present = {item.split for item in kept}
     if "val" in present or "train" not in present:
-        return kept, "as the set says", warnings
+        return kept, _AS_SAID, warnings
     train = [item for item in kept if item.split == "train"]
     others = [item for item in kept if item.split != "train"]
     again, rule, more = _new(train, None)
     note = f"no val split: a part of train selects, {rule}"
-    return [*again, *others], f"as the set says; val from train, {rule}", [*warnings, note, *more]
+    return [*again, *others], f"{_AS_SAID}; val from train, {rule}", [*warnings, note, *more]
 
 
 def _new(items: Sequence[Item], by: SplitBy | None) -> tuple[list[Item], str, list[str]]:

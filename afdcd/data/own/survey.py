@@ -1,7 +1,7 @@
 """What labels hold, counted: the ground of every question to the person, and of the draft."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +14,16 @@ from afdcd.data.images import PictureError, decode
 from afdcd.data.own.classes import Classes
 from afdcd.data.own.found import Found, Item, Raw, word
 from afdcd.data.own.mask_values import count_colours, count_numbers, is_coloured
+from afdcd.data.own.masks import guess
+from afdcd.data.own.scale import scaled
 from afdcd.data.places import read
 from afdcd.text import percent
 
 _LOOKED_AT = 64  # masks, evenly spaced: enough to see that a table is another one
 _SHOWN = 12
 _BINARY = {0, 255}
+_LARGEST_BYTE = 255
+_DIFFERENT = 3  # numbers of things in masks, before they are taken for instances
 
 
 @dataclass(frozen=True)
@@ -39,13 +43,14 @@ class Survey:
     labels: that were read.
     coloured: whether they are masks of colours.
     faults: `file: reason` of those that could not be read.
-    gray: how many are RGB files in which every pixel is gray.
+    counted: the largest number of each label, if all of them hold 1, 2, ... without a gap.
     """
 
     seen: tuple[Seen, ...]
     labels: int
     coloured: bool
     faults: tuple[str, ...]
+    counted: frozenset[int] = frozenset()
 
     @property
     def pixels(self) -> int:
@@ -60,6 +65,16 @@ class Survey:
         more = len(self.seen) - _SHOWN
         return ", ".join(parts) + (f" and {more} more" if more > 0 else "")
 
+    @property
+    def guess(self) -> str:
+        """What the values may be, where nobody said it."""
+        values = frozenset(seen.raw for seen in self.seen if isinstance(seen.raw, int))
+        if values == _BINARY or max(values, default=0) > _LARGEST_BYTE:
+            return f": {guess(values, frozenset())}"
+        if len(self.counted) >= _DIFFERENT:
+            return ": instance ids, 1 to n in each mask? Then export masks of classes"
+        return ""
+
 
 def survey(root: Path, found: Found, items: Sequence[Item]) -> Survey:
     """Count the values of the labels of `items`, one label at a time.
@@ -71,6 +86,7 @@ def survey(root: Path, found: Found, items: Sequence[Item]) -> Survey:
     pictures: dict[Raw, int] = defaultdict(int)
     most: dict[Raw, tuple[int, Item]] = {}
     faults, read_ = [], 0
+    counted: list[int] = []
     coloured = _coloured(root, found, items)
     for item in items:
         try:
@@ -79,6 +95,7 @@ def survey(root: Path, found: Found, items: Sequence[Item]) -> Survey:
             faults.append(f"{item.label}: {error}")
             continue
         read_ += 1
+        counted.append(_counted({raw for raw, _ in values}))
         for raw, pixels in values:
             counts[raw] += pixels
             pictures[raw] += 1
@@ -89,7 +106,14 @@ def survey(root: Path, found: Found, items: Sequence[Item]) -> Survey:
         raise UserError(f"{root}: none of {len(items)} labels can be read: {first}")
     order = sorted(counts, key=lambda raw: (-counts[raw], str(raw)))
     seen = tuple(Seen(raw, counts[raw], pictures[raw], most[raw][1]) for raw in order)
-    return Survey(seen, read_, coloured, tuple(faults))
+    numbered = frozenset(counted) if all(counted) else frozenset()
+    return Survey(seen, read_, coloured, tuple(faults), numbered)
+
+
+def _counted(raws: Set[Raw]) -> int:
+    """n, if a label holds 1 to n beside 0 and 255; 0 if it holds something else."""
+    numbers = {raw for raw in raws if isinstance(raw, int)} - _BINARY
+    return len(numbers) if numbers == set(range(1, len(numbers) + 1)) else 0
 
 
 def check_masks(root: Path, found: Found, classes: Classes | None) -> list[str]:
@@ -103,12 +127,14 @@ def check_masks(root: Path, found: Found, classes: Classes | None) -> list[str]:
     if found.encoding:
         return []
     step = max(1, len(found.items) // _LOOKED_AT)
+    if fault := scaled(root, found.items[::step]):
+        raise UserError(f"{root}: {fault}")
     looked = survey(root, found, found.items[::step])
     where = f"{root}: the masks hold {looked.brief()}"
     if classes is None:
         raise UserError(
-            f"{where}; nothing says which is which class: write them down with --draft classes.yaml, "
-            "complete that file, and give it as --classes classes.yaml"
+            f"{where}{looked.guess}; nothing says which is which class: write them down with "
+            "--draft classes.yaml, complete that file, and give it as --classes classes.yaml"
         )
     if looked.coloured != classes.colourful:
         held, said = ("colours", "numbers") if looked.coloured else ("numbers", "colours")
@@ -124,7 +150,20 @@ def check_masks(root: Path, found: Found, classes: Classes | None) -> list[str]:
             f"{where}; 0 has no name: background or not labelled? add it to classes, or to ignore "
             "(--ignore 0)"
         )
+    _all_known(where, looked, classes)
     return _gray(root, found, looked)
+
+
+def _all_known(where: str, looked: Survey, classes: Classes) -> None:
+    """One line where a value that nobody named is in every mask, for none could be used."""
+    if looked.coloured:
+        return
+    missed = [s.raw for s in looked.seen if s.raw not in classes.table]
+    if any(s.pictures == looked.labels for s in looked.seen if s.raw in missed):
+        values = frozenset(seen.raw for seen in looked.seen if isinstance(seen.raw, int))
+        known = frozenset(raw for raw in classes.table if isinstance(raw, int))
+        remedy = guess(values, known) or "add what is meant to classes, or to ignore"
+        raise UserError(f"{where}; {', '.join(map(word, missed[:_SHOWN]))}: no class; {remedy}")
 
 
 def _gray(root: Path, found: Found, looked: Survey) -> list[str]:

@@ -19,9 +19,12 @@ _ARCHIVES = {
     ".tar": "tar -xf",
     ".gz": "tar -xzf",
     ".tgz": "tar -xzf",
+    ".bz2": "tar -xjf",
+    ".xz": "tar -xJf",
     ".7z": "7z x",
     ".rar": "unrar x",
 }
+_VOLUMES = (".nii.gz",)  # packed, and no archive
 _LARGEST_TEXT = 64 * 2**20
 LARGEST_JSON = 512 * 2**20
 """Bytes of a JSON file that is read: COCO's largest has 448 MB, and takes ten times as much memory."""
@@ -84,6 +87,10 @@ class Tree:
             if place in self._by_nfc:
                 return self._by_nfc[place]
         return None
+
+    def leads_out(self, path: str) -> bool:
+        """Whether `path` is, or lies behind, a link out of the source."""
+        return any(path == link or path.startswith(f"{link}/") for link in self.leaving)
 
     @cached_property
     def _by_nfc(self) -> dict[str, str]:
@@ -170,8 +177,15 @@ def _walk(root: Path, folder: str) -> Iterator[str]:
             yield path
 
 
+def unpacking(file: str) -> str | None:
+    """The command that unpacks `file`; None where it is no archive."""
+    if file.lower().endswith(_VOLUMES):
+        return None
+    return _ARCHIVES.get(PurePosixPath(file).suffix.lower())
+
+
 def _no_folder(path: Path) -> str:
-    command = _ARCHIVES.get(path.suffix.lower())
+    command = unpacking(path.name)
     if path.is_file() and command:
         return f"an archive; unpack it first (`{command} {path}`) and give the folder"
     if path.is_file():

@@ -70,7 +70,7 @@ def _in_folders(places: Collection[str], pictures: Collection[str]) -> list[str]
 
 def _several(files: Collection[str], remedy: str) -> UserError:
     return UserError(
-        f"{', '.join(sorted(files)[:_SHOWN])}: several masks for one picture (of its classes or "
-        "objects?), and which lies on top where they overlap is not said: merge them into one mask "
-        f"of numbers{remedy}"
+        f"{', '.join(sorted(files)[:_SHOWN])}: several masks for one picture (one file per class "
+        "or object?), and which lies on top where they overlap is not said: merge them into one "
+        f"mask of numbers{remedy}"
     )

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from itertools import pairwise
 from math import ceil
@@ -45,7 +45,22 @@ from afdcd.data.shards.parquet import check_sizes, join_index
 from afdcd.text import printable
 
 _SHARD_BYTES = 64 * 2**20
+_NAMED = 4  # classes that get a line each
 _LEFT_BEHIND = re.compile(r"(train|val|test)-\d{5}-of-\d{5}\.parquet|\..*\.[0-9a-f]{32}\.tmp")
+
+
+class LostSplitError(UserError):
+    """No file of a split can be used.
+
+    Attributes:
+        splits: those that are lost.
+        offences: why, a line for each file.
+    """
+
+    def __init__(self, text: str, splits: Sequence[Split], offences: Sequence[str]) -> None:
+        super().__init__(text)
+        self.splits = frozenset(splits)
+        self.offences = tuple(offences)
 
 
 class BuildOptions(FrozenConfig):
@@ -119,7 +134,7 @@ def build(
         ),
     )
     report.write()
-    _refuse(report, layout, rows, options)
+    _refuse(report, receipts, options)
     manifest = Manifest(
         dataset=dataset.name,
         classes=dataset.classes,
@@ -245,15 +260,22 @@ def _class_warnings(dataset: Dataset, pixels: dict[Split, tuple[int, ...]]) -> l
     """Classes that cannot be learned, or whose score says nothing."""
     seen = {split: np.array(counts[:-1]) > 0 for split, counts in pixels.items()}
     anywhere = np.any(list(seen.values()), axis=0)
-    warnings = []
+    lacking: dict[str, list[str]] = defaultdict(list)
     for train, name in enumerate(dataset.classes):
         if not anywhere[train]:
-            warnings.append(f"class {name} is in no label: merge it, or leave it out")
+            lacking["no label: merge or leave out"].append(name)
         elif not seen["train"][train]:
-            warnings.append(f"class {name} is in no label of train, so it cannot be learned")
+            lacking["no label of train, so it cannot be learned"].append(name)
         elif not seen["val"][train]:
-            warnings.append(f"class {name} is in no label of val, so it selects nothing")
-    return warnings
+            lacking["no label of val, so it selects nothing"].append(name)
+    return [line for fault, names in lacking.items() for line in _lacking(names, fault)]
+
+
+def _lacking(names: Sequence[str], fault: str) -> list[str]:
+    """A line for each of a few classes, one for many."""
+    if len(names) > _NAMED:
+        return [f"{len(names)} classes are in {fault}: {', '.join(names)}"]
+    return [f"class {name} is in {fault}" for name in names]
 
 
 def _repeated(pairs: Sequence[Pair]) -> list[str]:
@@ -275,15 +297,18 @@ def _empty(layout: Layout) -> list[str]:
     ]
 
 
-def _refuse(report: Report, layout: Layout, rows: dict[Split, int], options: BuildOptions) -> None:
-    present = {pair.split for pair in layout.pairs}
-    lost = [split for split in ALL_SPLITS if split in present and not rows[split]]
+def _refuse(report: Report, receipts: Sequence[Receipt], options: BuildOptions) -> None:
+    of = {s: [r for r in receipts if r.shard.split == s] for s in ALL_SPLITS}
+    lost = [split for split, parts in of.items() if parts and not any(r.shard.rows for r in parts)]
     if not lost and not (options.strict and report.offences):
         return
     faults = [f"{split} loses all its images" for split in lost]
     summary = f"{len(report.offences)} unusable files, nothing prepared"
     remedy = "mend them" if lost else "mend them, or leave --strict away to go on without them"
-    raise UserError("\n".join([*report.brief(), f"{'; '.join([*faults, summary])}: {remedy}"]))
+    text = "\n".join([*report.brief(), f"{'; '.join([*faults, summary])}: {remedy}"])
+    if options.strict:
+        raise UserError(text)
+    raise LostSplitError(text, lost, [o for split in lost for r in of[split] for o in r.offences])
 
 
 def _finished(

@@ -15,7 +15,7 @@ from afdcd.data.catalog.datasets import Dataset
 from afdcd.data.catalog.labels import Drawing, Encoding, TrainIds, View
 from afdcd.data.catalog.train_ids import IGNORE
 from afdcd.data.images import PictureError, decode, encode_label, to_rgb
-from afdcd.data.pairs import Pair
+from afdcd.data.pairs import NO_UTF8, Pair
 from afdcd.data.places import Place, read
 from afdcd.data.prepare.storing import Storing
 from afdcd.data.shards.manifest import class_pixels
@@ -26,10 +26,6 @@ from afdcd.text import is_utf8, printable
 T = TypeVar("T")
 
 _AS_SHIPPED = Storing()
-_NO_UTF8 = (
-    "its name is no UTF-8, and names are kept as keys: rename it "
-    "(convmv -r -f latin1 -t utf-8 --notest FOLDER)"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +68,7 @@ def _judge(
     folder: Path, pair: Pair, dataset: Dataset, encoding: Encoding | Drawing, storing: Storing
 ) -> Verdict:
     offences = [
-        f"{name}: {_NO_UTF8}" for name in (pair.image, pair.label) if not is_utf8(str(name or ""))
+        f"{name}: {NO_UTF8}" for name in (pair.image, pair.label) if not is_utf8(str(name or ""))
     ]
     if offences:
         return _unusable(dataset, offences)

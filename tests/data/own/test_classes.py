@@ -33,9 +33,14 @@ def test_the_sets_own_table_is_taken_in_its_order() -> None:
     assert found.table == {(1, 2, 3): 0, (4, 5, 6): 1, (0, 0, 0): IGNORE}
 
 
-def test_equal_names_are_one_class() -> None:
-    found = resolve(Said({0: "a", 1: "b", 4: "b"}), None)
+def test_equal_names_are_one_class_where_that_is_meant(said) -> None:  # type: ignore[no-untyped-def]
+    table = {0: "a", 1: "b", 4: "b"}
+    found = resolve(Said(table, merges=True), None)
     assert (found.names, found.table) == (("a", "b"), {0: 0, 1: 1, 4: 1, 255: IGNORE})
+    with pytest.raises(UserError, match=r"t\.json: 1 and 4 are both 'b': rename one, or merge"):
+        resolve(Said(table, source="t.json"), None)
+    merged = "- {name: a, from: a}\n- {name: b, from: b}\n"
+    assert resolve(Said(table, source="t.json"), said(merged)).names == ("a", "b")
 
 
 def test_nobody_says_the_classes() -> None:

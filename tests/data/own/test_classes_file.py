@@ -47,6 +47,10 @@ def test_a_colour_names_a_class_in_masks_and_beside_a_value_it_is_for_pictures(
             r"classes.yaml:2: .*'A' and 'a' are one name",
         ),
         (
+            "- {name: car, value: 0}\n- {name: car, value: 1}\n",
+            r"classes.yaml:2: .*'car' and 'car' are one name twice",
+        ),
+        (
             "- {name: a, value: 0}\n- {name: b, value: 0}\n",
             r"classes.yaml:2: .*0 is both 'a' and 'b'",
         ),

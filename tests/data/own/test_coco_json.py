@@ -391,6 +391,16 @@ def test_other_json_is_not_cocos(tmp_path: Path) -> None:
     assert find_coco(Tree.of(tmp_path), Hints()) is None
 
 
+def test_json_that_was_cut_off_is_named(tmp_path: Path) -> None:
+    text = json.dumps(coco([image(1, "a.jpg")], ONE))
+    write(
+        tmp_path,
+        {"instances_val.json": text[: text.index('"categories"') - 9], "images/a.jpg": None},
+    )
+    with pytest.raises(UserError, match=r"instances_val\.json: no JSON.*export it again"):
+        find_coco(Tree.of(tmp_path), Hints())
+
+
 def test_broken_json_is_named(tmp_path: Path) -> None:
     write(tmp_path, {"x.json": '{"images": [], "annotations": [], "categories": ['})
     with pytest.raises(UserError, match=r"x\.json: no JSON"):

@@ -161,7 +161,7 @@ def test_files_that_are_unlike_the_others_are_refused_alone(tmp_path: Path) -> N
     write(tmp_path, {"data/test-00000-of-00001.parquet": b"version https://git-lfs"})
     result = _find(tmp_path)
     assert {item.split for item in result.items} == {"train"}
-    assert "test-00000-of-00001.parquet: cannot be read" in result.refused[0]
+    assert "test-00000-of-00001.parquet: git-LFS pointer: run `git lfs pull`" in result.refused[0]
     assert "no pictures in column 'label'" in result.refused[1]
 
 

@@ -142,7 +142,7 @@ def test_what_cannot_be_drawn_costs_one_shape(tmp_path: Path, bad: Any, reason: 
         (labelled("x", name="b.jpg"), "shapes[0] has no label"),
         (labelled(name=None), "imagePath is no text"),
         (labelled(name="gone.jpg"), "gone.jpg: no such picture"),
-        (labelled(name="../../etc/passwd"), "leads out"),
+        (labelled(name="../../etc/passwd"), "imagePath ../../etc/passwd: leads out"),
         (labelled(name="..\\..\\secret.jpg"), "leads out"),
         (labelled(name="/etc/passwd"), "an absolute path"),
         (labelled(name="D:\\b.jpg"), "an absolute path"),

@@ -20,7 +20,8 @@ def _masks(source: Path, *values: int) -> Path:
     for key in ("a1", "b1", "c1", "d1"):
         draw_pictures(source / "images", [key], (32, 32))
         (source / "masks").mkdir(exist_ok=True)
-        Image.fromarray(np.resize(np.array(values, np.uint8), (32, 32))).save(
+        kind = np.uint8 if max(values) < 256 else np.uint16
+        Image.fromarray(np.resize(np.array(values, kind), (32, 32))).save(
             source / f"masks/{key}.png"
         )
     return source
@@ -48,6 +49,9 @@ TWO = "- {name: a, value: 0}\n- {name: b, value: 1}\n"
             "",
             r"hold 0 \(50\.00 %\), 1 \(50\.00 %\); nothing says which .*--draft classes\.yaml",
         ),
+        ((0, 1, 7), TWO, r"hold .*; 7: no class; add what is meant to classes, or to ignore"),
+        ((0, 1000, 1001), TWO, r"; 1000, 1001: no class; class \* 1000 \+ instance\?"),
+        ((0, 255), "", r"a binary mask\? List 255 as a class"),
         ((0, 255), TWO, r"a binary mask\? list 255 as a class"),
         (
             (0, 1, 2),
@@ -162,3 +166,20 @@ def test_numbers_of_more_than_eight_bits_are_no_values_of_a_prediction(tmp_path:
     manifest = read_manifest(prepare_own(tmp_path, "drone"))
     wide = manifest.updated(label_table={"1000": 0, "2000": 1, "7": 2})
     assert described(wide).train_to_raw == {0: 0, 1: 1, 2: 2}
+
+
+def test_numbers_that_count_things_in_each_mask_are_guessed_to_be_instances(tmp_path: Path) -> None:
+    source = _masks(tmp_path / "x", 0, 1)
+    for key, things in (("a1", 3), ("b1", 5)):
+        numbers = np.resize(np.arange(things + 1, dtype=np.uint8), (32, 32))
+        Image.fromarray(numbers).save(source / f"masks/{key}.png")
+    with pytest.raises(UserError, match=r"instance ids, 1 to n in each mask\?.*--draft"):
+        _set(source)
+
+
+def test_many_classes_that_no_label_holds_are_told_in_one_line(tmp_path: Path) -> None:
+    text = "".join(f"- {{name: c{i}, value: {i}}}\n" for i in range(9))
+    made = _set(_masks(tmp_path / "x", 0, 1), text)
+    _, report = build(str(tmp_path / "o"), made.dataset, made.layout, BuildOptions(), own=made.own)
+    told = [line for line in report.warnings if "no label" in line]
+    assert told == ["7 classes are in no label: merge or leave out: c2, c3, c4, c5, c6, c7, c8"]

@@ -1,5 +1,6 @@
 """Forms that are not read are called by their name, with what to export instead."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,20 @@ CASES = {
     "GeoTIFF": ({"a.tif": "", "a.tfw": ""}, "GeoTIFF.*8-bit PNG"),
     "arrays": ({"masks/a.npy": ""}, "arrays.*8-bit PNG"),
 }
+
+
+def test_what_hides_the_set_is_named(tmp_path: Path) -> None:
+    for name, told in (("x.zip", "unzip x.zip"), ("y.tar.xz", "tar -xJf y.tar.xz")):
+        folder = made(tmp_path / name, "images/a.jpg")
+        written(folder, name, "")
+        assert told in str(left_out(Tree.of(folder)))
+    folder = made(tmp_path / "large", "images/a.jpg")
+    written(folder, "instances.json", "")
+    os.truncate(folder / "instances.json", 2 * 2**30)  # takes no room on the disk
+    assert "instances.json: 2.1 GB, at most 537 MB" in str(left_out(Tree.of(folder)))
+    folder = made(tmp_path / "linked", "images/a.jpg")
+    (folder / "masks").symlink_to(tmp_path / "large")
+    assert "masks: a link out of the source" in str(left_out(Tree.of(folder)))
 
 
 @pytest.mark.parametrize("case", CASES)

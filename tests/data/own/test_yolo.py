@@ -88,6 +88,22 @@ def test_no_label_is_all_background(tmp_path: Path, label: str | None) -> None:
     assert "train/labels/a.txt" in str(result.items[0].label)
 
 
+def test_a_label_that_is_a_link_out_of_the_source_is_no_background(tmp_path: Path) -> None:
+    write(tmp_path / "set", FILES)
+    label = tmp_path / "set/train/labels/a.txt"
+    label.rename(tmp_path / "a.txt")
+    label.symlink_to(tmp_path / "a.txt")
+    result = found(find_yolo, tmp_path / "set")
+    assert [item.key for item in result.items] == ["b"]
+    assert "train/labels/a.txt: a link out of the source" in result.refused[0]
+
+
+def test_absolute_folders_are_named_where_they_leave_no_label(tmp_path: Path) -> None:
+    yaml = "train: /home/she/train/images\nval: C:\\me\\valid\\images\nnames: [car, tree]\n"
+    with pytest.raises(UserError, match=r"2 entries, e\.g\. train: /home/she.*an absolute path"):
+        _set(tmp_path, **{"data.yaml": yaml})
+
+
 def test_texts_of_windows(tmp_path: Path) -> None:
     assert _counts(tmp_path, "\ufeff" + HALF.strip() + "\r\n")["car"] == 24
 
@@ -174,6 +190,7 @@ def test_folders_count_from_the_yaml(tmp_path: Path, train: str, path: str) -> N
     ("entry", "reason"),
     [
         ("../../etc", "leads out"),
+        ("../gone/images", "no such folder or list"),
         ("/etc", "an absolute path"),
         ("https://example.org/x.zip", "an address"),
         ("test/images", "no such folder"),

@@ -11,9 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from afdcd.config import UserError
+from afdcd.data.foreign import foreign
 from afdcd.data.own.entries import NotTakenError
 from afdcd.text import first_line
 
+_HEAD = 2048  # bytes in which a file says what it is
 _LABEL = re.compile(
     r"(^|[^a-z])(annotations?|gt|labels?|map|masks?|seg|segmentation|semantic|target)([^a-z]|$)"
 )
@@ -38,8 +40,7 @@ class Table:
             with pq.ParquetFile(path) as file:
                 return cls(file.schema_arrow, file.metadata.num_rows, _empty(file.metadata))
         except (pa.ArrowException, OSError) as error:
-            reason = f"cannot be read ({first_line(error)})"
-            raise NotTakenError(f"{reason}: fetch the file again") from None
+            raise NotTakenError(_unread(path, error)) from None
 
     def fault(self, image: str, label: str) -> str:
         """Why its rows cannot be taken; "" where they can."""
@@ -130,3 +131,13 @@ def _empty(metadata: pq.FileMetaData) -> frozenset[str]:
             if leaf == "bytes" and chunk.statistics and chunk.statistics.has_null_count:
                 nulls[name] = nulls.get(name, 0) + chunk.statistics.null_count
     return frozenset(name for name, count in nulls.items() if count == metadata.num_rows > 0)
+
+
+def _unread(path: Path, error: Exception) -> str:
+    """What the file is instead, as the pointer that a download without git-LFS leaves."""
+    try:
+        with path.open("rb") as file:
+            known = foreign(file.read(_HEAD))
+    except OSError:
+        known = None
+    return ": ".join(known or (f"cannot be read ({first_line(error)})", "fetch the file again"))

@@ -141,7 +141,10 @@ class _Reading:
         if not isinstance(named, str):
             raise NotTakenError("imagePath is no text: write the picture's name")
         folder = str(PurePosixPath(file).parent)
-        path = locate(self.tree, named, folder)
+        try:
+            path = locate(self.tree, named, folder)
+        except NotTakenError as reason:
+            raise NotTakenError(f"imagePath {named}: {reason}") from None
         meant = posixpath.normpath(posixpath.join(folder, named.strip().replace("\\", "/")))
         if path is not None and nfc(path) == nfc(meant):  # not one of that name at the root
             return path, path

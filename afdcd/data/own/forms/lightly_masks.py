@@ -8,6 +8,7 @@ several values or colours. Those of `ignore_classes` neither train nor score.
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
@@ -26,7 +27,12 @@ _PATTERN = re.compile(r"\{image_path((?:\.(?:parent|stem|name|suffix))*)\}")
 
 
 def lightly_masks(tree: Tree, hints: Hints) -> Found | None:
-    for file, values, source in yaml_files(tree):
+    for file, content, source in yaml_files(tree):
+        # Its command takes the same below `data:`, beside `out` and `model`.
+        inner = content.get("data")
+        values = inner if isinstance(inner, dict) else content
+        if inner is values:
+            source = replace(source, prefix=(*source.prefix, "data"))
         sets = {
             key: entry
             for key, entry in values.items()
@@ -105,7 +111,7 @@ def _said(file: str, values: Mapping[str, Any], source: Source) -> Said:
                 ignored.add(raw)
             else:
                 enter(names, raw, name, source.at(("classes",)))
-    return Said(names, frozenset(ignored), source=file)
+    return Said(names, frozenset(ignored), source=file, merges=True)
 
 
 def _classes(given: Any, source: Source) -> Iterator[tuple[int, str, list[Raw]]]:

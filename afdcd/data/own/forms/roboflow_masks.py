@@ -19,10 +19,13 @@ def roboflow_masks(tree: Tree, hints: Hints) -> Found | None:
         return None
     first = tables[0]
     for other in tables[1:]:
-        if dict(other.numbers) != dict(first.numbers):
+        values = sorted({*first.numbers, *other.numbers}, key=str)
+        unlike = [v for v in values if first.numbers.get(v) != other.numbers.get(v)]
+        if unlike:
             raise UserError(
-                f"{tree.root}: {first.source} and {other.source} give numbers to different classes: "
-                "export all splits of one version"
+                f"{tree.root}: {first.source} and {other.source} give numbers to different classes, "
+                f"e.g. {unlike[0]} is {first.numbers.get(unlike[0], 'none')!r} and "
+                f"{other.numbers.get(unlike[0], 'none')!r}: export all splits of one version"
             )
     said = Said(first.numbers, source=first.source)
     return mask_set(tree, hints, "Roboflow semantic segmentation masks", said, lists={})

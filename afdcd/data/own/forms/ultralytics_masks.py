@@ -86,7 +86,7 @@ def _said(file: str, values: Mapping[str, Any], source: Source) -> Said:
     if strange := sorted({t for t in mapping.values() if t is not None} - names.keys()):
         raise UserError(f"{source.name}: label_mapping: {strange[0]} is no number of names; add it")
     ignored = {raw for raw, meant in mapping.items() if meant is None}
-    return Said(said, frozenset((ignored | {_IGNORED}) - said.keys()), source=file)
+    return Said(said, frozenset((ignored | {_IGNORED}) - said.keys()), source=file, merges=True)
 
 
 def _mapping(given: Any, source: Source) -> dict[int, int | None]:

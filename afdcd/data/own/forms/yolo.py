@@ -42,6 +42,8 @@ def find_yolo(tree: Tree, hints: Hints) -> Found | None:
     reader = _Labels(tree, names, refusals)
     entries = list(reader.entries(file, content))
     items = items_of(entries, refusals)
+    if not reader.files and refusals.lines:
+        raise nothing_left(tree, "label file of a YOLO set", refusals, f"correct {file}")
     if not reader.files:
         raise UserError(
             f"{tree.root / file}: no label file; they stand in labels/ beside images/, "
@@ -145,6 +147,9 @@ class _Labels:
     def _label(self, picture: str) -> Place | None:
         """The label file, or in words that there is none; None where it cannot be taken."""
         file = label_of(picture)
+        if self._tree.leads_out(file):
+            self._refusals.add(file, "", "a link out of the source folder: copy the file")
+            return None
         if file not in self._present:
             return Written(f"{file} (no such file: all background)")
         self.files += 1

@@ -32,7 +32,8 @@ def _pictures(tree: Tree, entry: str, roots: list[str], refusals: Refusals) -> I
         return
     found = next(filter(None, (locate(tree, _inside(entry), root) for root in roots)), None)
     if found is None:
-        locate(tree, entry, roots[0])  # for its reason, if it leads out
+        # For its reason, if it leads out; Roboflow's `../valid/images` means a folder beside the YAML.
+        locate(tree, entry.removeprefix("../"), roots[0])
         raise NotTakenError("no such folder or list: correct it, seen from the YAML's folder")
     if is_picture(found):
         yield found

@@ -33,6 +33,18 @@ def test_folders_of_each_split(tmp_path: Path) -> None:
     assert found.said.ignored == {0}
 
 
+def test_the_same_below_the_data_of_a_command(tmp_path: Path) -> None:
+    sets = SETS.replace("MASKS", PATTERN) + CLASSES
+    below = "".join(f"  {line}\n" for line in sets.splitlines() if line)
+    _written(tmp_path, f"out: runs\ndata:\n{below}", "")
+    found = recognised(lightly_masks, tmp_path)
+    assert [item.split for item in found.items] == ["train", "val"]
+    assert found.said.names == {1: "road", 4: "road", 2: "no"}
+    _written(tmp_path, f"data:\n{below.replace('stem', 'stat')}", "")
+    with pytest.raises(UserError, match=r"config\.yaml:2: data\.train\.masks"):
+        recognised(lightly_masks, tmp_path)
+
+
 def test_pattern_is_filled_in(tmp_path: Path) -> None:
     _written(tmp_path, SETS.replace("MASKS", PATTERN))
     assert {item.label for item in recognised(lightly_masks, tmp_path).items} == set(FILES[2:])

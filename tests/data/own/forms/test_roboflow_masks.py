@@ -33,7 +33,8 @@ def test_pictures_masks_and_classes(tmp_path: Path) -> None:
 
 def test_tables_that_differ_are_named(tmp_path: Path) -> None:
     written(_made(tmp_path), "valid/_classes.csv", "Pixel Value, Class\n0, background\n1, car\n")
-    with pytest.raises(UserError, match=r"test/_classes\.csv and valid/_classes\.csv"):
+    told = r"test/_classes\.csv and valid/_classes\.csv.*1 is 'road sign' and 'car'"
+    with pytest.raises(UserError, match=told):
         recognised(roboflow_masks, tmp_path)
 
 
