@@ -12,8 +12,9 @@ from tqdm import tqdm
 
 from afdcd.config import Source, UserError, validate
 from afdcd.data.catalog.datasets import COCO_STUFF_EDITIONS, DATASETS, Dataset, dataset_named
+from afdcd.data.own.choices import Choices, words
 from afdcd.data.own.draft import write_draft
-from afdcd.data.own.layout import Choices, find, own_set, words
+from afdcd.data.own.layout import find, own_set
 from afdcd.data.own.spoilt import NONE
 from afdcd.data.pairs import Layout
 from afdcd.data.prepare.build import BuildOptions, LostSplitError, build

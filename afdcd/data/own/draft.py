@@ -9,11 +9,11 @@ from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from afdcd.config import UserError
-from afdcd.data.catalog.labels import Drawing, View, colour_bands
+from afdcd.data.catalog.labels import Drawing, colour_bands
 from afdcd.data.images import PictureError, decode, to_rgb
-from afdcd.data.own.found import Found, Item, Raw, word
+from afdcd.data.own.found import Found, Raw, word
 from afdcd.data.own.masks import as_numbers, open_mask
-from afdcd.data.own.survey import Seen, Survey, survey
+from afdcd.data.own.survey import Seen, Survey, survey, view_of
 from afdcd.data.places import read
 from afdcd.data.show.legend import INK, PAPER
 from afdcd.text import percent
@@ -125,13 +125,8 @@ def _where(root: Path, found: Found, seen: Seen) -> np.ndarray:
     raws = {*found.said.names, *found.said.ignored}
     encoding = found.encoding({raw: int(raw != seen.raw) for raw in raws})
     if isinstance(encoding, Drawing):
-        return encoding.draw(data, _view(root, item)) == 0
+        return encoding.draw(data, view_of(root, item)) == 0
     return encoding.train_ids(data) == 0
-
-
-def _view(root: Path, item: Item) -> View:
-    image = decode(read(root, item.image))
-    return View(image.height, image.width)
 
 
 def _raw(data: bytes, *, coloured: bool) -> np.ndarray:

@@ -8,45 +8,23 @@ from pathlib import Path
 from afdcd.config import Source, UserError
 from afdcd.data.catalog.datasets import UNLABELLED, Dataset, Split
 from afdcd.data.catalog.labels import Drawing, Encoding
+from afdcd.data.own.choices import Choices
 from afdcd.data.own.classes import Classes, resolve
 from afdcd.data.own.classes_file import ClassesFile, read_classes
 from afdcd.data.own.copies import without_copies
 from afdcd.data.own.forms import FORMS
-from afdcd.data.own.found import UNCOVERED, Found, Hints, Raw, Table, word
+from afdcd.data.own.found import UNCOVERED, Found, Hints, Table, word
 from afdcd.data.own.left_out import left_out
 from afdcd.data.own.masks import MaskColours, MaskNumbers
 from afdcd.data.own.pictures import pictures_below
-from afdcd.data.own.split_names import SplitBy
+from afdcd.data.own.questions import check_masks
 from afdcd.data.own.splits import Cut, cut
 from afdcd.data.own.spoilt import NONE, Spoilt
-from afdcd.data.own.survey import check_masks
 from afdcd.data.own.takeable import takeable
 from afdcd.data.own.tree import Tree
 from afdcd.data.pairs import Layout, Pair
 from afdcd.data.shards.manifest import OwnData
 from afdcd.text import printable
-
-
-@dataclass(frozen=True)
-class Choices:
-    """What the person who prepares says.
-
-    Attributes:
-        name: of the data set in studies, models and files.
-        ignore: values, colours or names of classes.
-        columns: of a Parquet set: pictures, labels.
-        unlabelled: a folder of pictures without labels.
-    """
-
-    source: Path
-    name: str
-    classes: Path | None = None
-    ignore: tuple[Raw, ...] = ()
-    background: str | None = None
-    split_by: SplitBy | None = None
-    mask_suffix: str | None = None
-    columns: tuple[str, str] | None = None
-    unlabelled: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -207,16 +185,3 @@ def _own(classes: Classes, divided: Cut) -> OwnData:
         group=divided.group,
         held_out=divided.held_out,
     )
-
-
-def words(raws: Sequence[str]) -> tuple[Raw, ...]:
-    """`--ignore` as typed: 255 is a value, 128,64,128 a colour, anything else a class's name."""
-    found: list[Raw] = []
-    for text in raws:
-        parts = text.replace(" ", "").split(",")
-        if len(parts) == 3 and all(part.isdigit() and int(part) < 256 for part in parts):
-            red, green, blue = map(int, parts)
-            found.append((red, green, blue))
-        else:
-            found.append(int(text) if text.isdigit() else text)
-    return tuple(found)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from afdcd.data.formats import FORMATS
 from afdcd.data.images import PictureError
 from afdcd.data.own.found import Item
 from afdcd.data.places import Place, read
@@ -49,7 +50,7 @@ def _size(root: Path, place: Place | None) -> tuple[int, int] | None:
     if place is None:
         return None
     try:
-        with Image.open(io.BytesIO(read(root, place))) as image:
+        with Image.open(io.BytesIO(read(root, place)), formats=tuple(FORMATS)) as image:
             return image.size
     except (OSError, PictureError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None

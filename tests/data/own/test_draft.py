@@ -7,9 +7,10 @@ import pytest
 from PIL import Image
 
 from afdcd.config import UserError
+from afdcd.data.own.choices import Choices
 from afdcd.data.own.classes_file import read_classes
 from afdcd.data.own.draft import write_draft
-from afdcd.data.own.layout import Choices, find
+from afdcd.data.own.layout import find
 from tests.own_sets import coco, colour_table, mask_folders
 
 

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from afdcd.config import UserError
-from afdcd.data.own.layout import Choices, OwnSet, own_set, words
+from afdcd.data.own.choices import Choices, words
+from afdcd.data.own.layout import OwnSet, own_set
 from afdcd.data.prepare.build import BuildOptions, build
 from afdcd.data.shards.described import dataset_at, described
 from afdcd.data.shards.manifest import read_manifest

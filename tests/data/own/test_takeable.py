@@ -3,7 +3,8 @@
 import os
 from pathlib import Path
 
-from afdcd.data.own.layout import Choices, own_set
+from afdcd.data.own.choices import Choices
+from afdcd.data.own.layout import own_set
 from tests.data.own.sets import made, written
 
 KEYS = ("a1", "b1", "c1", "d1")
