@@ -71,6 +71,7 @@ def _prepare_custom(arguments: argparse.Namespace) -> None:
         return
     if not arguments.out:
         raise UserError("prepare custom: give --out, the folder or URI to write to")
+    _options(arguments)
     _build_own(arguments, choices)
     networks = "--student pspnet/resnet18 --teacher deeplabv3/resnet101"
     print(f"next: afdcd init --data {arguments.out} {networks}")
@@ -127,21 +128,26 @@ def _columns(text: str | None) -> tuple[str, str] | None:
 def _prepare_raw(arguments: argparse.Namespace) -> None:
     name = COCO_STUFF_EDITIONS[arguments.classes] if "classes" in arguments else arguments.command
     dataset = dataset_named(name)
+    _options(arguments)  # a wrong option is told before folders are read
     _build(arguments, dataset, FINDERS[name](arguments.source, dataset))
 
 
 def _build(
     arguments: argparse.Namespace, dataset: Dataset, layout: Layout, own: OwnData | None = None
 ) -> None:
-    names = BuildOptions.model_fields
-    source = Source(f"prepare {arguments.command}")
-    options = validate(BuildOptions, {name: getattr(arguments, name) for name in names}, source)
-    mapper = _mapper(arguments.workers)
+    options, mapper = _options(arguments)
     print(f"{printable(layout.folder)}: {layout.name}, {len(layout.pairs)} pairs")
     with _Shown() as progress:
         manifest, report = build(arguments.out, dataset, layout, options, progress, mapper, own)
     _warn(report)
     print(summary(arguments.out, manifest))
+
+
+def _options(arguments: argparse.Namespace) -> tuple[BuildOptions, Mapper]:
+    names = BuildOptions.model_fields
+    source = Source(f"prepare {arguments.command}")
+    options = validate(BuildOptions, {name: getattr(arguments, name) for name in names}, source)
+    return options, _mapper(arguments.workers)
 
 
 def _warn(report: Report) -> None:
