@@ -51,9 +51,8 @@ class Tree:
         real = root.resolve()
         files: list[str] = []
         leaving: list[str] = []
-        for path in _walk(root, ""):
-            target = (root / path).resolve()
-            (files if target.is_relative_to(real) else leaving).append(path)
+        for path, inside in _walk(root, "", (real,)):
+            (files if inside else leaving).append(path)
         return cls(root, tuple(sorted(files)), tuple(sorted(leaving)))
 
     @cached_property
@@ -162,7 +161,12 @@ def _joined(base: str, path: str) -> str:
     return "/".join(parts)
 
 
-def _walk(root: Path, folder: str) -> Iterator[str]:
+def _walk(root: Path, folder: str, way: tuple[Path, ...]) -> Iterator[tuple[str, bool]]:
+    """Files below `folder`, and whether they are inside the source; links that leave it as files.
+
+    Args:
+        way: the real folders from the source down to here, of which no link may lead to one.
+    """
     try:
         entries = list(os.scandir(root / folder))
     except OSError as error:
@@ -171,10 +175,13 @@ def _walk(root: Path, folder: str) -> Iterator[str]:
         if is_left_out(entry.name):
             continue
         path = f"{folder}/{entry.name}" if folder else entry.name
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(root, path)
-        else:
-            yield path
+        target = Path(entry.path).resolve() if entry.is_symlink() else way[-1] / entry.name
+        if not target.is_relative_to(way[0]):
+            yield path, False
+        elif not entry.is_dir():
+            yield path, True
+        elif target not in way:
+            yield from _walk(root, path, (*way, target))
 
 
 def unpacking(file: str) -> str | None:

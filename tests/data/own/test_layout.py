@@ -9,6 +9,7 @@ from PIL import Image
 from afdcd.config import UserError
 from afdcd.data.own.choices import Choices, words
 from afdcd.data.own.layout import OwnSet, own_set
+from afdcd.data.own.tree import Tree
 from afdcd.data.prepare.build import BuildOptions, build
 from afdcd.data.shards.described import dataset_at, described
 from afdcd.data.shards.manifest import read_manifest
@@ -184,3 +185,16 @@ def test_many_classes_that_no_label_holds_are_told_in_one_line(tmp_path: Path) -
     _, report = build(str(tmp_path / "o"), made.dataset, made.layout, BuildOptions(), own=made.own)
     told = [line for line in report.warnings if "no label" in line]
     assert told == ["7 classes are in no label: merge or leave out: c2, c3, c4, c5, c6, c7, c8"]
+
+
+def test_a_linked_folder_inside_the_source_is_followed_and_loops_end(tmp_path: Path) -> None:
+    source = _masks(tmp_path / "x", 0, 1)
+    (source / "masks").rename(source / "store")
+    (source / "masks").symlink_to("store")
+    (source / "images" / "again").symlink_to(source)
+    (tmp_path / "elsewhere").mkdir()
+    (source / "more").symlink_to(tmp_path / "elsewhere")
+    tree = Tree.of(source)
+    assert sorted(tree.below("masks")) == [f"masks/{key}.png" for key in ("a1", "b1", "c1", "d1")]
+    assert not [file for file in tree.files if "again" in file]
+    assert tree.leaving == ("more",)
