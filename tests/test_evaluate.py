@@ -79,7 +79,9 @@ def verb(monkeypatch: pytest.MonkeyPatch, asked: list[Any]) -> Evaluate:
         monkeypatch.setattr(evaluate, "load_network", lambda _: (AllRoad(), card))
         monkeypatch.setattr(segmentation_task, "evaluation_images", data)
         monkeypatch.setattr(
-            evaluate, "read_manifest", lambda _: SimpleNamespace(dataset="synthetic")
+            evaluate,
+            "read_manifest",
+            lambda _, name=None: SimpleNamespace(dataset=name or "synthetic", own=None),
         )
         defaults = ["student.safetensors", "--data", "shards", "--device", "cpu"]
         return run(main, [*defaults, *arguments])
@@ -158,11 +160,11 @@ def test_the_same_classes_in_another_order_are_refused(verb: Evaluate) -> None:
     assert verb("--dataset", "camvid", card=card) == 2
 
 
-def test_dataset_of_the_card_that_is_unknown_is_refused(
+def test_a_network_of_somebody_s_own_set_needs_classes_of_the_same_names(
     verb: Evaluate, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert verb(card=CARD.updated(dataset="cityscope", classes=("a", "b"))) == 2
-    assert "known: synthetic, camvid" in capsys.readouterr().err
+    assert "of which it lacks 8 (sky, building, road, pavement, ...)" in capsys.readouterr().err
 
 
 def test_empty_split_is_refused(verb: Evaluate, capsys: pytest.CaptureFixture[str]) -> None:
@@ -256,7 +258,7 @@ def coco(verb: Evaluate, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
         monkeypatch.setattr(evaluate, "load_network", lambda _: (Fixed(), card))
         monkeypatch.setattr(segmentation_task, "evaluation_images", given)
         monkeypatch.setattr(
-            evaluate, "read_manifest", lambda _: SimpleNamespace(dataset=dataset.name)
+            evaluate, "read_manifest", lambda *_: SimpleNamespace(dataset=dataset.name, own=None)
         )
         default = ["student.safetensors", "--data", "shards", "--device", "cpu", "--json"]
         return run(main, [*default, *arguments])

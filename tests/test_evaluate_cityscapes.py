@@ -85,8 +85,8 @@ def verb(truth: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch) -> Evalu
         monkeypatch.setattr(evaluate, "fetch", lambda model: model)
         monkeypatch.setattr(evaluate, "load_network", lambda _: (Guess(), CARD))
         monkeypatch.setattr(segmentation_task, "evaluation_images", images)
-        manifest = SimpleNamespace(dataset="cityscapes")
-        monkeypatch.setattr(evaluate, "read_manifest", lambda _: manifest)
+        manifest = SimpleNamespace(dataset="cityscapes", own=None)
+        monkeypatch.setattr(evaluate, "read_manifest", lambda *_: manifest)
         default = ["student.safetensors", "--data", "shards", "--device", "cpu"]
         return run(main, [*default, *arguments])
 
