@@ -249,6 +249,14 @@ def test_pickle_in_place_of_the_tensors_runs_nothing(saved: Path, tmp_path: Path
     assert not (tmp_path / "ran").exists()
 
 
+def _reads_tensors_alone(file: Path, node: ast.Call) -> bool:
+    """The one place that reads other programs' checkpoints, for `afdcd convert`: without their code."""
+    if file.parts[-3:] != ("models", "checkpoints", "pickles.py"):
+        return False
+    said = {word.arg: ast.unparse(word.value) for word in node.keywords}
+    return ast.unparse(node.func) == "torch.load" and said.get("weights_only") == "True"
+
+
 def test_nothing_in_the_package_unpickles_or_evaluates() -> None:
     """Checked in the source, so that no path from a file to running code can slip in."""
     forbidden_modules = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
@@ -261,5 +269,5 @@ def test_nothing_in_the_package_unpickles_or_evaluates() -> None:
                     continue
                 names |= {getattr(node, "module", None)}
                 assert not names & forbidden_modules, f"{file}:{node.lineno}"
-            if isinstance(node, ast.Call):
+            if isinstance(node, ast.Call) and not _reads_tensors_alone(file, node):
                 assert ast.unparse(node.func) not in forbidden_calls, f"{file}:{node.lineno}"
