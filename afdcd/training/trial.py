@@ -106,6 +106,13 @@ class TrialConfig(FrozenConfig):
                 *METHOD,
             )
 
+    @property
+    def unlabelled_share(self) -> float | None:
+        """Of the images that are shown: none without a teacher, as they would teach nothing, and none
+        where a method's prerequisite learns."""
+        teaches = self.distiller.DISTILS and not self.distiller.PREPARES
+        return self.training.unlabelled_share if teaches else 0.0
+
     def fingerprint(self, data_digest: str, teacher: str | None = None) -> str:
         """64 hex digits that are equal exactly if two runs compute the same.
 
@@ -126,11 +133,18 @@ class TrialConfig(FrozenConfig):
             "student": self._trained(),
             "teacher": (teacher or (of_teacher and of_teacher.identity())) if distils else None,
             "distiller": self.distiller.identity(),
-            "training": self.training.identity(),
+            "training": self._recipe(),
         }
         if self.task != SEGMENTATION:  # the only one that there was
             setting["task"] = f"{self.task}/{task_named(self.task).semantics}"
         return hashlib.sha256(json.dumps(setting, sort_keys=True).encode()).hexdigest()
+
+    def _recipe(self) -> dict[str, Any]:
+        """Without a share of pictures that this run is never shown."""
+        said = self.training.identity()
+        if self.unlabelled_share == 0.0:
+            said.pop("unlabelled_share", None)
+        return said
 
     def _trained(self) -> dict[str, Any] | None:
         student = self.pair.student

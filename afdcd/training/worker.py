@@ -150,8 +150,7 @@ def _train_until(run: Run, stop: int) -> dict[str, list[float]]:
         rank=learner.rank,
         world=learner.world,
         iterations=range(start, stop),
-        # Without a teacher they would teach nothing.
-        unlabelled_share=training.unlabelled_share if run.config.distiller.DISTILS else 0.0,
+        unlabelled_share=run.config.unlabelled_share,
     )
     every = max(1, training.validate_every // LOG_POINTS)
     curve = run.position.curve or {"iteration": []}

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from pathlib import Path
 
 from afdcd.data.catalog.datasets import UNLABELLED
@@ -10,40 +10,58 @@ from afdcd.data.images import PictureError
 from afdcd.data.pairs import Pair
 from afdcd.data.places import Place, read, stamp
 
+_JUDGES = ("test", "val", "held out")
+_ORDER = (*_JUDGES, "train", UNLABELLED)
+_WORDS = {
+    "test": "test, which reports",
+    "val": "val, which selects",
+    "held out": "train, which selects under protocol dev",
+    "train": "train",
+    UNLABELLED: "the unlabelled ones",
+}
+_TWICE = "pictures are in two splits, so scores are too good by them"
+_KNOWN = "unlabelled pictures are labelled ones of train"
 
-def without_copies(folder: Path, pairs: Sequence[Pair]) -> tuple[list[Pair], list[str], list[str]]:
+
+def without_copies(
+    folder: Path, pairs: Sequence[Pair], held_out: Set[str] = frozenset()
+) -> tuple[list[Pair], list[str], list[str]]:
     """`pairs` without unlabelled pictures that judge; `refused` and `warnings`, a line each.
 
     A labelled picture in two splits stays: which of them is right only a person knows.
+
+    Args:
+        held_out: keys of train that select under protocol `dev`, so they judge, too.
     """
     first: dict[str, Pair] = {}
-    kept: list[Pair] = []
+    lost: set[int] = set()
     refused: list[str] = []
-    warnings: list[str] = []
+    twice: list[str] = []
+    known: list[str] = []
+    uses = {id(pair): _use(pair, held_out) for pair in pairs}
     hashes = _hashes(folder, pairs)
-    for pair in sorted(pairs, key=lambda pair: pair.split in ("train", UNLABELLED)):
+    for pair in sorted(pairs, key=lambda pair: _ORDER.index(uses[id(pair)])):
         digest = hashes.get(pair.image)
         before = first.setdefault(digest, pair) if digest else pair
-        judged = before.split in ("val", "test")
-        if pair.split == UNLABELLED and judged:
-            refused.append(
-                f"{pair.image}: the same bytes as {before.image} of {before.split}, which judges: "
-                "take it out of the unlabelled pictures"
-            )
-            continue
-        if judged and pair.split != before.split:
-            warnings.append(f"{before.image} of {before.split} has the same bytes as {pair.image}")
-        kept.append(pair)
-    order = {id(pair): place for place, pair in enumerate(pairs)}
-    return sorted(kept, key=lambda pair: order[id(pair)]), refused, _brief(warnings)
+        use, other = uses[id(before)], uses[id(pair)]
+        same = f"the same bytes as {before.image} of {_WORDS[use]}"
+        if other == UNLABELLED and use in _JUDGES:
+            lost.add(id(pair))
+            refused.append(f"{pair.image}: {same}: take it out of the unlabelled pictures")
+        elif other == UNLABELLED and use == "train":
+            known.append(f"{pair.image} has {same}")
+        elif use != other:
+            twice.append(f"{pair.image} of {_WORDS[other]} has {same}")
+    kept = [pair for pair in pairs if id(pair) not in lost]
+    return kept, refused, [*_brief(twice, _TWICE), *_brief(known, _KNOWN)]
 
 
-def _brief(warnings: Sequence[str]) -> list[str]:
-    if not warnings:
-        return []
-    return [
-        f"{len(warnings)} pictures are in two splits, e.g. {warnings[0]}: scores are too good by them"
-    ]
+def _use(pair: Pair, held_out: Set[str]) -> str:
+    return "held out" if pair.split == "train" and pair.key in held_out else pair.split
+
+
+def _brief(found: Sequence[str], what: str) -> list[str]:
+    return [f"{len(found)} {what}, e.g. {found[0]}"] if found else []
 
 
 def _hashes(folder: Path, pairs: Iterable[Pair]) -> dict[Place, str]:

@@ -86,7 +86,7 @@ def own_set(choices: Choices, spoilt: Spoilt = NONE) -> OwnSet:
     items = [item for item in found.items if item.key not in spoilt.keys]
     divided = cut(items, choices.split_by)
     pairs, refused, copies = without_copies(
-        tree.root, _pairs(tree.root, divided, choices.unlabelled)
+        tree.root, _pairs(tree.root, divided, choices.unlabelled), frozenset(divided.held_out)
     )
     layout = Layout(
         folder=tree.root,
@@ -147,7 +147,8 @@ def _pairs(folder: Path, divided: Cut, unlabelled: Path | None) -> list[Pair]:
     below = pictures_below(unlabelled)
     if not below:
         raise UserError(f"--unlabelled {unlabelled}: holds no picture")
-    start = os.path.relpath(unlabelled, folder)  # paths are told below the source
+    # Paths are told below the source; both may be reached through links.
+    start = os.path.relpath(unlabelled.resolve(), folder.resolve())
     return pairs + [
         Pair(UNLABELLED, f"{UNLABELLED}/{key}", f"{start}/{path}", None)
         for key, path in below.items()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from afdcd.config import UserError
 from afdcd.data.catalog.datasets import Split
 from afdcd.data.own.found import Item
-from afdcd.data.own.groups import GroupBy, group_of, grouping, hold_out, neighbours
+from afdcd.data.own.groups import GroupBy, grouping, hold_out, neighbours, source_of
 from afdcd.data.own.split_names import SplitBy
 from afdcd.seeds import derive
 
@@ -27,7 +27,8 @@ class Cut:
     """Attributes:
     items: with their splits; those of none are left out.
     rule: how, for a person and the manifest.
-    group, held_out: what of train selects under protocol `dev`.
+    group: what keeps pictures of train together.
+    held_out: keys of train that select under protocol `dev`.
     warnings: what a person should know.
     """
 
@@ -65,8 +66,19 @@ def cut(items: Sequence[Item], by: SplitBy | None = None) -> Cut:
         rule,
         "picture" if by == "ratio" else group,
         tuple(sorted(held)),
-        (*warnings, *(() if rule.endswith(_WORDS["picture"]) else _close(train, judged))),
+        (*warnings, *_warned(rule, train, judged, held)),
     )
+
+
+def _warned(
+    rule: str, train: Sequence[str], judged: Sequence[str], held: frozenset[str]
+) -> list[str]:
+    """Of the splits, and of what is held out of train, unless it is a tail: its end is beside train."""
+    tail = rule.endswith(_WORDS["picture"])
+    found = [] if tail else _close(train, judged)
+    if not found and len(held) < len(train):
+        found = _copies([key for key in train if key not in held], sorted(held))
+    return found
 
 
 def _as_said(items: Sequence[Item]) -> tuple[list[Item], str, list[str]]:
@@ -88,23 +100,24 @@ def _as_said(items: Sequence[Item]) -> tuple[list[Item], str, list[str]]:
 def _new(items: Sequence[Item], by: SplitBy | None) -> tuple[list[Item], str, list[str]]:
     keys = [item.key for item in items]
     if by == "ratio":
-        return _marked(items, "picture", _ratio(keys)), "a fifth of the pictures, drawn by name", []
+        return _marked(items, _ratio(keys)), "a fifth of the pictures, drawn by name", []
     group = grouping(keys, "folder" if by == "folder" else None)
     if by == "folder" and group != "folder":
         raise UserError("--split-by folder: all pictures are in one folder; use group or ratio")
     warnings = [_ONE_GROUP] if group == "picture" else []
-    return _marked(items, group, hold_out(keys, group)), _WORDS[group], warnings
+    return _marked(items, hold_out(keys, group)), _WORDS[group], warnings
 
 
-def _marked(items: Sequence[Item], group: GroupBy, held: frozenset[str]) -> list[Item]:
+def _marked(items: Sequence[Item], held: frozenset[str]) -> list[Item]:
     split: dict[bool, Split] = {True: "val", False: "train"}
-    return [replace(item, split=split[group_of(item.key, group) in held]) for item in items]
+    return [replace(item, split=split[item.key in held]) for item in items]
 
 
 def _ratio(keys: Sequence[str]) -> frozenset[str]:
     """A fifth, one at least and not all, by a hash of the names: others that come later change none."""
-    drawn = sorted(keys, key=lambda key: derive(0, "ratio", key))
-    return frozenset(drawn[: max(1, len(keys) // 5)]) if len(keys) > 1 else frozenset()
+    sources = sorted({source_of(key) for key in keys}, key=lambda name: derive(0, "ratio", name))
+    held = set(sources[: max(1, len(sources) // 5)]) if len(sources) > 1 else set()
+    return frozenset(key for key in keys if source_of(key) in held)
 
 
 def _close(train: Sequence[str], judged: Sequence[str]) -> list[str]:
@@ -116,11 +129,15 @@ def _close(train: Sequence[str], judged: Sequence[str]) -> list[str]:
             f"{beside[0][0]}: if they are frames of a video scores are too good; --split-by group "
             "keeps them together"
         )
-    stems = {key.partition(".rf.")[0]: key for key in train if ".rf." in key}
-    copies = [(stems[s], key) for key in judged if (s := key.partition(".rf.")[0]) in stems]
-    if copies:
-        warnings.append(
-            f"{len(copies)} pictures outside train are copies of one in train that were augmented, "
-            f"e.g. {copies[0][1]} and {copies[0][0]}: export the set without augmentation"
-        )
-    return warnings
+    return [*warnings, *_copies(train, judged)]
+
+
+def _copies(train: Sequence[str], judged: Sequence[str]) -> list[str]:
+    stems = {source_of(key): key for key in train if ".rf." in key}
+    copies = [(stems[s], key) for key in judged if (s := source_of(key)) in stems]
+    if not copies:
+        return []
+    return [
+        f"{len(copies)} pictures outside train are copies of one in train that were augmented, "
+        f"e.g. {copies[0][1]} and {copies[0][0]}: export the set without augmentation"
+    ]

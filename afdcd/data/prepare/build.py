@@ -46,7 +46,9 @@ from afdcd.text import printable
 
 _SHARD_BYTES = 64 * 2**20
 _NAMED = 4  # classes that get a line each
-_LEFT_BEHIND = re.compile(r"(train|val|test)-\d{5}-of-\d{5}\.parquet|\..*\.[0-9a-f]{32}\.tmp")
+_LEFT_BEHIND = re.compile(
+    rf"({'|'.join(ALL_SPLITS)})-\d{{5}}-of-\d{{5}}\.parquet|\..*\.[0-9a-f]{{32}}\.tmp"
+)
 
 
 class LostSplitError(UserError):

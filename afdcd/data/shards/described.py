@@ -1,12 +1,10 @@
 """What is known of a data set: from the catalog for published ones, from its manifest for others."""
 
 from functools import lru_cache, partial
+from operator import contains
 
 from afdcd.data.catalog.datasets import DATASETS, UNLABELLED, Dataset, dataset_named
-from afdcd.data.own.groups import GroupBy, group_of
 from afdcd.data.shards.manifest import Manifest, read_manifest
-
-_NAMED = 3  # held-out groups that a message names
 
 
 @lru_cache(maxsize=16)
@@ -33,20 +31,17 @@ def described(manifest: Manifest) -> Dataset:
         raw_to_train=_numbers(manifest),
         counts={},
         image_size=None,
-        held_out=partial(_held_out, own.group, frozenset(own.held_out)),
+        held_out=partial(contains, frozenset(own.held_out)),
         report="test" if manifest.rows("test") else "val",
         unlabelled=(UNLABELLED,),
-        selects=", ".join(own.held_out[:_NAMED]) or "a part",
     )
-
-
-def _held_out(by: GroupBy, held: frozenset[str], key: str) -> bool:
-    return group_of(key, by) in held
 
 
 def _numbers(manifest: Manifest) -> dict[int, int]:
     """The numbers of each class in its label files; its train id where they are none of 8 bits."""
-    numbers = {raw: train for raw, train in manifest.label_table.items() if raw.isdigit()}
+    numbers = {
+        raw: train for raw, train in manifest.label_table.items() if raw.isascii() and raw.isdigit()
+    }
     table = {int(raw): train for raw, train in numbers.items() if int(raw) < 256}
     classes = range(len(manifest.classes))
     return table if set(classes) <= set(table.values()) else {train: train for train in classes}

@@ -17,7 +17,6 @@ from pydantic import JsonValue
 from afdcd import storage
 from afdcd.config import FrozenConfig, Source, UserError, validate
 from afdcd.data.catalog.datasets import DATASETS, Split, prepare_command
-from afdcd.data.own.groups import GroupBy
 from afdcd.text import first_line
 
 NAME = "manifest.json"
@@ -42,14 +41,14 @@ class OwnData(FrozenConfig):
         palette: one colour per class, for pictures only.
         ignored: what in the labels neither trains nor scores, in words.
         split: by which rule pictures were split, in words.
-        group: what keeps pictures together in one split.
-        held_out: groups of the train split that select under protocol `dev`.
+        group: what keeps pictures together in one split, in a word.
+        held_out: keys of the train split that select under protocol `dev`; no rule is needed to tell.
     """
 
     palette: tuple[tuple[int, int, int], ...]
     ignored: tuple[str, ...]
     split: str
-    group: GroupBy
+    group: str
     held_out: tuple[str, ...]
 
 

@@ -192,7 +192,7 @@ class _Share(IterableDataset[Batch | UserError]):
             yield error  # raised in a loader process it would arrive as a traceback in a message
 
     def _row(self, iteration: int, index: int) -> int:
-        return self._pools.row(self._seed, iteration * self._batch + index)
+        return self._pools.row(self._seed, self._batch, iteration, index)
 
     def _show(
         self, batch: Batch, place: int, index: int, row: Row, rng: np.random.Generator

@@ -24,14 +24,25 @@ def test_an_unlabelled_picture_that_judges_is_refused(tmp_path: Path) -> None:
     assert [pair.key for pair in kept] == ["u2", "t1", "v1", "e1"]
     assert [line.partition(":")[0] for line in sorted(refused)] == ["u1", "u3"]
     assert "v1 of val" in refused[0] or "v1 of val" in refused[1]
-    assert warnings == []
+    assert warnings == [
+        "1 unlabelled pictures are labelled ones of train, e.g. u2 has the same bytes as t1 of train"
+    ]
+
+
+def test_what_selects_under_dev_judges_too(tmp_path: Path) -> None:
+    pairs = _folder(tmp_path, u1=b"same", t1=b"same", t2=b"else", t3=b"else")
+    kept, refused, warnings = without_copies(tmp_path, pairs, frozenset({"t1", "t2"}))
+    assert [pair.key for pair in kept] == ["t1", "t2", "t3"]
+    assert "u1: the same bytes as t1 of train, which selects under protocol dev" in refused[0]
+    assert "t3 of train has the same bytes as t2 of train, which selects" in warnings[0]
 
 
 def test_a_labelled_picture_in_two_splits_is_told_and_stays(tmp_path: Path) -> None:
     pairs = _folder(tmp_path, t1=b"same", v1=b"same", t2=b"four")
     kept, refused, warnings = without_copies(tmp_path, pairs)
     assert (kept, refused) == (pairs, [])
-    assert "1 pictures are in two splits, e.g. v1 of val has the same bytes as t1" in warnings[0]
+    assert "1 pictures are in two splits" in warnings[0]
+    assert "t1 of train has the same bytes as v1 of val, which selects" in warnings[0]
 
 
 def test_only_pictures_of_one_size_are_read(

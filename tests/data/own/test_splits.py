@@ -4,7 +4,6 @@ import pytest
 
 from afdcd.config import UserError
 from afdcd.data.own.found import Item
-from afdcd.data.own.groups import group_of
 from afdcd.data.own.splits import Cut, cut
 
 
@@ -37,7 +36,7 @@ def test_pictures_of_no_split_are_left_out_with_a_word() -> None:
 
 def test_without_val_whole_groups_of_train_select() -> None:
     found = cut(_items(**{f"{s}__{n}": "train" for s in "abcde" for n in "12"}, z="test"))
-    held = {group_of(key, "folder") for key in _of(found, "val")}
+    held = {key.partition("/")[0] for key in _of(found, "val")}
     assert len(held) == 1
     assert _of(found, "test") == {"z"}
     assert any("no val split" in line for line in found.warnings)
@@ -58,7 +57,8 @@ def test_under_dev_other_groups_of_train_select() -> None:
     items = _items(**{f"{s}__{n}": "train" for s in "abcde" for n in "12"}, v="val")
     found = cut(items)
     assert found.group == "folder"
-    assert len(found.held_out) == 1
+    assert len({key.partition("/")[0] for key in found.held_out}) == 1
+    assert len(found.held_out) == 2
 
 
 def test_one_group_is_said() -> None:
@@ -92,3 +92,21 @@ def test_augmented_copies_across_splits_are_told() -> None:
 def test_what_cannot_be_split(items: list[Item], by: str | None, told: str) -> None:
     with pytest.raises(UserError, match=told):
         cut(items, by)  # type: ignore[arg-type]
+
+
+def test_copies_of_what_is_held_out_never_train() -> None:
+    """Under `dev`, which an own set begins with, a part of train selects."""
+    items = [
+        Item(f"{name}_jpg.rf.{copy:032x}", f"{name}{copy}.jpg", "m.png", split)
+        for name, split in (*((f"p{n}", "train") for n in range(10)), ("v", "val"))
+        for copy in range(3)
+    ]
+    found = cut(items)
+    held = {key.partition(".rf.")[0] for key in found.held_out}
+    rest = {
+        i.key.partition(".rf.")[0]
+        for i in found.items
+        if i.split == "train" and i.key not in found.held_out
+    }
+    assert held
+    assert held.isdisjoint(rest)
