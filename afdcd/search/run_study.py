@@ -192,6 +192,7 @@ def _settings(here: Session, teachers: dict[str, Teacher], ready: Prerequisites)
             config=config.updated(data=config.data.updated(root=root), resources=resources),
             folder=proposal.run.folder(here.folder),
             identity=proposal.identity,
+            data_digest=here.digest,
             repeats=proposal.run.repeats,
             token=here.lease.token,
             inputs=ready.inputs_of(config, teacher),
@@ -280,6 +281,7 @@ def _run_one(
         config=config,
         folder=storage.join(here.folder, name),
         identity=identity,
+        data_digest=here.digest,
         token=here.lease.token,
         inputs=ready.inputs_of(config, teacher),
     )

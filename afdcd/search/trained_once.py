@@ -33,6 +33,7 @@ class TrainedOnce:
 
     def __init__(self, session: Session, cluster: Cluster, kind: str) -> None:
         self._tracker, self._cluster, self._kind = session.tracker, cluster, kind
+        self._digest = session.digest
         self.cost: dict[str, float] = {}
 
     def known(self, identity: str) -> str | None:
@@ -74,6 +75,7 @@ class TrainedOnce:
             config=trial.updated(resources=self._cluster.alone(trial.resources)),
             folder=folder,
             identity=identity,
+            data_digest=self._digest,
             token=lease.token,
             inputs=inputs,
         )

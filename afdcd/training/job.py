@@ -30,6 +30,7 @@ class Job(FrozenConfig):
         folder: path or URI; receives checkpoints, journal, the final weights and the picture.
         identity: of setting, data, teacher and seed (`TrialConfig.fingerprint`); a checkpoint of
             another one is refused.
+        data_digest: of the prepared data that the identity speaks of; others are refused.
         token: of the driver's lease; the folder is that of the driver with the highest.
         repeats: name of the run with the same setting that this one adds a seed to.
         inputs: what the run learns from, by name, as .safetensors paths or URIs: "teacher", with its
@@ -45,6 +46,7 @@ class Job(FrozenConfig):
     config: TrialConfig
     folder: str
     identity: str
+    data_digest: str | None = None
     token: int = 0
     repeats: str | None = None
     inputs: dict[str, str] = pydantic.Field(default_factory=dict)

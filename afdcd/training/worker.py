@@ -16,7 +16,8 @@ import torch
 import torch.distributed as dist
 
 from afdcd import storage
-from afdcd.config import validate
+from afdcd.config import UserError, validate
+from afdcd.data.shards.manifest import read_manifest
 from afdcd.data.train.loader import images_of_each
 from afdcd.tasks.names import task_named
 from afdcd.tasks.score import LOSS, Score
@@ -99,7 +100,21 @@ def _next_validation(run: Run) -> int:
     return at + every if run.position.curve is None else math.ceil(at / every) * every
 
 
+def check_data(job: Job) -> None:
+    """Raises UserError where the data were prepared anew since the study began: scores would be of others."""
+    root = job.config.data.root
+    if job.data_digest is None or root is None:
+        return
+    found = read_manifest(root, job.config.data.dataset).digest
+    if found != job.data_digest:
+        raise UserError(
+            f"{root}: holds data of digest {found[:12]}, the study began with {job.data_digest[:12]}; "
+            "put those back, or prepare the new ones at another place and begin a study there"
+        )
+
+
 def _prepare(job: Job, pulses: pulse.Pulses) -> Run:
+    check_data(job)
     context = ray.train.get_context()
     device = ray.train.torch.get_device()
     if device.type == "cpu":

@@ -7,6 +7,7 @@ import pytest
 from afdcd.config import UserError
 from afdcd.training import trial as trials
 from afdcd.training.shapes import check_shapes
+from afdcd.training.trial import TrialConfig
 from tests.examples import STUDENT, trial
 
 
@@ -160,3 +161,14 @@ def test_label_names_the_pair() -> None:
     weights = {"weights": "models:/t@champion"}
     assert trial(pair__teacher=weights).pair.label == "models:/t@champion > pspnet-lcnet_050"
     assert trial(pair__teacher=None, distiller={"method": "none"}).pair.label == "pspnet-lcnet_050"
+
+
+def test_a_share_of_pictures_that_a_run_never_sees_makes_it_no_other_run() -> None:
+    def share(value: float | None, **change: Any) -> TrialConfig:
+        return trial(training__unlabelled_share=value, **change)
+
+    plain: dict[str, Any] = {"distiller": {"method": "none"}}
+    assert share(0.5, **plain).fingerprint("digest") == share(None, **plain).fingerprint("digest")
+    assert share(0.5, **plain).unlabelled_share == 0.0
+    assert share(0.5).fingerprint("digest") != share(None).fingerprint("digest")
+    assert share(0.5).unlabelled_share == 0.5
