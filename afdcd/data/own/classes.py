@@ -1,6 +1,6 @@
 """From what the data set and the person say to train ids: one table, or a plain question."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from afdcd.config import Source, UserError
@@ -50,8 +50,7 @@ def resolve(
     """
     if file is None:
         _distinct(said)
-        names, shown = _own(said)
-        dropped: Iterable[Raw] = said.ignored
+        names, shown, dropped = dict(said.names), {}, list(said.ignored)
     else:
         names, shown, dropped = _persons(said, *file)
         background = background or file[0].background
@@ -61,7 +60,13 @@ def resolve(
             "`--draft classes.yaml`, complete it, and give it as --classes classes.yaml"
         )
     _known_raws(names, said)
+    listed = names.get(UNCOVERED)
     names = _covered(names, background)
+    if file is not None and listed in {entry.name for entry in file[0].classes} - {*names.values()}:
+        raise UserError(
+            f"{file[1].name}: what no annotation covers is the class {listed!r} and, as background "
+            f"says, {background!r}; keep one"
+        )
     ignored = {raw for one in (*dropped, *ignore) for raw in _raws(one, said, names)}
     names = {raw: name for raw, name in names.items() if raw not in ignored}
     order = list(dict.fromkeys(names.values()))
@@ -74,10 +79,6 @@ def resolve(
         table.setdefault(255, IGNORE)
     colours = {**_raw_colours(names), **said.colours, **shown}
     return Classes(tuple(order), _palette(order, colours), table)
-
-
-def _own(said: Said) -> tuple[dict[Raw, str], dict[str, RGB]]:
-    return dict(said.names), {}
 
 
 def _distinct(said: Said) -> None:
@@ -98,27 +99,15 @@ def _persons(
     said: Said, file: ClassesFile, source: Source
 ) -> tuple[dict[Raw, str], dict[str, RGB], list[Raw]]:
     """The classes that a person lists; every class of the data set's own must be in one list."""
-    names: dict[Raw, str] = {}
-    shown: dict[str, RGB] = {}
-    for index, entry in enumerate(file.classes):
-        raws = list(entry.raws)
-        for own in entry.names:
-            found = _called(own, said)
-            if not found:
-                known = ", ".join(map(str, dict.fromkeys(said.names.values()))) or "none"
-                at = source.at(("classes", index, "from"))
-                raise UserError(f"{at}: {own!r} is no class of {said.source}; known: {known}")
-            raws += found
-        names |= dict.fromkeys(raws, entry.name)
-        if entry.shown:
-            shown[entry.name] = entry.shown
+    names = _listed(said, file, source)
+    shown = {entry.name: entry.shown for entry in file.classes if entry.shown}
+    dropped = _dropped(said, file, source, names)
     left = {raw: name for raw, name in said.names.items() if raw not in names}
     if UNCOVERED in left:  # nobody has to list it: it keeps its end of the table
         uncovered: dict[Raw, str] = {UNCOVERED: left.pop(UNCOVERED)}
         names = uncovered | names if next(iter(said.names)) == UNCOVERED else names | uncovered
     if file.ignore == "rest":
-        return names, shown, [*left, *said.ignored]
-    dropped = [raw for one in file.ignore for raw in _raws(one, said, names)]
+        dropped += left
     open_ = [str(name) for raw, name in left.items() if raw not in dropped]
     if open_:
         raise UserError(
@@ -126,6 +115,49 @@ def _persons(
             "list; add it to classes or to ignore (`ignore: rest` takes all that is left)"
         )
     return names, shown, [*dropped, *(raw for raw in said.ignored if raw not in names)]
+
+
+def _listed(said: Said, file: ClassesFile, source: Source) -> dict[Raw, str]:
+    """What each entry takes. One raw value may be said by number and by name: never for two entries."""
+    names: dict[Raw, str] = {}
+    for index, entry in enumerate(file.classes):
+        raws = list(entry.raws)
+        for own in entry.names:
+            found = _called(own, said)
+            if not found:
+                at = source.at(("classes", index, "from"))
+                raise UserError(
+                    f"{at}: {own!r} is no class of {said.source}; known: {_known(said)}"
+                )
+            raws += found
+        for raw in raws:
+            if names.setdefault(raw, entry.name) != entry.name:
+                at = source.at(("classes", index))
+                both = f"both {names[raw]!r} and {entry.name!r}"
+                raise UserError(f"{at}: {_described(raw, said)} is {both}; keep one")
+    return names
+
+
+def _dropped(said: Said, file: ClassesFile, source: Source, names: Mapping[Raw, str]) -> list[Raw]:
+    """What the file ignores by value, colour or name; nothing that it lists as a class."""
+    given = () if file.ignore == "rest" else file.ignore
+    dropped = [raw for one in given for raw in _raws(one, said, names)]
+    for raw in dropped:
+        if raw in names:
+            raise UserError(
+                f"{source.at(('ignore',))}: {_described(raw, said)} is ignored and the class "
+                f"{names[raw]!r}; keep one"
+            )
+    return dropped
+
+
+def _described(raw: Raw, said: Said) -> str:
+    own = said.names.get(raw)
+    return word(raw) if own in (None, raw) else f"{word(raw)} ({own})"
+
+
+def _known(said: Said) -> str:
+    return ", ".join(map(str, dict.fromkeys(said.names.values()))) or "none"
 
 
 def _known_raws(names: Mapping[Raw, str], said: Said) -> None:
@@ -157,8 +189,7 @@ def _raws(given: Raw, said: Said, names: Mapping[Raw, str]) -> list[Raw]:
         return [given]
     found = _called(given, said)
     if not found:
-        known = ", ".join(dict.fromkeys(said.names.values())) or "none"
-        raise UserError(f"ignore {given!r}: no class of that name; known: {known}")
+        raise UserError(f"ignore {given!r}: no class of that name; known: {_known(said)}")
     return found
 
 

@@ -127,3 +127,46 @@ def test_pictures_have_distinct_colours() -> None:
     )
     assert len(set(found.palette)) == 255
     assert found.palette[-1] == (0, 0, 0)
+
+
+ROADS = Said({0: "road", 1: "car", 2: "tree"}, source="t.json")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "classes:\n- {name: A, value: 1}\n- {name: B, from: car}\nignore: rest\n",
+            r"classes\.yaml:3: .*1 \(car\) is both 'A' and 'B'; keep one",
+        ),
+        (
+            "classes:\n- {name: A, value: 1}\n- {name: B, values: [0, 2]}\nignore: [car]\n",
+            r"classes\.yaml:4: ignore: 1 \(car\) is ignored and the class 'A'; keep one",
+        ),
+        (
+            "classes:\n- {name: A, from: car}\n- {name: B, from: [road, tree]}\nignore: [1]\n",
+            r"classes\.yaml:4: ignore: 1 \(car\) is ignored and the class 'A'; keep one",
+        ),
+    ],
+)
+def test_one_value_named_by_two_words_is_seen(said, text: str, told: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(UserError, match=told):
+        resolve(ROADS, said(text))
+
+
+@pytest.mark.parametrize("background", ["tree", "ignore"])
+def test_background_takes_no_listed_class_away(said, background: str) -> None:  # type: ignore[no-untyped-def]
+    file = said(
+        "- {name: other, from: background}\n- {name: a, from: car}\n- {name: b, from: tree}\n"
+    )
+    with pytest.raises(UserError, match=rf"is the class 'other' and, .*'{background}'; keep one"):
+        resolve(COCO, file, background=background)
+    assert resolve(COCO, file, background="other").names == ("other", "a", "b")
+
+
+def test_a_listed_class_that_the_set_ignores_is_trained(said) -> None:  # type: ignore[no-untyped-def]
+    voc = Said({0: "road", 1: "car"}, ignored=frozenset({255}), source="t.json")
+    listed = "classes:\n- {name: void, value: 255}\n- {name: road, value: 0}\n"
+    found = resolve(voc, said(f"{listed}ignore: rest\n"))
+    assert (found.names, found.table) == (("void", "road"), {255: 0, 0: 1, 1: IGNORE})
+    assert resolve(voc, said(f"{listed}ignore: [car]\n")).table == found.table
