@@ -1,6 +1,6 @@
 """From what the data set and the person say to train ids: one table, or a plain question."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from afdcd.config import Source, UserError
@@ -9,6 +9,7 @@ from afdcd.data.own.classes_file import MOST_CLASSES, ClassesFile
 from afdcd.data.own.found import UNCOVERED, Raw, Said, word
 
 _BACKGROUND = "background"
+_SHOWN = 12
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,8 @@ def resolve(
         table.setdefault(UNCOVERED, IGNORE)
     elif not any(isinstance(raw, tuple) for raw in table):
         table.setdefault(255, IGNORE)
-    colours = {**_raw_colours(names), **said.colours, **shown}
-    return Classes(tuple(order), _palette(order, colours), table)
+    palette = _palette(order, shown, said.colours, _raw_colours(names))
+    return Classes(tuple(order), palette, table)
 
 
 def _distinct(said: Said) -> None:
@@ -185,12 +186,36 @@ def _covered(names: dict[Raw, str], background: str | None) -> dict[Raw, str]:
 
 def _raws(given: Raw, said: Said, names: Mapping[Raw, str]) -> list[Raw]:
     """What is ignored by a value, a colour or a class's name."""
-    if not isinstance(given, str) or given in said.names or given in said.ignored:
+    known = {*said.names, *said.ignored, *names}
+    if given in known:
         return [given]
-    found = _called(given, said)
-    if not found:
+    # A class may be called 3: typed, that is a number.
+    found = _called(str(given), said) or [raw for raw in said.ignored if raw == str(given)]
+    if found:
+        return found
+    if isinstance(given, str):
         raise UserError(f"ignore {given!r}: no class of that name; known: {_known(said)}")
-    return found
+    _may_be_ignored(given, known, said)
+    return [given]
+
+
+def _may_be_ignored(given: Raw, known: Set[Raw], said: Said) -> None:
+    """Masks may hold what no table names; annotations name all that they hold."""
+    kinds = {type(raw) for raw in known if not isinstance(raw, str)}
+    if type(given) in kinds and (UNCOVERED not in said.names or given == IGNORE):
+        return
+    if kinds and type(given) not in kinds:
+        held = "numbers" if kinds == {int} else "colours"
+        raise UserError(f"ignore {word(given)}: the labels hold {held}; known: {_listing(known)}")
+    raise UserError(
+        f"ignore {word(given)}: no class of {said.source or 'the data set'}; known: "
+        f"{', '.join(_described(raw, said) for raw in said.names if raw != UNCOVERED)}"
+    )
+
+
+def _listing(known: Set[Raw]) -> str:
+    shown = sorted(map(word, known - {UNCOVERED}))
+    return ", ".join(shown[:_SHOWN]) + (" ..." if len(shown) > _SHOWN else "")
 
 
 def _called(name: str, said: Said) -> list[Raw]:
@@ -219,13 +244,19 @@ def _raw_colours(names: Mapping[Raw, str]) -> dict[str, RGB]:
     return {name: raw for raw, name in names.items() if isinstance(raw, tuple)}
 
 
-def _palette(order: Sequence[str], colours: Mapping[str, RGB]) -> tuple[RGB, ...]:
-    """The colours that are said; for the others VOC's, which differ in hue from one to the next."""
-    taken = set(colours.values())
-    free = (c for c in (_voc_colour(i) for i in range(1, 1 << 12)) if c not in taken)
-    return tuple(
-        colours.get(name) or ((0, 0, 0) if name == _BACKGROUND else next(free)) for name in order
-    )
+def _palette(order: Sequence[str], *said: Mapping[str, RGB]) -> tuple[RGB, ...]:
+    """The colours that are said, what is said first before the rest; none is of two classes.
+
+    The others are VOC's, which differ in hue from one to the next.
+    """
+    owners: dict[RGB, str] = {}
+    for colours in (*said, {_BACKGROUND: (0, 0, 0)}):
+        for name in order:
+            if name in colours and name not in owners.values():
+                owners.setdefault(colours[name], name)
+    own = {name: colour for colour, name in owners.items()}
+    free = (c for c in (_voc_colour(i) for i in range(1, 1 << 12)) if c not in owners)
+    return tuple(own.get(name) or next(free) for name in order)
 
 
 def _voc_colour(index: int) -> RGB:

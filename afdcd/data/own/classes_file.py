@@ -27,7 +27,6 @@ MOST_CLASSES = 255
 Byte = Annotated[int, Field(ge=0, le=255)]
 Value = Annotated[int, Field(ge=0, le=0xFFFF)]
 Colour = tuple[Byte, Byte, Byte]
-Background = str
 
 
 class ClassEntry(FrozenConfig):
@@ -83,7 +82,7 @@ class ClassesFile(FrozenConfig):
 
     classes: tuple[ClassEntry, ...]
     ignore: tuple[Value | Colour | str, ...] | Literal["rest"] = ()
-    background: Background | None = None
+    background: str | None = None
 
 
 def read_classes(path: Path) -> tuple[ClassesFile, Source]:
@@ -127,7 +126,20 @@ def _distinct(file: ClassesFile, source: Source) -> None:
             owner = raws.setdefault(raw, entry.name)
             if owner != entry.name:  # names differ from here on
                 raise UserError(f"{at}: {raw!r} is both {owner!r} and {entry.name!r}; keep one")
+    _own_colours(file, source)
     for raw in file.ignore if file.ignore != "rest" else ():
         if raw in raws:
             at = source.at(("ignore",))
             raise UserError(f"{at}: {raw!r} is ignored and the class {raws[raw]!r}; keep one")
+
+
+def _own_colours(file: ClassesFile, source: Source) -> None:
+    """In pictures two classes of one colour look like one."""
+    owners: dict[RGB, str] = {}
+    for index, entry in enumerate(file.classes):
+        if entry.shown and owners.setdefault(entry.shown, entry.name) != entry.name:
+            at = source.at(("classes", index))
+            both = f"{owners[entry.shown]!r} and {entry.name!r}"
+            raise UserError(
+                f"{at}: colour {list(entry.shown)} is of {both}; give each its own, or none"
+            )

@@ -8,7 +8,7 @@ from afdcd.config import Source, UserError
 from afdcd.data.catalog.train_ids import IGNORE
 from afdcd.data.own.classes import resolve
 from afdcd.data.own.classes_file import ClassesFile, read_classes
-from afdcd.data.own.found import UNCOVERED, Said
+from afdcd.data.own.found import UNCOVERED, Raw, Said
 
 NOBODY = Said()
 COCO = Said({UNCOVERED: "background", 3: "car", 7: "tree"}, source="a.json")
@@ -170,3 +170,52 @@ def test_a_listed_class_that_the_set_ignores_is_trained(said) -> None:  # type: 
     found = resolve(voc, said(f"{listed}ignore: rest\n"))
     assert (found.names, found.table) == (("void", "road"), {255: 0, 0: 1, 1: IGNORE})
     assert resolve(voc, said(f"{listed}ignore: [car]\n")).table == found.table
+
+
+LABELME = Said(
+    {UNCOVERED: "background", "3": "3", "7": "7", "x": "x"},
+    ignored=frozenset({"__ignore__"}),
+    source="the labels that occur",
+)
+
+
+def test_a_class_that_is_called_a_number_is_ignored_by_it() -> None:
+    found = resolve(LABELME, None, ignore=[3])
+    assert (found.names, found.table["3"]) == (("background", "7", "x"), IGNORE)
+    assert 3 not in found.table
+    assert resolve(LABELME, None, ignore=["__ignore__"]).names == ("background", "3", "7", "x")
+    called = Said({0: "3", 1: "b", 2: "c"})
+    assert resolve(called, None, ignore=[3]).table[0] == IGNORE
+
+
+@pytest.mark.parametrize(
+    ("own", "ignored", "told"),
+    [
+        (LABELME, 4, r"ignore 4: no class of the labels that occur; known: 3, 7, x"),
+        (LABELME, 255, r"ignore 255: no class of"),
+        (COCO, 4, r"ignore 4: no class of a\.json; known: 3 \(car\), 7 \(tree\)"),
+        (COCO, (0, 0, 0), r"ignore 0 0 0: the labels hold numbers"),
+        (TABLE, 0, r"ignore 0: the labels hold colours; known: 0 0 0, 1 2 3, 4 5 6"),
+        (TABLE, 255, r"ignore 255: the labels hold colours"),
+        (ROADS, (1, 2, 3), r"ignore 1 2 3: the labels hold numbers; known: 0, 1, 2"),
+    ],
+)
+def test_what_is_not_there_cannot_be_ignored(own: Said, ignored: Raw, told: str) -> None:
+    with pytest.raises(UserError, match=told):
+        resolve(own, None, ignore=[ignored])
+
+
+def test_masks_may_hold_more_than_the_table_names() -> None:
+    assert resolve(COCO, None, ignore=[255]).names == ("background", "car", "tree")
+    assert resolve(ROADS, None, ignore=[27]).table[27] == IGNORE  # as `prepare` itself advises
+    assert resolve(TABLE, None, ignore=[(9, 9, 9)]).table[9, 9, 9] == IGNORE
+
+
+def test_no_colour_is_of_two_classes(said) -> None:  # type: ignore[no-untyped-def]
+    black = dict.fromkeys(("a", "b", "background"), (0, 0, 0))
+    own = Said({0: "a", 1: "b", 2: "background"}, colours=black)
+    assert len(set(resolve(own, None).palette)) == 3
+    file = said("- {name: background, value: 0}\n- {name: b, value: 1, colour: [0, 0, 0]}\n")
+    assert resolve(NOBODY, file).palette == ((128, 0, 0), (0, 0, 0))
+    file = said("- {name: a, from: car, colour: [1, 2, 3]}\n- {name: b, from: road}\n")
+    assert resolve(TABLE, file).palette == ((1, 2, 3), (128, 0, 0))

@@ -67,6 +67,10 @@ def test_a_colour_names_a_class_in_masks_and_beside_a_value_it_is_for_pictures(
             "classes:\n- {name: a, value: 0}\n- {name: b, value: 1}\nignore: [1]\n",
             r"classes.yaml:4: ignore: 1 is ignored and the class 'b'",
         ),
+        (
+            "- {name: a, value: 0, colour: [0, 0, 0]}\n- {name: b, value: 1, colour: [0, 0, 0]}\n",
+            r"classes.yaml:2: .*colour \[0, 0, 0\] is of 'a' and 'b'; give each its own",
+        ),
         ("- {name: a, valeu: 0}\n- {name: b, value: 1}\n", r"unknown key; did you mean 'value'"),
         ("- {name: a, value: -1}\n- {name: b, value: 1}\n", r"classes.yaml:1: classes.0.value"),
     ],
