@@ -162,6 +162,7 @@ def test_other_choices_are_not_taken_for_the_same_set(tmp_path: Path) -> None:
 
 def test_words_of_the_command_line() -> None:
     assert words(["255", "128,64,128", "car"]) == (255, (128, 64, 128), "car")
+    assert words(["²", "1,2,²"]) == ("²", "1,2,²")  # digits that are no numbers
 
 
 def test_numbers_of_more_than_eight_bits_are_no_values_of_a_prediction(tmp_path: Path) -> None:
