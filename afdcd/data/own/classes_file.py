@@ -11,6 +11,7 @@
 The order is that of the train ids. A bare list is the list of classes.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,8 @@ from afdcd.data.own.found import Raw
 from afdcd.yaml_text import parse_yaml, read_text
 
 MOST_CLASSES = 255
+# The `---` that many editors begin a file with: a key cannot be written before it.
+_START = re.compile(r"\A((?:[ \t]*(?:#.*)?\r?\n)*)---[ \t]*(?:#.*)?$", re.MULTILINE)
 Byte = Annotated[int, Field(ge=0, le=255)]
 Value = Annotated[int, Field(ge=0, le=0xFFFF)]
 Colour = tuple[Byte, Byte, Byte]
@@ -87,8 +90,9 @@ class ClassesFile(FrozenConfig):
 
 def read_classes(path: Path) -> tuple[ClassesFile, Source]:
     """Raises UserError: no such file, no YAML, a rule broken: file, line, key, remedy."""
-    text = read_text(path)
-    if text.lstrip("\ufeff \n").startswith("-") or next(_content(text), "").startswith("-"):
+    # The other lines keep their numbers.
+    text = _START.sub(r"\1", read_text(path).removeprefix("\ufeff"))
+    if next(_content(text), "").startswith("-"):
         values, source = parse_yaml(f"classes:\n{text}", str(path))
         source = replace(
             source, lines={key: max(1, line - 1) for key, line in source.lines.items()}
@@ -103,7 +107,9 @@ def read_classes(path: Path) -> tuple[ClassesFile, Source]:
 def _content(text: str) -> Iterator[str]:
     """The lines that are no comments and not blank."""
     return (
-        line for line in text.splitlines() if line.strip() and not line.startswith(("#", "---"))
+        line.lstrip()
+        for line in text.splitlines()
+        if line.strip() and not line.lstrip().startswith("#")
     )
 
 
