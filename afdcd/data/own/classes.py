@@ -49,9 +49,10 @@ def resolve(
     Raises:
         UserError: nobody names the classes, or a name, value or class is left open.
     """
+    shown: dict[str, RGB] = {}
     if file is None:
         _distinct(said)
-        names, shown, dropped = dict(said.names), {}, list(said.ignored)
+        names, dropped = dict(said.names), list(said.ignored)
     else:
         names, shown, dropped = _persons(said, *file)
         background = background or file[0].background
@@ -61,13 +62,9 @@ def resolve(
             "`--draft classes.yaml`, complete it, and give it as --classes classes.yaml"
         )
     _known_raws(names, said)
-    listed = names.get(UNCOVERED)
-    names = _covered(names, background)
-    if file is not None and listed in {entry.name for entry in file[0].classes} - {*names.values()}:
-        raise UserError(
-            f"{file[1].name}: what no annotation covers is the class {listed!r} and, as background "
-            f"says, {background!r}; keep one"
-        )
+    before, names = names, _covered(names, background)
+    if file is not None:
+        _none_covered(before, names, *file)
     ignored = {raw for one in (*dropped, *ignore) for raw in _raws(one, said, names)}
     names = {raw: name for raw, name in names.items() if raw not in ignored}
     order = list(dict.fromkeys(names.values()))
@@ -182,6 +179,19 @@ def _covered(names: dict[Raw, str], background: str | None) -> dict[Raw, str]:
     if background == "ignore":
         return {raw: name for raw, name in names.items() if raw != UNCOVERED}
     return {raw: background if raw == UNCOVERED else name for raw, name in names.items()}
+
+
+def _none_covered(
+    before: Mapping[Raw, str], names: Mapping[Raw, str], file: ClassesFile, source: Source
+) -> None:
+    """A listed class whose only pixels are those that no annotation covers, and they are said to
+    be another."""
+    lost = {entry.name for entry in file.classes} & {*before.values()} - {*names.values()}
+    if lost:
+        raise UserError(
+            f"{source.name}: what no annotation covers is the class {lost.pop()!r} and, as background "
+            f"says, {names.get(UNCOVERED, 'ignore')!r}; keep one"
+        )
 
 
 def _raws(given: Raw, said: Said, names: Mapping[Raw, str]) -> list[Raw]:

@@ -177,7 +177,7 @@ COLOURS = "- {name: a, colour: [10, 20, 30]}\n- {name: b, colour: [40, 50, 60]}\
 
 def test_a_small_class_in_colours_may_not_be_forgotten(tmp_path: Path) -> None:
     """A quarter of a percent: below the share of strays that a single mask may have."""
-    source = _coloured(tmp_path / "x", dict.fromkeys(("a1", "c1"), [(9, 8, 7)]))
+    source = _coloured(tmp_path / "x", {key: [(9, 8, 7)] for key in ("a1", "c1")})
     with pytest.raises(UserError, match=r"no class: 9 8 7 \(0\.12 %\); .*--ignore 9,8,7\)"):
         _set(source, COLOURS)
     assert _set(source, COLOURS, ignore=((9, 8, 7),))
