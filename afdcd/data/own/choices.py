@@ -35,9 +35,13 @@ def words(raws: Sequence[str]) -> tuple[Raw, ...]:
     found: list[Raw] = []
     for text in raws:
         parts = text.replace(" ", "").split(",")
-        if len(parts) == 3 and all(part.isdigit() and int(part) < 256 for part in parts):
+        if len(parts) == 3 and all(_number(part) and int(part) < 256 for part in parts):
             red, green, blue = map(int, parts)
             found.append((red, green, blue))
         else:
-            found.append(int(text) if text.isdigit() else text)
+            found.append(int(text) if _number(text) else text)
     return tuple(found)
+
+
+def _number(text: str) -> bool:
+    return text.isascii() and text.isdigit()  # isdigit alone is true for a superscript

@@ -1,6 +1,6 @@
 """From what the data set and the person say to train ids: one table, or a plain question."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from afdcd.config import Source, UserError
@@ -9,6 +9,7 @@ from afdcd.data.own.classes_file import MOST_CLASSES, ClassesFile
 from afdcd.data.own.found import UNCOVERED, Raw, Said, word
 
 _BACKGROUND = "background"
+_SHOWN = 12
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,10 @@ def resolve(
     Raises:
         UserError: nobody names the classes, or a name, value or class is left open.
     """
+    shown: dict[str, RGB] = {}
     if file is None:
         _distinct(said)
-        names, shown = _own(said)
-        dropped: Iterable[Raw] = said.ignored
+        names, dropped = dict(said.names), list(said.ignored)
     else:
         names, shown, dropped = _persons(said, *file)
         background = background or file[0].background
@@ -61,7 +62,9 @@ def resolve(
             "`--draft classes.yaml`, complete it, and give it as --classes classes.yaml"
         )
     _known_raws(names, said)
-    names = _covered(names, background)
+    before, names = names, _covered(names, background)
+    if file is not None:
+        _none_covered(before, names, *file)
     ignored = {raw for one in (*dropped, *ignore) for raw in _raws(one, said, names)}
     names = {raw: name for raw, name in names.items() if raw not in ignored}
     order = list(dict.fromkeys(names.values()))
@@ -72,12 +75,8 @@ def resolve(
         table.setdefault(UNCOVERED, IGNORE)
     elif not any(isinstance(raw, tuple) for raw in table):
         table.setdefault(255, IGNORE)
-    colours = {**_raw_colours(names), **said.colours, **shown}
-    return Classes(tuple(order), _palette(order, colours), table)
-
-
-def _own(said: Said) -> tuple[dict[Raw, str], dict[str, RGB]]:
-    return dict(said.names), {}
+    palette = _palette(order, shown, said.colours, _raw_colours(names))
+    return Classes(tuple(order), palette, table)
 
 
 def _distinct(said: Said) -> None:
@@ -98,27 +97,15 @@ def _persons(
     said: Said, file: ClassesFile, source: Source
 ) -> tuple[dict[Raw, str], dict[str, RGB], list[Raw]]:
     """The classes that a person lists; every class of the data set's own must be in one list."""
-    names: dict[Raw, str] = {}
-    shown: dict[str, RGB] = {}
-    for index, entry in enumerate(file.classes):
-        raws = list(entry.raws)
-        for own in entry.names:
-            found = _called(own, said)
-            if not found:
-                known = ", ".join(map(str, dict.fromkeys(said.names.values()))) or "none"
-                at = source.at(("classes", index, "from"))
-                raise UserError(f"{at}: {own!r} is no class of {said.source}; known: {known}")
-            raws += found
-        names |= dict.fromkeys(raws, entry.name)
-        if entry.shown:
-            shown[entry.name] = entry.shown
+    names = _listed(said, file, source)
+    shown = {entry.name: entry.shown for entry in file.classes if entry.shown}
+    dropped = _dropped(said, file, source, names)
     left = {raw: name for raw, name in said.names.items() if raw not in names}
     if UNCOVERED in left:  # nobody has to list it: it keeps its end of the table
         uncovered: dict[Raw, str] = {UNCOVERED: left.pop(UNCOVERED)}
         names = uncovered | names if next(iter(said.names)) == UNCOVERED else names | uncovered
     if file.ignore == "rest":
-        return names, shown, [*left, *said.ignored]
-    dropped = [raw for one in file.ignore for raw in _raws(one, said, names)]
+        dropped += left
     open_ = [str(name) for raw, name in left.items() if raw not in dropped]
     if open_:
         raise UserError(
@@ -126,6 +113,49 @@ def _persons(
             "list; add it to classes or to ignore (`ignore: rest` takes all that is left)"
         )
     return names, shown, [*dropped, *(raw for raw in said.ignored if raw not in names)]
+
+
+def _listed(said: Said, file: ClassesFile, source: Source) -> dict[Raw, str]:
+    """What each entry takes. One raw value may be said by number and by name: never for two entries."""
+    names: dict[Raw, str] = {}
+    for index, entry in enumerate(file.classes):
+        raws = list(entry.raws)
+        for own in entry.names:
+            found = _called(own, said)
+            if not found:
+                at = source.at(("classes", index, "from"))
+                raise UserError(
+                    f"{at}: {own!r} is no class of {said.source}; known: {_known(said)}"
+                )
+            raws += found
+        for raw in raws:
+            if names.setdefault(raw, entry.name) != entry.name:
+                at = source.at(("classes", index))
+                both = f"both {names[raw]!r} and {entry.name!r}"
+                raise UserError(f"{at}: {_described(raw, said)} is {both}; keep one")
+    return names
+
+
+def _dropped(said: Said, file: ClassesFile, source: Source, names: Mapping[Raw, str]) -> list[Raw]:
+    """What the file ignores by value, colour or name; nothing that it lists as a class."""
+    given = () if file.ignore == "rest" else file.ignore
+    dropped = [raw for one in given for raw in _raws(one, said, names)]
+    for raw in dropped:
+        if raw in names:
+            raise UserError(
+                f"{source.at(('ignore',))}: {_described(raw, said)} is ignored and the class "
+                f"{names[raw]!r}; keep one"
+            )
+    return dropped
+
+
+def _described(raw: Raw, said: Said) -> str:
+    own = said.names.get(raw)
+    return word(raw) if own in (None, raw) else f"{word(raw)} ({own})"
+
+
+def _known(said: Said) -> str:
+    return ", ".join(map(str, dict.fromkeys(said.names.values()))) or "none"
 
 
 def _known_raws(names: Mapping[Raw, str], said: Said) -> None:
@@ -151,15 +181,51 @@ def _covered(names: dict[Raw, str], background: str | None) -> dict[Raw, str]:
     return {raw: background if raw == UNCOVERED else name for raw, name in names.items()}
 
 
+def _none_covered(
+    before: Mapping[Raw, str], names: Mapping[Raw, str], file: ClassesFile, source: Source
+) -> None:
+    """A listed class whose only pixels are those that no annotation covers, and they are said to
+    be another."""
+    lost = {entry.name for entry in file.classes} & {*before.values()} - {*names.values()}
+    if lost:
+        raise UserError(
+            f"{source.name}: what no annotation covers is the class {lost.pop()!r} and, as background "
+            f"says, {names.get(UNCOVERED, 'ignore')!r}; keep one"
+        )
+
+
 def _raws(given: Raw, said: Said, names: Mapping[Raw, str]) -> list[Raw]:
     """What is ignored by a value, a colour or a class's name."""
-    if not isinstance(given, str) or given in said.names or given in said.ignored:
+    known = {*said.names, *said.ignored, *names}
+    if given in known:
         return [given]
-    found = _called(given, said)
-    if not found:
-        known = ", ".join(dict.fromkeys(said.names.values())) or "none"
-        raise UserError(f"ignore {given!r}: no class of that name; known: {known}")
-    return found
+    # A class may be called 3: typed, that is a number.
+    found = _called(str(given), said) or [raw for raw in said.ignored if raw == str(given)]
+    if found:
+        return found
+    if isinstance(given, str):
+        raise UserError(f"ignore {given!r}: no class of that name; known: {_known(said)}")
+    _may_be_ignored(given, known, said)
+    return [given]
+
+
+def _may_be_ignored(given: Raw, known: Set[Raw], said: Said) -> None:
+    """Masks may hold what no table names; annotations name all that they hold."""
+    kinds = {type(raw) for raw in known if not isinstance(raw, str)}
+    if type(given) in kinds and (UNCOVERED not in said.names or given == IGNORE):
+        return
+    if kinds and type(given) not in kinds:
+        held = "numbers" if kinds == {int} else "colours"
+        raise UserError(f"ignore {word(given)}: the labels hold {held}; known: {_listing(known)}")
+    raise UserError(
+        f"ignore {word(given)}: no class of {said.source or 'the data set'}; known: "
+        f"{', '.join(_described(raw, said) for raw in said.names if raw != UNCOVERED)}"
+    )
+
+
+def _listing(known: Set[Raw]) -> str:
+    shown = sorted(map(word, known - {UNCOVERED}))
+    return ", ".join(shown[:_SHOWN]) + (" ..." if len(shown) > _SHOWN else "")
 
 
 def _called(name: str, said: Said) -> list[Raw]:
@@ -188,13 +254,19 @@ def _raw_colours(names: Mapping[Raw, str]) -> dict[str, RGB]:
     return {name: raw for raw, name in names.items() if isinstance(raw, tuple)}
 
 
-def _palette(order: Sequence[str], colours: Mapping[str, RGB]) -> tuple[RGB, ...]:
-    """The colours that are said; for the others VOC's, which differ in hue from one to the next."""
-    taken = set(colours.values())
-    free = (c for c in (_voc_colour(i) for i in range(1, 1 << 12)) if c not in taken)
-    return tuple(
-        colours.get(name) or ((0, 0, 0) if name == _BACKGROUND else next(free)) for name in order
-    )
+def _palette(order: Sequence[str], *said: Mapping[str, RGB]) -> tuple[RGB, ...]:
+    """The colours that are said, what is said first before the rest; none is of two classes.
+
+    The others are VOC's, which differ in hue from one to the next.
+    """
+    owners: dict[RGB, str] = {}
+    for colours in (*said, {_BACKGROUND: (0, 0, 0)}):
+        for name in order:
+            if name in colours and name not in owners.values():
+                owners.setdefault(colours[name], name)
+    own = {name: colour for colour, name in owners.items()}
+    free = (c for c in (_voc_colour(i) for i in range(1, 1 << 12)) if c not in owners)
+    return tuple(own.get(name) or next(free) for name in order)
 
 
 def _voc_colour(index: int) -> RGB:

@@ -11,6 +11,7 @@
 The order is that of the train ids. A bare list is the list of classes.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -24,10 +25,11 @@ from afdcd.data.own.found import Raw
 from afdcd.yaml_text import parse_yaml, read_text
 
 MOST_CLASSES = 255
+# The `---` that many editors begin a file with: a key cannot be written before it.
+_START = re.compile(r"\A((?:[ \t]*(?:#.*)?\r?\n)*)---[ \t]*(?:#.*)?$", re.MULTILINE)
 Byte = Annotated[int, Field(ge=0, le=255)]
 Value = Annotated[int, Field(ge=0, le=0xFFFF)]
 Colour = tuple[Byte, Byte, Byte]
-Background = str
 
 
 class ClassEntry(FrozenConfig):
@@ -83,13 +85,14 @@ class ClassesFile(FrozenConfig):
 
     classes: tuple[ClassEntry, ...]
     ignore: tuple[Value | Colour | str, ...] | Literal["rest"] = ()
-    background: Background | None = None
+    background: str | None = None
 
 
 def read_classes(path: Path) -> tuple[ClassesFile, Source]:
     """Raises UserError: no such file, no YAML, a rule broken: file, line, key, remedy."""
-    text = read_text(path)
-    if text.lstrip("\ufeff \n").startswith("-") or next(_content(text), "").startswith("-"):
+    # The other lines keep their numbers.
+    text = _START.sub(r"\1", read_text(path).removeprefix("\ufeff"))
+    if next(_content(text), "").startswith("-"):
         values, source = parse_yaml(f"classes:\n{text}", str(path))
         source = replace(
             source, lines={key: max(1, line - 1) for key, line in source.lines.items()}
@@ -104,7 +107,9 @@ def read_classes(path: Path) -> tuple[ClassesFile, Source]:
 def _content(text: str) -> Iterator[str]:
     """The lines that are no comments and not blank."""
     return (
-        line for line in text.splitlines() if line.strip() and not line.startswith(("#", "---"))
+        line.lstrip()
+        for line in text.splitlines()
+        if line.strip() and not line.lstrip().startswith("#")
     )
 
 
@@ -127,7 +132,20 @@ def _distinct(file: ClassesFile, source: Source) -> None:
             owner = raws.setdefault(raw, entry.name)
             if owner != entry.name:  # names differ from here on
                 raise UserError(f"{at}: {raw!r} is both {owner!r} and {entry.name!r}; keep one")
+    _own_colours(file, source)
     for raw in file.ignore if file.ignore != "rest" else ():
         if raw in raws:
             at = source.at(("ignore",))
             raise UserError(f"{at}: {raw!r} is ignored and the class {raws[raw]!r}; keep one")
+
+
+def _own_colours(file: ClassesFile, source: Source) -> None:
+    """In pictures two classes of one colour look like one."""
+    owners: dict[RGB, str] = {}
+    for index, entry in enumerate(file.classes):
+        if entry.shown and owners.setdefault(entry.shown, entry.name) != entry.name:
+            at = source.at(("classes", index))
+            both = f"{owners[entry.shown]!r} and {entry.name!r}"
+            raise UserError(
+                f"{at}: colour {list(entry.shown)} is of {both}; give each its own, or none"
+            )

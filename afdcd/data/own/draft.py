@@ -1,7 +1,8 @@
 """`--draft classes.yaml`: what the labels hold, for a person to name, with a picture of each value."""
 
 import contextlib
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -60,8 +61,8 @@ def _text(root: Path, found: Found, looked: Survey) -> str:
         "# What is no class leaves the list and goes to ignore.",
         *([] if named else ["# Every name is to be completed: nothing is guessed."]),
         "classes:",
-        *(_entry(seen, looked, found) for seen in _ordered(looked, found)),
-        "ignore: []",
+        *_entries(looked, found),
+        f"ignore: [{', '.join(_said(raw) for raw in _ignored(looked, found))}]",
     ]
     return "\n".join(lines) + "\n"
 
@@ -75,21 +76,42 @@ def _key(raw: Raw) -> tuple[int, str]:
     return (raw, "") if isinstance(raw, int) else (0, str(raw))
 
 
-def _entry(seen: Seen, looked: Survey, found: Found) -> str:
-    name = found.said.names.get(seen.raw, "")
-    note = f"{percent(looked.share(seen.raw))}, in {seen.pictures} of {looked.labels}"
-    if name:
-        said = f"name: {_quoted(name)}, from: {_quoted(name)}"
-    elif isinstance(seen.raw, tuple):
-        said = f'name: "", colour: {list(seen.raw)}'
-    else:
-        said = f'name: "", value: {seen.raw}'
-    return f"  - {{{said}}}  # {note}"
+def _entries(looked: Survey, found: Found) -> Iterator[str]:
+    """A line for each class that the set names, also of those without pixels: none may be forgotten."""
+    names, dropped = found.said.names, _ignored(looked, found)
+    for name in dict.fromkeys(names.values()):
+        raws = [raw for raw, own in names.items() if own == name]
+        said = f"name: {_quoted(name.strip())}, from: {_quoted(name)}"
+        yield f"  - {{{said}}}  # {_note(raws, looked)}"
+    for seen in _ordered(looked, found):
+        if seen.raw not in names and seen.raw not in dropped:
+            kind = "colour" if isinstance(seen.raw, tuple) else "value"
+            yield f'  - {{name: "", {kind}: {_said(seen.raw)}}}  # {_note([seen.raw], looked)}'
+
+
+def _note(raws: Sequence[Raw], looked: Survey) -> str:
+    pictures = [seen.pictures for seen in looked.seen if seen.raw in raws]
+    some = " or more" if len(pictures) > 1 else ""  # they may be in the same labels or not
+    share = percent(sum(looked.share(raw) for raw in raws))
+    return f"{share}, in {max(pictures, default=0)}{some} of {looked.labels}"
+
+
+def _ignored(looked: Survey, found: Found) -> list[Raw]:
+    """What the labels hold and the set itself ignores."""
+    return [seen.raw for seen in _ordered(looked, found) if seen.raw in found.said.ignored]
+
+
+def _said(raw: Raw) -> str:
+    """A raw value as classes.yaml has it."""
+    return (
+        _quoted(raw) if isinstance(raw, str) else str(list(raw) if isinstance(raw, tuple) else raw)
+    )
 
 
 def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+    """As YAML reads it: JSON's quotes, and no character that YAML refuses or takes for a line's end."""
+    quoted = json.dumps(text, ensure_ascii=False)
+    return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in quoted)
 
 
 def _sheet(root: Path, found: Found, looked: Survey) -> Image.Image:

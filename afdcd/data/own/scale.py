@@ -52,5 +52,5 @@ def _size(root: Path, place: Place | None) -> tuple[int, int] | None:
     try:
         with Image.open(io.BytesIO(read(root, place)), formats=tuple(FORMATS)) as image:
             return image.size
-    except (OSError, PictureError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except (OSError, PictureError, ValueError, SyntaxError):
         return None

@@ -18,17 +18,23 @@ from afdcd.data.viewed import orientation
 from afdcd.text import percent
 
 _SHOWN = 12
-_BINARY = {0, 255}
+BINARY = {0, 255}
+_AREA, _AREA_SHARE = 64, 0.0005  # of a label: less may be what smoothed borders leave behind
 
 
 @dataclass(frozen=True)
 class Seen:
-    """One value of the labels; `item` is the picture that has most of it."""
+    """One value of the labels; `item` is the picture that has most of it.
+
+    Attributes:
+        areas: labels that hold more of it than a smoothed border leaves of one colour.
+    """
 
     raw: Raw
     pixels: int
     pictures: int
     item: Item
+    areas: int = 0
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,7 @@ def survey(root: Path, found: Found, items: Sequence[Item]) -> Survey:
     """
     counts: dict[Raw, int] = defaultdict(int)
     pictures: dict[Raw, int] = defaultdict(int)
+    areas: dict[Raw, int] = defaultdict(int)
     most: dict[Raw, tuple[int, Item]] = {}
     faults, read_ = [], 0
     counted: list[int] = []
@@ -81,7 +88,9 @@ def survey(root: Path, found: Found, items: Sequence[Item]) -> Survey:
             continue
         read_ += 1
         counted.append(_counted({raw for raw, _ in values}))
+        least = max(_AREA, _AREA_SHARE * sum(pixels for _, pixels in values))
         for raw, pixels in values:
+            areas[raw] += pixels > least
             counts[raw] += pixels
             pictures[raw] += 1
             if pixels > most.get(raw, (0, item))[0]:
@@ -90,14 +99,14 @@ def survey(root: Path, found: Found, items: Sequence[Item]) -> Survey:
         first = faults[0] if faults else "there is none"
         raise UserError(f"{root}: none of {len(items)} labels can be read: {first}")
     order = sorted(counts, key=lambda raw: (-counts[raw], str(raw)))
-    seen = tuple(Seen(raw, counts[raw], pictures[raw], most[raw][1]) for raw in order)
+    seen = tuple(Seen(raw, counts[raw], pictures[raw], most[raw][1], areas[raw]) for raw in order)
     numbered = frozenset(counted) if all(counted) else frozenset()
     return Survey(seen, read_, coloured, tuple(faults), numbered)
 
 
 def _counted(raws: Set[Raw]) -> int:
     """n, if a label holds 1 to n beside 0 and 255; 0 if it holds something else."""
-    numbers = {raw for raw in raws if isinstance(raw, int)} - _BINARY
+    numbers = {raw for raw in raws if isinstance(raw, int)} - BINARY
     return len(numbers) if numbers == set(range(1, len(numbers) + 1)) else 0
 
 

@@ -65,12 +65,12 @@ def _rows(tree: Tree, file: str) -> Iterator[tuple[int, list[str]]]:
 def _cells(line: str) -> list[str]:
     """By comma, semicolon or tab; a line without those by blanks: three numbers, then the name."""
     for mark in (",", ";", "\t"):
-        if line.count(mark) >= 3 or (mark in line and not line.split()[0].isdigit()):
+        if line.count(mark) >= 3 or (mark in line and not _number(line.split()[0])):
             return [cell.strip() for cell in next(csv.reader([line], delimiter=mark))]
     cells = line.replace(",", " ").split()
-    if len(cells) > 3 and all(map(str.isdigit, cells[:3])):
+    if len(cells) > 3 and all(map(_number, cells[:3])):
         return [*cells[:3], " ".join(cells[3:])]
-    if len(cells) > 3 and all(map(str.isdigit, cells[-3:])):
+    if len(cells) > 3 and all(map(_number, cells[-3:])):
         return [" ".join(cells[:-3]), *cells[-3:]]
     return [*cells[:1], " ".join(cells[1:])]
 
@@ -78,7 +78,7 @@ def _cells(line: str) -> list[str]:
 def _columns(header: Sequence[str]) -> dict[str, int]:
     """Where a header puts what; empty where the first line is none."""
     cells = [cell.lower().strip("\"'").replace(" ", "_").replace("-", "_") for cell in header]
-    if any(cell.isdigit() for cell in cells):
+    if any(_number(cell) for cell in cells):
         return {}
     wanted = {"name": _NAME, "value": _VALUE, **dict(zip("rgb", _CHANNELS, strict=True))}
     found = {
@@ -111,7 +111,7 @@ def _class(
 
 
 def _headless(cells: Sequence[str]) -> dict[str, int]:
-    digits = [cell.isdigit() for cell in cells]
+    digits = [_number(cell) for cell in cells]
     if digits[:3] == [True] * 3 and len(cells) == 4:
         return {"r": 0, "g": 1, "b": 2, "name": 3}
     if digits[-3:] == [True] * 3 and len(cells) == 4:
@@ -119,6 +119,10 @@ def _headless(cells: Sequence[str]) -> dict[str, int]:
     if len(cells) == 2 and any(digits):
         return {"value": digits.index(True), "name": 1 - digits.index(True)}
     return {}
+
+
+def _number(cell: str) -> bool:
+    return cell.isascii() and cell.isdigit()  # isdigit alone is true for a superscript
 
 
 def _byte(cell: str, largest: int) -> int:

@@ -8,7 +8,7 @@ from afdcd.config import Source, UserError
 from afdcd.data.catalog.train_ids import IGNORE
 from afdcd.data.own.classes import resolve
 from afdcd.data.own.classes_file import ClassesFile, read_classes
-from afdcd.data.own.found import UNCOVERED, Said
+from afdcd.data.own.found import UNCOVERED, Raw, Said
 
 NOBODY = Said()
 COCO = Said({UNCOVERED: "background", 3: "car", 7: "tree"}, source="a.json")
@@ -127,3 +127,95 @@ def test_pictures_have_distinct_colours() -> None:
     )
     assert len(set(found.palette)) == 255
     assert found.palette[-1] == (0, 0, 0)
+
+
+ROADS = Said({0: "road", 1: "car", 2: "tree"}, source="t.json")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "classes:\n- {name: A, value: 1}\n- {name: B, from: car}\nignore: rest\n",
+            r"classes\.yaml:3: .*1 \(car\) is both 'A' and 'B'; keep one",
+        ),
+        (
+            "classes:\n- {name: A, value: 1}\n- {name: B, values: [0, 2]}\nignore: [car]\n",
+            r"classes\.yaml:4: ignore: 1 \(car\) is ignored and the class 'A'; keep one",
+        ),
+        (
+            "classes:\n- {name: A, from: car}\n- {name: B, from: [road, tree]}\nignore: [1]\n",
+            r"classes\.yaml:4: ignore: 1 \(car\) is ignored and the class 'A'; keep one",
+        ),
+    ],
+)
+def test_one_value_named_by_two_words_is_seen(said, text: str, told: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(UserError, match=told):
+        resolve(ROADS, said(text))
+
+
+@pytest.mark.parametrize("background", ["tree", "ignore"])
+def test_background_takes_no_listed_class_away(said, background: str) -> None:  # type: ignore[no-untyped-def]
+    file = said(
+        "- {name: other, from: background}\n- {name: a, from: car}\n- {name: b, from: tree}\n"
+    )
+    with pytest.raises(UserError, match=rf"is the class 'other' and, .*'{background}'; keep one"):
+        resolve(COCO, file, background=background)
+    assert resolve(COCO, file, background="other").names == ("other", "a", "b")
+
+
+def test_a_listed_class_that_the_set_ignores_is_trained(said) -> None:  # type: ignore[no-untyped-def]
+    voc = Said({0: "road", 1: "car"}, ignored=frozenset({255}), source="t.json")
+    listed = "classes:\n- {name: void, value: 255}\n- {name: road, value: 0}\n"
+    found = resolve(voc, said(f"{listed}ignore: rest\n"))
+    assert (found.names, found.table) == (("void", "road"), {255: 0, 0: 1, 1: IGNORE})
+    assert resolve(voc, said(f"{listed}ignore: [car]\n")).table == found.table
+
+
+LABELME = Said(
+    {UNCOVERED: "background", "3": "3", "7": "7", "x": "x"},
+    ignored=frozenset({"__ignore__"}),
+    source="the labels that occur",
+)
+
+
+def test_a_class_that_is_called_a_number_is_ignored_by_it() -> None:
+    found = resolve(LABELME, None, ignore=[3])
+    assert (found.names, found.table["3"]) == (("background", "7", "x"), IGNORE)
+    assert 3 not in found.table
+    assert resolve(LABELME, None, ignore=["__ignore__"]).names == ("background", "3", "7", "x")
+    called = Said({0: "3", 1: "b", 2: "c"})
+    assert resolve(called, None, ignore=[3]).table[0] == IGNORE
+
+
+@pytest.mark.parametrize(
+    ("own", "ignored", "told"),
+    [
+        (LABELME, 4, r"ignore 4: no class of the labels that occur; known: 3, 7, x"),
+        (LABELME, 255, r"ignore 255: no class of"),
+        (COCO, 4, r"ignore 4: no class of a\.json; known: 3 \(car\), 7 \(tree\)"),
+        (COCO, (0, 0, 0), r"ignore 0 0 0: the labels hold numbers"),
+        (TABLE, 0, r"ignore 0: the labels hold colours; known: 0 0 0, 1 2 3, 4 5 6"),
+        (TABLE, 255, r"ignore 255: the labels hold colours"),
+        (ROADS, (1, 2, 3), r"ignore 1 2 3: the labels hold numbers; known: 0, 1, 2"),
+    ],
+)
+def test_what_is_not_there_cannot_be_ignored(own: Said, ignored: Raw, told: str) -> None:
+    with pytest.raises(UserError, match=told):
+        resolve(own, None, ignore=[ignored])
+
+
+def test_masks_may_hold_more_than_the_table_names() -> None:
+    assert resolve(COCO, None, ignore=[255]).names == ("background", "car", "tree")
+    assert resolve(ROADS, None, ignore=[27]).table[27] == IGNORE  # as `prepare` itself advises
+    assert resolve(TABLE, None, ignore=[(9, 9, 9)]).table[9, 9, 9] == IGNORE
+
+
+def test_no_colour_is_of_two_classes(said) -> None:  # type: ignore[no-untyped-def]
+    black = dict.fromkeys(("a", "b", "background"), (0, 0, 0))
+    own = Said({0: "a", 1: "b", 2: "background"}, colours=black)
+    assert len(set(resolve(own, None).palette)) == 3
+    file = said("- {name: background, value: 0}\n- {name: b, value: 1, colour: [0, 0, 0]}\n")
+    assert resolve(NOBODY, file).palette == ((128, 0, 0), (0, 0, 0))
+    file = said("- {name: a, from: car, colour: [1, 2, 3]}\n- {name: b, from: road}\n")
+    assert resolve(TABLE, file).palette == ((1, 2, 3), (128, 0, 0))

@@ -22,6 +22,18 @@ def test_a_bare_list_and_a_mapping_say_the_same(tmp_path: Path) -> None:
     assert [entry.numbers for entry in bare.classes] == [(0,), (1, 4)]
 
 
+@pytest.mark.parametrize(
+    "start", ["---\n", "# mine\n\n---  # the classes\n", "\ufeff---\n", "\ufeff"]
+)
+@pytest.mark.parametrize("form", ["", "classes:\n"])
+def test_a_document_may_begin_as_yaml_documents_do(start: str, form: str, tmp_path: Path) -> None:
+    text = f"{start}{form}- {{name: a, value: 0}}\n- {{name: b, value: 1}}\n"
+    assert [entry.name for entry in _read(tmp_path, text).classes] == ["a", "b"]
+    line = text[: text.index("- {name: b")].count("\n") + 1
+    with pytest.raises(UserError, match=rf"classes\.yaml:{line}: "):
+        _read(tmp_path, text.replace("value: 1", "value: 0"))
+
+
 def test_names_are_words_even_those_that_yaml_once_took_for_booleans(tmp_path: Path) -> None:
     file = _read(tmp_path, "- {name: no, value: 0}\n- {name: on, value: 1}\n")
     assert [entry.name for entry in file.classes] == ["no", "on"]
@@ -66,6 +78,10 @@ def test_a_colour_names_a_class_in_masks_and_beside_a_value_it_is_for_pictures(
         (
             "classes:\n- {name: a, value: 0}\n- {name: b, value: 1}\nignore: [1]\n",
             r"classes.yaml:4: ignore: 1 is ignored and the class 'b'",
+        ),
+        (
+            "- {name: a, value: 0, colour: [0, 0, 0]}\n- {name: b, value: 1, colour: [0, 0, 0]}\n",
+            r"classes.yaml:2: .*colour \[0, 0, 0\] is of 'a' and 'b'; give each its own",
         ),
         ("- {name: a, valeu: 0}\n- {name: b, value: 1}\n", r"unknown key; did you mean 'value'"),
         ("- {name: a, value: -1}\n- {name: b, value: 1}\n", r"classes.yaml:1: classes.0.value"),

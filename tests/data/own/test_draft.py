@@ -1,5 +1,6 @@
 """The draft of classes.yaml: what the labels hold, to be named by a person."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,10 @@ from PIL import Image
 
 from afdcd.config import UserError
 from afdcd.data.own.choices import Choices
+from afdcd.data.own.classes import resolve
 from afdcd.data.own.classes_file import read_classes
 from afdcd.data.own.draft import write_draft
+from afdcd.data.own.found import Said
 from afdcd.data.own.layout import find
 from tests.own_sets import coco, colour_table, mask_folders
 
@@ -68,3 +71,26 @@ def test_an_earlier_draft_is_not_written_over(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is there already"):
         _draft(tmp_path / "source", tmp_path / "c.yaml")
     assert (tmp_path / "c.yaml").read_text() == "mine"
+
+
+def test_a_draft_of_named_classes_is_taken_as_it_is(tmp_path: Path) -> None:
+    """Also with classes that have no pixels, two values of one name, and a value that is ignored."""
+    source = tmp_path / "source"
+    mask_folders(source)
+    tree, found = find(Choices(source, ""))
+    names = {0: "ground", 1: "tree", 2: "tree", 7: 'a "b"\n\x7f\u2028é'}
+    said = Said(names, source="t.json", merges=True)
+    write_draft(tmp_path / "c.yaml", tree.root, replace(found, said=said))
+    text = (tmp_path / "c.yaml").read_text()
+    assert text.count("tree") == 2  # name and from of one entry
+    assert "# 0.00 %, in 0 of 12" in text
+    assert resolve(said, read_classes(tmp_path / "c.yaml")) == resolve(said, None)
+
+
+def test_what_the_set_ignores_is_ignored_in_its_draft(tmp_path: Path) -> None:
+    mask_folders(tmp_path / "source")
+    tree, found = find(Choices(tmp_path / "source", ""))
+    said = Said({0: "ground", 1: "no"}, ignored=frozenset({2}), source="t.json")
+    write_draft(tmp_path / "c.yaml", tree.root, replace(found, said=said))
+    assert "ignore: [2]" in (tmp_path / "c.yaml").read_text()
+    assert resolve(said, read_classes(tmp_path / "c.yaml")) == resolve(said, None)

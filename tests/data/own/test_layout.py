@@ -160,8 +160,38 @@ def test_other_choices_are_not_taken_for_the_same_set(tmp_path: Path) -> None:
         build(out, other.dataset, other.layout, BuildOptions(), own=other.own)
 
 
+def _coloured(source: Path, spots: dict[str, list[tuple[int, int, int]]]) -> Path:
+    """Four masks of 200x200 pixels in two colours; each of `spots` is a square of 10x10 pixels."""
+    for key in ("a1", "b1", "c1", "d1"):
+        draw_pictures(source / "images", [key], (200, 200))
+        mask = np.resize(np.array([[10, 20, 30], [40, 50, 60]], np.uint8), (200, 200, 3))
+        for at, colour in enumerate(spots.get(key, ())):
+            mask[at * 10 : at * 10 + 10, :10] = colour
+        (source / "masks").mkdir(exist_ok=True)
+        Image.fromarray(mask).save(source / f"masks/{key}.png")
+    return source
+
+
+COLOURS = "- {name: a, colour: [10, 20, 30]}\n- {name: b, colour: [40, 50, 60]}\n"
+
+
+def test_a_small_class_in_colours_may_not_be_forgotten(tmp_path: Path) -> None:
+    """A quarter of a percent: below the share of strays that a single mask may have."""
+    source = _coloured(tmp_path / "x", {key: [(9, 8, 7)] for key in ("a1", "c1")})
+    with pytest.raises(UserError, match=r"no class: 9 8 7 \(0\.12 %\); .*--ignore 9,8,7\)"):
+        _set(source, COLOURS)
+    assert _set(source, COLOURS, ignore=((9, 8, 7),))
+    assert _set(source, f"{COLOURS}- {{name: c, colour: [9, 8, 7]}}\n")
+
+
+def test_strays_of_masks_in_colours_are_no_classes(tmp_path: Path) -> None:
+    spots = {"a1": [(9, 8, 7)], "b1": [(9, 8, 6)]}  # an area, but of one mask alone
+    assert _set(_coloured(tmp_path / "x", spots), COLOURS)
+
+
 def test_words_of_the_command_line() -> None:
     assert words(["255", "128,64,128", "car"]) == (255, (128, 64, 128), "car")
+    assert words(["²", "1,2,²"]) == ("²", "1,2,²")  # digits that are no numbers
 
 
 def test_numbers_of_more_than_eight_bits_are_no_values_of_a_prediction(tmp_path: Path) -> None:

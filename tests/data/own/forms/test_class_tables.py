@@ -84,6 +84,11 @@ def test_table_of_both_is_read_as_the_masks_are(coloured: bool, tmp_path: Path) 
     assert said.colours == {"road": (1, 2, 3), "car": (4, 5, 6)}
 
 
+def test_a_digit_that_is_no_number_is_a_name(tmp_path: Path) -> None:
+    written(made(tmp_path, *FILES), "class_dict.csv", "²,1\ncar,2\n")
+    assert recognised(class_tables, tmp_path).said.names == {1: "²", 2: "car"}
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

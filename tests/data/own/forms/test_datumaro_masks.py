@@ -42,3 +42,20 @@ def test_colours_count_where_masks_are_coloured(tmp_path: Path) -> None:
 def test_json_that_does_not_tell(meta: object, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"dataset_meta\.json: no label_map"):
         recognised(datumaro_masks, _made(tmp_path, meta))
+
+
+def test_colours_follow_numbers_whatever_the_order_of_the_json(tmp_path: Path) -> None:
+    labels = {str(number): f"c{number}" for number in range(12)}
+    colours = [[number, 100, 0] for number in range(12)]
+    meta = {"label_map": dict(sorted(labels.items())), "segmentation_colors": colours}
+    _made(tmp_path, meta)
+    assert list(recognised(datumaro_masks, tmp_path).said.names) == list(range(12))
+    Image.fromarray(np.full((2, 3, 3), [1, 2, 3], np.uint8)).save(tmp_path / "masks/a.png")
+    found = recognised(datumaro_masks, tmp_path)
+    assert found.said.names == {(number, 100, 0): f"c{number}" for number in range(12)}
+
+
+def test_colours_that_are_not_one_for_each_label(tmp_path: Path) -> None:
+    meta = {**MAP, "segmentation_colors": [[0, 0, 0]]}
+    with pytest.raises(UserError, match=r"2 labels and 1 segmentation_colors.*one for each label"):
+        recognised(datumaro_masks, _made(tmp_path, meta))
