@@ -1,5 +1,6 @@
 """Tasks of other packages: found, loaded, and one line where they cannot be."""
 
+import sys
 from collections.abc import Callable
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -16,6 +17,7 @@ Install = Callable[..., None]
 def install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Install:
     """Makes entry points of (name, value) pairs; modules lie in `tmp_path`."""
     monkeypatch.syspath_prepend(str(tmp_path))
+    sys.modules.pop("plug_in", None)  # of the test before, in its own folder
 
     def given(*pairs: tuple[str, str]) -> None:
         points = [EntryPoint(name, value, names.GROUP) for name, value in pairs]
@@ -25,6 +27,7 @@ def install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Install:
 
     yield given
     monkeypatch.undo()
+    sys.modules.pop("plug_in", None)
     for cached in (names.places, names.task_named):
         cached.cache_clear()
 
@@ -47,10 +50,7 @@ def test_ours_is_there_without_any_other(install: Install) -> None:
 def test_a_broken_package_is_named_in_one_line(
     install: Install, tmp_path: Path, written: str, value: str, cause: str
 ) -> None:
-    import sys
-
     (tmp_path / "plug_in.py").write_text(written)
-    sys.modules.pop("plug_in", None)
     install(("depth", value))
     with pytest.raises(
         UserError, match=f"task depth: {value} cannot be loaded: .*{cause}"
