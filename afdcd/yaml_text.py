@@ -5,6 +5,7 @@ and 1_000 are words. PyYAML knows YAML 1.1 alone, where those are two booleans, 
 thousand, and 017 is fifteen.
 """
 
+import json
 import re
 from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
@@ -164,3 +165,9 @@ def override(values: dict[str, Any], source: Source, assignments: Sequence[str])
 def _forget_lines(source: Source, key: Key) -> None:
     for known in [known for known in source.lines if known[: len(key)] == key]:
         del source.lines[known]
+
+
+def quoted(text: str) -> str:
+    """As YAML reads it: JSON's quotes, and no character that YAML refuses or takes for a line's end."""
+    letters = json.dumps(text, ensure_ascii=False)
+    return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in letters)

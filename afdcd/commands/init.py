@@ -16,29 +16,31 @@ from afdcd.search.networks import check_networks
 from afdcd.search.plan.devices import Machine, machine_of, this_machine
 from afdcd.space_files import space_path, write_new
 from afdcd.text import percent
+from afdcd.yaml_text import quoted
 
 _TEMPLATE = "custom"
 _SAMPLED = 200  # rows whose size is looked at
 _MULTIPLE = 8  # strides of the networks divide it
-_POINTS = 20  # validations of a run
-_FEW = 20  # trials of a GPU
 # The settings published for crops of 512x1024, whose maps are pooled by 4, and for crops of 360x360.
 _LARGE, _SMALL, _POOLED = "cityscapes-deeplabv3-resnet18", "camvid-deeplabv3-resnet18", 384
 
 
 @dataclass(frozen=True)
-class Begin:
-    """What to begin with.
+class Kind:
+    """What suits a kind of machine, whatever the data set.
 
     Attributes:
-        crop: (height, width) in pixels.
-        validate_every: iterations between two validations.
+        side: longest side of a crop in pixels.
+        epochs: over the labelled pictures of train, between `least` and `most` iterations.
+        validations: of a run.
     """
 
-    crop: tuple[int, int]
+    side: int
     batch: int
-    iterations: int
-    validate_every: int
+    epochs: int
+    least: int
+    most: int
+    validations: int
     lr: float
     cpus: int
     trials: int
@@ -46,10 +48,30 @@ class Begin:
     scale: tuple[float, float]
 
 
+GPU = Kind(512, 16, 100, 2000, 40_000, 20, 0.02, 4, 20, 5, (0.5, 2.0))
+CPU = Kind(128, 4, 20, 100, 400, 4, 0.05, 1, 6, 3, (0.5, 1.25))  # what can be tried in minutes
+
+
+@dataclass(frozen=True)
+class Begin:
+    """What to begin with, for a data set and a kind of machine.
+
+    Attributes:
+        crop: (height, width) in pixels.
+        validate_every: iterations between two validations.
+    """
+
+    kind: Kind
+    crop: tuple[int, int]
+    batch: int
+    iterations: int
+    validate_every: int
+
+
 def execute(args: argparse.Namespace) -> int:
     """Write the file and print its plan; the exit status is the plan's."""
     manifest = read_manifest(args.data)
-    rows = _train(args.data, manifest)
+    rows = open_split(args.data, manifest.dataset, "dev", "train")
     machine = machine_of(args.cluster) if args.cluster else this_machine()
     out = args.out or Path(f"{manifest.dataset}.yaml")
     begin = beginning(rows, machine)
@@ -65,29 +87,14 @@ def execute(args: argparse.Namespace) -> int:
     return tell(space, args.cluster, measure=False)
 
 
-def _train(root: str, manifest: Manifest) -> Rows:
-    return open_split(root, manifest.dataset, "dev", "train")
-
-
 def beginning(rows: Rows, machine: Machine) -> Begin:
-    """Sensible sizes: a hundred epochs on a GPU; on a CPU what can be tried in minutes."""
+    """Sensible sizes for a set of so many and so large pictures."""
+    kind = GPU if machine.device.is_gpu else CPU
     labelled = len(rows) - len(rows.unlabelled)
-    is_gpu = machine.device.is_gpu
-    batch = min(16 if is_gpu else 4, 1 << max(1, int(math.log2(max(2, labelled)))))
-    epochs, least, most = (100, 2000, 40_000) if is_gpu else (20, 100, 400)
-    wanted = min(most, max(least, epochs * labelled // batch))
-    every = max(1, round(wanted / (_POINTS if is_gpu else 4)))
-    return Begin(
-        crop=_crop(rows, 512 if is_gpu else 128),
-        batch=batch,
-        iterations=every * (_POINTS if is_gpu else 4),
-        validate_every=every,
-        lr=0.02 if is_gpu else 0.05,
-        cpus=4 if is_gpu else 1,
-        trials=_FEW if is_gpu else 6,
-        seeds=5 if is_gpu else 3,
-        scale=(0.5, 2.0) if is_gpu else (0.5, 1.25),
-    )
+    batch = min(kind.batch, 1 << max(1, int(math.log2(max(2, labelled)))))
+    wanted = min(kind.most, max(kind.least, kind.epochs * labelled // batch))
+    every = max(1, round(wanted / kind.validations))
+    return Begin(kind, _crop(rows, kind.side), batch, every * kind.validations, every)
 
 
 def _crop(rows: Rows, most: int) -> tuple[int, int]:
@@ -108,23 +115,23 @@ def written(args: argparse.Namespace, manifest: Manifest, begin: Begin) -> str:
     body = text[text.index("\ndata:") :]
     recipe = (
         f"{{iterations: {begin.iterations}, validate_every: {begin.validate_every}, "
-        f"batch: {begin.batch}, lr: {begin.lr}}}"
+        f"batch: {begin.batch}, lr: {begin.kind.lr}}}"
     )
     old = "{iterations: 20000, validate_every: 1000, batch: 16, lr: 0.02}"
     lines = {
         "  dataset: custom ": f"  dataset: {manifest.dataset} ",
-        "  root: DATA ": f"  root: {_quoted(_absolute(args.data))} ",
+        "  root: DATA ": f"  root: {quoted(_absolute(args.data))} ",
         "  crop: [512, 512]": f"  crop: {list(begin.crop)}",
-        "  scale: [0.5, 2.0]": f"  scale: {list(begin.scale)}",
-        "  loader_workers: 4": f"  loader_workers: {begin.cpus if begin.cpus > 1 else 0}",
+        "  scale: [0.5, 2.0]": f"  scale: {list(begin.kind.scale)}",
+        "  loader_workers: 4": f"  loader_workers: {begin.kind.cpus if begin.kind.cpus > 1 else 0}",
         "  student: {head: pspnet, encoder: resnet18}": f"  student: {network(args.student, '--student')}",
         "    model: {head: deeplabv3, encoder: resnet101}\n    train: " + old: _teacher(
             args.teacher, recipe
         ),
         "training: " + old: f"training: {_student_recipe(recipe, manifest)}",
-        "cpus_per_worker: 4": f"cpus_per_worker: {begin.cpus}",
-        "  trials: 20": f"  trials: {begin.trials}",
-        "proof: {seeds: 5}": f"proof: {{seeds: {begin.seeds}}}",
+        "cpus_per_worker: 4": f"cpus_per_worker: {begin.kind.cpus}",
+        "  trials: 20": f"  trials: {begin.kind.trials}",
+        "proof: {seeds: 5}": f"proof: {{seeds: {begin.kind.seeds}}}",
         _LARGE: _LARGE if min(begin.crop) >= _POOLED else _SMALL,
     }
     for before, after in lines.items():
@@ -169,9 +176,5 @@ def _absolute(root: str) -> str:
 def _teacher(text: str, recipe: str) -> str:
     """A network to train, or weights that exist."""
     if text.startswith("models:/") or text.endswith(".safetensors") or Path(text).is_file():
-        return f"    weights: {_quoted(text)}"
+        return f"    weights: {quoted(text)}"
     return f"    model: {network(text, '--teacher')}\n    train: {recipe}"
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

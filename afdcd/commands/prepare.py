@@ -71,18 +71,18 @@ def _prepare_custom(arguments: argparse.Namespace) -> None:
         return
     if not arguments.out:
         raise UserError("prepare custom: give --out, the folder or URI to write to")
-    _options(arguments)
-    _build_own(arguments, choices)
+    options = _options(arguments)  # a wrong one is told before folders are read
+    _build_own(arguments.out, choices, *options)
     networks = "--student pspnet/resnet18 --teacher deeplabv3/resnet101"
     print(f"next: afdcd init --data {arguments.out} {networks}")
 
 
-def _build_own(arguments: argparse.Namespace, choices: Choices) -> None:
+def _build_own(root: str, choices: Choices, options: BuildOptions, mapper: Mapper) -> None:
     """Where a split that was drawn loses all its pictures, as none can be read, others are drawn."""
     made, spoilt = own_set(choices), NONE
     while True:
         try:
-            _build(arguments, made.dataset, made.layout, made.own)
+            _build(root, made.dataset, made.layout, options, mapper, made.own)
             return
         except LostSplitError as lost:
             if not lost.splits <= made.drawn:
@@ -128,19 +128,23 @@ def _columns(text: str | None) -> tuple[str, str] | None:
 def _prepare_raw(arguments: argparse.Namespace) -> None:
     name = COCO_STUFF_EDITIONS[arguments.classes] if "classes" in arguments else arguments.command
     dataset = dataset_named(name)
-    _options(arguments)  # a wrong option is told before folders are read
-    _build(arguments, dataset, FINDERS[name](arguments.source, dataset))
+    options = _options(arguments)  # a wrong one is told before folders are read
+    _build(arguments.out, dataset, FINDERS[name](arguments.source, dataset), *options)
 
 
 def _build(
-    arguments: argparse.Namespace, dataset: Dataset, layout: Layout, own: OwnData | None = None
+    root: str,
+    dataset: Dataset,
+    layout: Layout,
+    options: BuildOptions,
+    mapper: Mapper,
+    own: OwnData | None = None,
 ) -> None:
-    options, mapper = _options(arguments)
     print(f"{printable(layout.folder)}: {layout.name}, {len(layout.pairs)} pairs")
     with _Shown() as progress:
-        manifest, report = build(arguments.out, dataset, layout, options, progress, mapper, own)
+        manifest, report = build(root, dataset, layout, options, progress, mapper, own)
     _warn(report)
-    print(summary(arguments.out, manifest))
+    print(summary(root, manifest))
 
 
 def _options(arguments: argparse.Namespace) -> tuple[BuildOptions, Mapper]:

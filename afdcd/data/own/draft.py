@@ -1,7 +1,6 @@
 """`--draft classes.yaml`: what the labels hold, for a person to name, with a picture of each value."""
 
 import contextlib
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from afdcd.data.own.survey import Seen, Survey, survey, view_of
 from afdcd.data.places import read
 from afdcd.data.show.legend import INK, PAPER
 from afdcd.text import percent
+from afdcd.yaml_text import quoted
 
 _MOST = 4096  # values: more are no classes
 _CROP, _TEXT, _COLUMNS, _GAP = 192, 24, 5, 10
@@ -81,7 +81,7 @@ def _entries(looked: Survey, found: Found) -> Iterator[str]:
     names, dropped = found.said.names, _ignored(looked, found)
     for name in dict.fromkeys(names.values()):
         raws = [raw for raw, own in names.items() if own == name]
-        said = f"name: {_quoted(name.strip())}, from: {_quoted(name)}"
+        said = f"name: {quoted(name.strip())}, from: {quoted(name)}"
         yield f"  - {{{said}}}  # {_note(raws, looked)}"
     for seen in _ordered(looked, found):
         if seen.raw not in names and seen.raw not in dropped:
@@ -104,14 +104,8 @@ def _ignored(looked: Survey, found: Found) -> list[Raw]:
 def _said(raw: Raw) -> str:
     """A raw value as classes.yaml has it."""
     return (
-        _quoted(raw) if isinstance(raw, str) else str(list(raw) if isinstance(raw, tuple) else raw)
+        quoted(raw) if isinstance(raw, str) else str(list(raw) if isinstance(raw, tuple) else raw)
     )
-
-
-def _quoted(text: str) -> str:
-    """As YAML reads it: JSON's quotes, and no character that YAML refuses or takes for a line's end."""
-    quoted = json.dumps(text, ensure_ascii=False)
-    return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in quoted)
 
 
 def _sheet(root: Path, found: Found, looked: Survey) -> Image.Image:

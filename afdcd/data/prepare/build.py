@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-from collections import Counter, defaultdict
 from collections.abc import Sequence
 from itertools import pairwise
 from math import ceil
@@ -21,6 +20,7 @@ from afdcd.data.catalog.expected import count_warnings, share_warnings
 from afdcd.data.catalog.labels import Drawing, Encoding
 from afdcd.data.pairs import Layout, Pair
 from afdcd.data.places import stamp
+from afdcd.data.prepare.faults import class_warnings, dev_warnings, empty, repeated, unlisted
 from afdcd.data.prepare.part import (
     RECEIPTS,
     Mapper,
@@ -42,10 +42,8 @@ from afdcd.data.shards.manifest import (
     write_manifest,
 )
 from afdcd.data.shards.parquet import check_sizes, join_index
-from afdcd.text import printable
 
 _SHARD_BYTES = 64 * 2**20
-_NAMED = 4  # classes that get a line each
 _LEFT_BEHIND = re.compile(
     rf"({'|'.join(ALL_SPLITS)})-\d{{5}}-of-\d{{5}}\.parquet|\..*\.[0-9a-f]{{32}}\.tmp"
 )
@@ -114,7 +112,7 @@ def build(
     if is_prepared(root):
         return _finished(root, dataset, layout, options, own)
     counts = count_warnings(dataset, (pair.split for pair in layout.pairs))
-    faults = _repeated(layout.pairs) + _empty(layout) + (counts if options.strict else [])
+    faults = repeated(layout.pairs) + empty(layout) + (counts if options.strict else [])
     if faults:
         raise UserError("\n".join(f"{layout.folder}: {fault}" for fault in faults))
     parts = plan(dataset, layout, options)
@@ -130,9 +128,9 @@ def build(
         warnings=(
             *counts,
             *layout.warnings,
-            *_unlisted(layout),
+            *unlisted(layout),
             *share_warnings(dataset, pixels, rows),
-            *(_class_warnings(dataset, pixels) if own else _dev_warnings(dataset, layout)),
+            *(class_warnings(dataset, pixels) if own else dev_warnings(dataset, layout)),
         ),
     )
     report.write()
@@ -240,63 +238,6 @@ def _table(encoding: Encoding | Drawing) -> dict[str, int]:
         " ".join(map(str, raw)) if isinstance(raw, tuple) else str(raw): train
         for raw, train in table.items()
     }
-
-
-def _unlisted(layout: Layout) -> list[str]:
-    count = len(layout.unlisted)
-    if not count:
-        return []
-    return [f"{count} files are on no list and were left out, e.g. {printable(layout.unlisted[0])}"]
-
-
-def _dev_warnings(dataset: Dataset, layout: Layout) -> list[str]:
-    if any(pair.split == "train" and dataset.held_out(pair.key) for pair in layout.pairs):
-        return []
-    return [
-        f"protocol dev selects on {dataset.selects} of train, of which there is none: prepare them, too, "
-        "or set data.protocol: official"
-    ]
-
-
-def _class_warnings(dataset: Dataset, pixels: dict[Split, tuple[int, ...]]) -> list[str]:
-    """Classes that cannot be learned, or whose score says nothing."""
-    seen = {split: np.array(counts[:-1]) > 0 for split, counts in pixels.items()}
-    anywhere = np.any(list(seen.values()), axis=0)
-    lacking: dict[str, list[str]] = defaultdict(list)
-    for train, name in enumerate(dataset.classes):
-        if not anywhere[train]:
-            lacking["no label: merge or leave out"].append(name)
-        elif not seen["train"][train]:
-            lacking["no label of train, so it cannot be learned"].append(name)
-        elif not seen["val"][train]:
-            lacking["no label of val, so it selects nothing"].append(name)
-    return [line for fault, names in lacking.items() for line in _lacking(names, fault)]
-
-
-def _lacking(names: Sequence[str], fault: str) -> list[str]:
-    """A line for each of a few classes, one for many."""
-    if len(names) > _NAMED:
-        return [f"{len(names)} classes are in {fault}: {', '.join(names)}"]
-    return [f"class {name} is in {fault}" for name in names]
-
-
-def _repeated(pairs: Sequence[Pair]) -> list[str]:
-    """Keys must be unique over all splits: a frame in two of them would leak into the report."""
-    counts = Counter(pair.key for pair in pairs)
-    return [
-        f"{pair.image}: {pair.key} is listed {counts[pair.key]} times: keep one"
-        for pair in pairs
-        if counts[pair.key] > 1
-    ]
-
-
-def _empty(layout: Layout) -> list[str]:
-    present = {pair.split for pair in layout.pairs}
-    return [
-        f"no pair for {split}: nothing could be trained or selected on it; fetch the whole data set"
-        for split in SPLITS[:2]
-        if split not in present
-    ]
 
 
 def _refuse(report: Report, receipts: Sequence[Receipt], options: BuildOptions) -> None:

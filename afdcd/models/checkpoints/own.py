@@ -13,6 +13,7 @@ from afdcd.models.config import PAPER_ENCODERS, TIMM_PREFIX, HeadName, ModelConf
 from afdcd.models.encoders import build_encoder
 from afdcd.models.pretrained import encoder_in_our_spelling
 from afdcd.models.weights import in_our_spelling
+from afdcd.yaml_text import quoted
 
 _HEADS: tuple[tuple[str, HeadName], ...] = (
     ("head.aspp.", "deeplabv3"),
@@ -134,7 +135,7 @@ def _as_teacher(model: ModelConfig, weights: str, official: bool) -> tuple[str, 
     lines = (
         "pair:",
         "  teacher:",
-        f"    weights: {_quoted(weights)}",
+        f"    weights: {quoted(weights)}",
         f"    model: {{{', '.join(f'{key}: {_spelled(value)}' for key, value in said.items())}}}",
     )
     # The file does not say it; the code that published these networks fed them so.
@@ -142,17 +143,11 @@ def _as_teacher(model: ModelConfig, weights: str, official: bool) -> tuple[str, 
 
 
 def _as_start(encoder: str, weights: str) -> tuple[str, ...]:
-    model = f"head: deeplabv3, encoder: {_spelled(encoder)}, pretrained: {_quoted(weights)}"
+    model = f"head: deeplabv3, encoder: {_spelled(encoder)}, pretrained: {quoted(weights)}"
     return ("pair:", f"  student: {{{model}}}")
 
 
 def _spelled(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    return _quoted(value) if ":" in str(value) else str(value)
-
-
-def _quoted(text: object) -> str:
-    """In a YAML file a path may hold what means something else there."""
-    escaped = str(text).replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+    return quoted(str(value)) if ":" in str(value) else str(value)

@@ -1,5 +1,6 @@
 """From what the set and the person say to train ids."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from afdcd.data.own.classes import resolve
 from afdcd.data.own.classes_file import ClassesFile, read_classes
 from afdcd.data.own.found import UNCOVERED, Raw, Said
 
+Read = Callable[[str], tuple[ClassesFile, Source]]
+
 NOBODY = Said()
 COCO = Said({UNCOVERED: "background", 3: "car", 7: "tree"}, source="a.json")
 YOLO = Said({0: "car", 1: "tree", UNCOVERED: "background"}, source="data.yaml")
@@ -17,7 +20,7 @@ TABLE = Said({(1, 2, 3): "road", (4, 5, 6): "car"}, ignored=frozenset({(0, 0, 0)
 
 
 @pytest.fixture
-def said(tmp_path: Path):  # type: ignore[no-untyped-def]
+def said(tmp_path: Path) -> Read:
     def read(text: str) -> tuple[ClassesFile, Source]:
         path = tmp_path / "classes.yaml"
         path.write_text(text, encoding="utf-8")
@@ -33,7 +36,7 @@ def test_the_sets_own_table_is_taken_in_its_order() -> None:
     assert found.table == {(1, 2, 3): 0, (4, 5, 6): 1, (0, 0, 0): IGNORE}
 
 
-def test_equal_names_are_one_class_where_that_is_meant(said) -> None:  # type: ignore[no-untyped-def]
+def test_equal_names_are_one_class_where_that_is_meant(said: Read) -> None:
     table = {0: "a", 1: "b", 4: "b"}
     found = resolve(Said(table, merges=True), None)
     assert (found.names, found.table) == (("a", "b"), {0: 0, 1: 1, 4: 1, 255: IGNORE})
@@ -48,7 +51,7 @@ def test_nobody_says_the_classes() -> None:
         resolve(NOBODY, None)
 
 
-def test_255_is_ignored_unless_it_is_a_class(said) -> None:  # type: ignore[no-untyped-def]
+def test_255_is_ignored_unless_it_is_a_class(said: Read) -> None:
     file = said("- {name: a, value: 0}\n- {name: b, value: 1}\n")
     assert resolve(NOBODY, file).table[255] == IGNORE
     binary = said("- {name: a, value: 0}\n- {name: b, value: 255}\n")
@@ -66,7 +69,7 @@ def test_what_no_annotation_covers_is_background_a_class_or_ignored() -> None:
         resolve(TABLE, None, background="x")
 
 
-def test_a_person_renames_merges_reorders_and_drops(said) -> None:  # type: ignore[no-untyped-def]
+def test_a_person_renames_merges_reorders_and_drops(said: Read) -> None:
     file = said(
         "classes:\n- {name: plant, from: tree}\n- {name: other, from: background}\nignore: [car]\n"
     )
@@ -77,7 +80,7 @@ def test_a_person_renames_merges_reorders_and_drops(said) -> None:  # type: igno
     assert resolve(COCO, merged).names == ("background", "thing")
 
 
-def test_a_class_of_the_set_may_not_be_forgotten(said) -> None:  # type: ignore[no-untyped-def]
+def test_a_class_of_the_set_may_not_be_forgotten(said: Read) -> None:
     file = said("- {name: a, from: car}\n- {name: b, from: background}\n")
     with pytest.raises(UserError, match=r"tree of a.json is in neither list.*ignore: rest"):
         resolve(COCO, file)
@@ -85,7 +88,7 @@ def test_a_class_of_the_set_may_not_be_forgotten(said) -> None:  # type: ignore[
     assert resolve(COCO, rest).table == {3: 0, UNCOVERED: 1, 7: IGNORE}
 
 
-def test_names_what_is_not_known(said) -> None:  # type: ignore[no-untyped-def]
+def test_names_what_is_not_known(said: Read) -> None:
     file = said("- {name: a, from: cat}\n- {name: b, from: car}\n")
     with pytest.raises(
         UserError, match=r"classes.yaml:1: .*'cat' is no class of a.json; known: back"
@@ -98,7 +101,7 @@ def test_names_what_is_not_known(said) -> None:  # type: ignore[no-untyped-def]
         resolve(COCO, numbers)
 
 
-def test_the_command_line_ignores_besides(said) -> None:  # type: ignore[no-untyped-def]
+def test_the_command_line_ignores_besides(said: Read) -> None:
     file = said("- {name: a, value: 1}\n- {name: b, value: 2}\n")
     assert resolve(NOBODY, file, ignore=[0, 9]).table == {
         1: 0,
@@ -149,13 +152,13 @@ ROADS = Said({0: "road", 1: "car", 2: "tree"}, source="t.json")
         ),
     ],
 )
-def test_one_value_named_by_two_words_is_seen(said, text: str, told: str) -> None:  # type: ignore[no-untyped-def]
+def test_one_value_named_by_two_words_is_seen(said: Read, text: str, told: str) -> None:
     with pytest.raises(UserError, match=told):
         resolve(ROADS, said(text))
 
 
 @pytest.mark.parametrize("background", ["tree", "ignore"])
-def test_background_takes_no_listed_class_away(said, background: str) -> None:  # type: ignore[no-untyped-def]
+def test_background_takes_no_listed_class_away(said: Read, background: str) -> None:
     file = said(
         "- {name: other, from: background}\n- {name: a, from: car}\n- {name: b, from: tree}\n"
     )
@@ -164,7 +167,7 @@ def test_background_takes_no_listed_class_away(said, background: str) -> None:  
     assert resolve(COCO, file, background="other").names == ("other", "a", "b")
 
 
-def test_a_listed_class_that_the_set_ignores_is_trained(said) -> None:  # type: ignore[no-untyped-def]
+def test_a_listed_class_that_the_set_ignores_is_trained(said: Read) -> None:
     voc = Said({0: "road", 1: "car"}, ignored=frozenset({255}), source="t.json")
     listed = "classes:\n- {name: void, value: 255}\n- {name: road, value: 0}\n"
     found = resolve(voc, said(f"{listed}ignore: rest\n"))
@@ -211,7 +214,7 @@ def test_masks_may_hold_more_than_the_table_names() -> None:
     assert resolve(TABLE, None, ignore=[(9, 9, 9)]).table[9, 9, 9] == IGNORE
 
 
-def test_no_colour_is_of_two_classes(said) -> None:  # type: ignore[no-untyped-def]
+def test_no_colour_is_of_two_classes(said: Read) -> None:
     black = dict.fromkeys(("a", "b", "background"), (0, 0, 0))
     own = Said({0: "a", 1: "b", 2: "background"}, colours=black)
     assert len(set(resolve(own, None).palette)) == 3

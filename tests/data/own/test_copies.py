@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from afdcd.data.catalog.datasets import Split
 from afdcd.data.own import copies
 from afdcd.data.own.copies import without_copies
 from afdcd.data.pairs import Pair
@@ -12,8 +13,8 @@ from afdcd.data.pairs import Pair
 def _folder(tmp_path: Path, **files: bytes) -> list[Pair]:
     for name, data in files.items():
         (tmp_path / name).write_bytes(data)
-    split = {"t": "train", "v": "val", "e": "test", "u": "unlabelled"}
-    return [Pair(split[name[0]], name, name, None) for name in files]  # type: ignore[arg-type]
+    split: dict[str, Split] = {"t": "train", "v": "val", "e": "test", "u": "unlabelled"}
+    return [Pair(split[name[0]], name, name, None) for name in files]
 
 
 def test_an_unlabelled_picture_that_judges_is_refused(tmp_path: Path) -> None:
