@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from afdcd.data.catalog.datasets import ALL_SPLITS, Dataset, Split
+from afdcd.data.catalog.datasets import ALL_SPLITS, UNLABELLED, Dataset, Split
 from afdcd.data.shards.manifest import Manifest
 from afdcd.data.shards.rows import open_split
 from afdcd.data.show.legend import INK, PAPER, colours, legend
@@ -58,8 +58,11 @@ def contact_sheet(
 
 def _tiles(root: str, dataset: Dataset, split: Split, count: int) -> Iterator[_Tile]:
     palette = np.array(colours(dataset.palette), dtype=np.uint8)
-    rows = open_split(root, dataset.name, "official", split)
-    for index in np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int):
+    rows = open_split(root, dataset.name, "official", "train" if split == UNLABELLED else split)
+    own = rows.unlabelled  # which train beside the labelled ones
+    if split != UNLABELLED:
+        own = np.setdiff1d(np.arange(len(rows)), own)
+    for index in own[np.linspace(0, len(own) - 1, min(count, len(own))).round().astype(int)]:
         key, image, label = rows[int(index)]
         picture = _fit(image, Image.Resampling.BOX)
         if split in dataset.unlabelled:

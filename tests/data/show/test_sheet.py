@@ -6,9 +6,12 @@ import pytest
 from PIL import Image
 
 from afdcd.data.catalog.datasets import CAMVID
+from afdcd.data.shards.described import dataset_at
 from afdcd.data.shards.manifest import read_manifest
 from afdcd.data.show.histogram import histogram
-from afdcd.data.show.sheet import contact_sheet
+from afdcd.data.show.sheet import _tiles, contact_sheet
+from afdcd.data.show.summary import show
+from tests.own_sets import prepare_own
 
 
 @pytest.fixture
@@ -57,3 +60,15 @@ def test_histogram_grows_with_the_classes(prepared: str, tmp_path: Path) -> None
         path.write_bytes(histogram(manifest.updated(pixels=pixels), many))
         heights.append(Image.open(path).height)
     assert heights[1] - heights[0] > 160 * 15
+
+
+def test_unlabelled_pictures_are_shown_by_themselves_and_without_a_label(tmp_path: Path) -> None:
+    root = prepare_own(tmp_path, "own", unlabelled=3)
+    known = dataset_at(root, "own")
+    tiles = list(_tiles(root, known, "unlabelled", 6))
+    assert [tile.key for tile in tiles] == [
+        f"unlabelled/extra{number}" for number in (100, 101, 102)
+    ]
+    assert all(tile.label is None for tile in tiles)
+    assert not any("extra" in tile.key for tile in _tiles(root, known, "train", 20))
+    assert "unlabelled 3" in show(root, str(tmp_path / "pictures"))
