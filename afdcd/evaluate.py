@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from afdcd.cli import run
-from afdcd.data.catalog.datasets import PROTOCOLS
+from afdcd.data.catalog.splits import PROTOCOLS
 from afdcd.paths import expanded
 from afdcd.tasks.options import add_inference_options
 

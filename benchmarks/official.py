@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from afdcd.bench.report import OFFICIAL
-from afdcd.data.catalog.datasets import IGNORE
+from afdcd.data.catalog.train_ids import IGNORE
 from afdcd.distillers.configs import AfDCDConfig
 from afdcd.models.config import OUTPUT_STRIDE
 from afdcd.models.zoo import SegmentationNetwork

@@ -15,14 +15,9 @@ from torch import Tensor, nn
 
 from afdcd.cli import USER_ERROR, run
 from afdcd.commands import evaluate
-from afdcd.data.catalog.datasets import (
-    CAMVID,
-    COCO_STUFF,
-    COCO_STUFF_182,
-    IGNORE,
-    SYNTHETIC,
-    Dataset,
-)
+from afdcd.data.catalog.dataset import Dataset
+from afdcd.data.catalog.datasets import CAMVID, COCO_STUFF, COCO_STUFF_182, SYNTHETIC
+from afdcd.data.catalog.train_ids import IGNORE
 from afdcd.data.shards.rows import open_split
 from afdcd.data.synthetic.config import SyntheticConfig
 from afdcd.data.synthetic.dataset import prepare_synthetic

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from afdcd.cli import run
 from afdcd.commands import evaluate
-from afdcd.data.catalog.datasets import CITYSCAPES, IGNORE
+from afdcd.data.catalog.datasets import CITYSCAPES
+from afdcd.data.catalog.train_ids import IGNORE
 from afdcd.evaluate import main
 from afdcd.models.config import ModelConfig
 from afdcd.models.outputs import Output

@@ -16,7 +16,8 @@ from afdcd import prepare, storage
 from afdcd.cli import run
 from afdcd.commands import prepare as preparing
 from afdcd.data.catalog.datasets import CAMVID as CAMVID_SET
-from afdcd.data.catalog.datasets import DATASETS, SPLITS, prepare_command
+from afdcd.data.catalog.datasets import DATASETS, prepare_command
+from afdcd.data.catalog.splits import SPLITS
 from afdcd.data.catalog.train_ids import IGNORE
 from afdcd.data.shards.manifest import is_prepared, read_manifest
 from afdcd.data.shards.rows import open_split

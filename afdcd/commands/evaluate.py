@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from afdcd.config import Source, UserError, validate
-from afdcd.data.catalog.datasets import Dataset
+from afdcd.data.catalog.dataset import Dataset
 from afdcd.data.shards.described import described
 from afdcd.data.shards.manifest import read_manifest
 from afdcd.data.train.config import DataConfig

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from afdcd.commands.plan import tell
 from afdcd.config import UserError
-from afdcd.data.catalog.datasets import UNLABELLED
+from afdcd.data.catalog.splits import UNLABELLED
 from afdcd.data.shards.manifest import Manifest, read_manifest
 from afdcd.data.shards.rows import Rows, open_split
 from afdcd.search.load import read_space

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 from tqdm import tqdm
 
 from afdcd.config import Source, UserError, validate
-from afdcd.data.catalog.datasets import COCO_STUFF_EDITIONS, DATASETS, Dataset, dataset_named
+from afdcd.data.catalog.dataset import Dataset
+from afdcd.data.catalog.datasets import COCO_STUFF_EDITIONS, DATASETS, dataset_named
 from afdcd.data.own.choices import Choices, words
 from afdcd.data.own.draft import write_draft
 from afdcd.data.own.layout import find, own_set

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from afdcd import storage
 from afdcd.cli import INTERRUPTED
-from afdcd.data.catalog.datasets import no_report
+from afdcd.data.catalog.splits import no_report
 from afdcd.environment import storage_is_given, storage_root, tracking_uri
 from afdcd.search.claims import claim, spreads, to_settle
 from afdcd.search.conclude import PICTURES, Conclusion

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from afdcd.data.catalog.datasets import SPLITS, Split
 from afdcd.data.catalog.labels import Drawing, Encoding
+from afdcd.data.catalog.splits import SPLITS, Split
 from afdcd.data.places import Place
 
 NO_UTF8 = (

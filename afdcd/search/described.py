@@ -2,7 +2,7 @@
 
 import math
 
-from afdcd.data.catalog.datasets import no_report
+from afdcd.data.catalog.splits import no_report
 from afdcd.models.weights import NetworkCard
 from afdcd.search.candidates import Candidate
 from afdcd.search.claims import claim, spreads

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from afdcd.config import Key, Source, UserError
-from afdcd.data.catalog.datasets import no_report
+from afdcd.data.catalog.splits import no_report
 from afdcd.data.shards.described import dataset_at
 from afdcd.models.config import ModelConfig
 from afdcd.models.encoders import check_encoder

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from afdcd import storage
 from afdcd.config import UserError
-from afdcd.data.catalog.datasets import UNLABELLED
+from afdcd.data.catalog.splits import UNLABELLED
 from afdcd.data.shards.described import dataset_at
 from afdcd.data.shards.manifest import Manifest
 from afdcd.data.shards.parquet import check_sizes

@@ -14,7 +14,7 @@ import torch
 
 from afdcd import storage
 from afdcd.config import UserError
-from afdcd.data.catalog.datasets import Role
+from afdcd.data.catalog.splits import Role
 from afdcd.data.train.config import DataConfig
 from afdcd.environment import storage_root
 from afdcd.search.cluster import Cluster

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from afdcd.config import UserError
-from afdcd.data.catalog.datasets import Dataset, Role
+from afdcd.data.catalog.dataset import Dataset
+from afdcd.data.catalog.splits import Role
 from afdcd.data.train.config import DataConfig
 from afdcd.tasks.options import SINGLE_PASS, InferenceConfig
 

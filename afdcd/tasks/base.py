@@ -11,7 +11,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor, nn
 
-from afdcd.data.catalog.datasets import Role
+from afdcd.data.catalog.splits import Role
 from afdcd.data.train.config import DataConfig
 from afdcd.distillers.base import Targets
 from afdcd.models.config import ModelConfig

@@ -7,7 +7,8 @@ from jaxtyping import Int
 from torch import Tensor
 
 from afdcd.config import UserError
-from afdcd.data.catalog.datasets import DATASETS, Dataset
+from afdcd.data.catalog.dataset import Dataset
+from afdcd.data.catalog.datasets import DATASETS
 from afdcd.data.catalog.train_ids import identity
 from afdcd.data.catalog.translate import Translation, brief, translation
 from afdcd.models.weights import NetworkCard

@@ -13,7 +13,7 @@ from PIL import Image
 
 from afdcd import storage
 from afdcd.config import UserError
-from afdcd.data.catalog.datasets import Dataset
+from afdcd.data.catalog.dataset import Dataset
 from afdcd.tasks.pictures import mask
 
 

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int, Integer
 from torch import Tensor
 
-from afdcd.data.catalog.datasets import IGNORE
+from afdcd.data.catalog.train_ids import IGNORE
 
 
 class ConfusionMatrix:

@@ -11,7 +11,7 @@ from jaxtyping import Float, Integer, UInt8
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from afdcd.data.catalog.datasets import IGNORE, RGB
+from afdcd.data.catalog.train_ids import IGNORE, RGB
 from afdcd.data.show.legend import FRAME, INK, PAPER, colours, legend
 from afdcd.data.train.config import Normalisation
 from afdcd.data.train.transforms import normalise

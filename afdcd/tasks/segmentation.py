@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int, Integer
 from torch import Tensor, nn
 
-from afdcd.data.catalog.datasets import IGNORE
+from afdcd.data.catalog.train_ids import IGNORE
 from afdcd.losses.cross_entropy import upsampled_cross_entropy
 from afdcd.models.outputs import Output
 from afdcd.tasks.inference import SINGLE_PASS, InferenceConfig, most_likely

@@ -9,7 +9,8 @@ from jaxtyping import Float, Int
 from PIL import Image
 from torch import Tensor, nn
 
-from afdcd.data.catalog.datasets import IGNORE, Role
+from afdcd.data.catalog.splits import Role
+from afdcd.data.catalog.train_ids import IGNORE
 from afdcd.data.shards.described import dataset_at
 from afdcd.data.shards.rows import open_split
 from afdcd.data.train.config import DataConfig

@@ -6,7 +6,7 @@ from typing import Any
 from mlflow.entities import Dataset, DatasetInput, InputTag
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
-from afdcd.data.catalog.datasets import ALL_SPLITS, SPLITS
+from afdcd.data.catalog.splits import ALL_SPLITS, SPLITS
 from afdcd.data.shards.manifest import Manifest
 from afdcd.text import shown
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from afdcd.config import UserError
-from afdcd.data.catalog.datasets import IGNORE
+from afdcd.data.catalog.train_ids import IGNORE
 from afdcd.distillers.configs import MasKDConfig
 from afdcd.distillers.configs.maskd import MasKDTokensConfig
 from afdcd.models.config import ModelConfig

@@ -8,7 +8,7 @@ from afdcd.distillers.configs.tokens import MaskedConfig, TokensConfig
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from afdcd.data.catalog.datasets import IGNORE
+from afdcd.data.catalog.train_ids import IGNORE
 from afdcd.distillers.base import Distiller, Targets
 from afdcd.distillers.configs.shapes import PairShapes
 from afdcd.distillers.context import StepContext

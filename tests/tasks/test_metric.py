@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from afdcd.data.catalog.datasets import IGNORE
+from afdcd.data.catalog.train_ids import IGNORE
 from afdcd.tasks.metric import ConfusionMatrix
 
 CLASSES = 4

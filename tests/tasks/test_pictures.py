@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from afdcd.data.catalog.datasets import COCO_STUFF, IGNORE, VOC
+from afdcd.data.catalog.datasets import COCO_STUFF, VOC
+from afdcd.data.catalog.train_ids import IGNORE
 from afdcd.data.train.config import NORMALISATIONS, Normalisation
 from afdcd.data.train.transforms import normalise
 from afdcd.tasks.pictures import CELL, GAP, MARGIN, PanelRow, denormalise, mask, overlay, panel

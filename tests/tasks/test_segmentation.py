@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from afdcd.data.catalog.datasets import IGNORE
+from afdcd.data.catalog.train_ids import IGNORE
 from afdcd.models.outputs import Output
 from afdcd.tasks.inference import InferenceConfig, predict_labels
 from afdcd.tasks.segmentation import evaluate, task_terms

@@ -2,7 +2,7 @@
 
 import torch
 
-from afdcd.data.catalog.datasets import IGNORE
+from afdcd.data.catalog.train_ids import IGNORE
 from afdcd.distillers.context import StepContext
 from afdcd.tasks.segmentation_task import SEGMENTATION
 from afdcd.training.step import mean_count

@@ -7,7 +7,8 @@ cut short show in these figures.
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from afdcd.data.catalog.datasets import Dataset, Split
+from afdcd.data.catalog.dataset import Dataset
+from afdcd.data.catalog.splits import Split
 
 _IGNORED = "(ignored)"
 _FEW = 100  # images below which a share says little

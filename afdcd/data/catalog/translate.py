@@ -8,7 +8,8 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from afdcd.config import UserError
-from afdcd.data.catalog.datasets import DATASETS, Dataset
+from afdcd.data.catalog.dataset import Dataset
+from afdcd.data.catalog.datasets import DATASETS
 from afdcd.data.catalog.train_ids import IGNORE, identity
 
 

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence, Set
 from pathlib import Path
 
-from afdcd.data.catalog.datasets import UNLABELLED
+from afdcd.data.catalog.splits import UNLABELLED
 from afdcd.data.images import PictureError
 from afdcd.data.pairs import Pair
 from afdcd.data.places import Place, read, stamp

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from afdcd.config import UserError
-from afdcd.data.catalog.datasets import Split
+from afdcd.data.catalog.splits import Split
 from afdcd.data.formats import is_picture
 from afdcd.data.own.found import Item
 from afdcd.data.own.split_names import split_named

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal, TypeAlias
 
-from afdcd.data.catalog.datasets import Split
+from afdcd.data.catalog.splits import Split
 from afdcd.data.own.split_names import split_named
 from afdcd.data.own.tree import nfc
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
-from afdcd.data.catalog.datasets import Split
 from afdcd.data.catalog.labels import Drawing, Encoding
+from afdcd.data.catalog.splits import Split
 from afdcd.data.catalog.train_ids import RGB
 from afdcd.data.own.tree import Tree
 from afdcd.data.places import Place

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from afdcd.config import Source, UserError
-from afdcd.data.catalog.datasets import UNLABELLED, Dataset, Split
+from afdcd.data.catalog.dataset import Dataset
 from afdcd.data.catalog.labels import Drawing, Encoding
+from afdcd.data.catalog.splits import UNLABELLED, Split
 from afdcd.data.own.choices import Choices
 from afdcd.data.own.classes import Classes, resolve
 from afdcd.data.own.classes_file import ClassesFile, read_classes

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from afdcd.config import UserError
-from afdcd.data.catalog.datasets import SPLITS, Split
+from afdcd.data.catalog.splits import SPLITS, Split
 from afdcd.data.own.folder_words import words
 from afdcd.data.own.found import Item
 from afdcd.data.own.listed_names import Names

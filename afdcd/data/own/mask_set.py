@@ -10,7 +10,7 @@ from itertools import takewhile
 from pathlib import PurePosixPath
 
 from afdcd.config import UserError
-from afdcd.data.catalog.datasets import Split
+from afdcd.data.catalog.splits import Split
 from afdcd.data.formats import SUFFIXES
 from afdcd.data.own.beside import told_apart
 from afdcd.data.own.folder_words import Spot, spot

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TypeAlias
 
-from afdcd.data.catalog.datasets import Split
+from afdcd.data.catalog.splits import Split
 from afdcd.data.own.found import Item
 from afdcd.data.own.suffixes import common_suffix
 from afdcd.data.own.unpaired import no_pair, orphan, stranger

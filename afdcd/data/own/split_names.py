@@ -3,7 +3,7 @@
 from pathlib import PurePosixPath
 from typing import Literal, get_args
 
-from afdcd.data.catalog.datasets import Split
+from afdcd.data.catalog.splits import Split
 
 # How pictures are split, as a person asks for it.
 SplitBy = Literal["folder", "list", "group", "ratio"]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from afdcd.config import UserError
-from afdcd.data.catalog.datasets import Split
+from afdcd.data.catalog.splits import Split
 from afdcd.data.own.found import Item
 from afdcd.data.own.groups import GroupBy, grouping, hold_out, neighbours, source_of
 from afdcd.data.own.split_names import SplitBy

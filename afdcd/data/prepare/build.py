@@ -15,9 +15,10 @@ from pydantic import Field, JsonValue
 import afdcd
 from afdcd import storage
 from afdcd.config import FrozenConfig, Switch, UserError
-from afdcd.data.catalog.datasets import ALL_SPLITS, SPLITS, Dataset, Split
+from afdcd.data.catalog.dataset import Dataset
 from afdcd.data.catalog.expected import count_warnings, share_warnings
 from afdcd.data.catalog.labels import Drawing, Encoding
+from afdcd.data.catalog.splits import ALL_SPLITS, SPLITS, Split
 from afdcd.data.pairs import Layout, Pair
 from afdcd.data.places import stamp
 from afdcd.data.prepare.faults import class_warnings, dev_warnings, empty, repeated, unlisted

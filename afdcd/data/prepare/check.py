@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from PIL import Image
 
-from afdcd.data.catalog.datasets import Dataset
+from afdcd.data.catalog.dataset import Dataset
 from afdcd.data.catalog.labels import Drawing, Encoding, TrainIds, View
 from afdcd.data.catalog.train_ids import IGNORE
 from afdcd.data.images import PictureError, decode, encode_label, to_rgb

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from afdcd.data.catalog.datasets import SPLITS, Dataset, Split
+from afdcd.data.catalog.dataset import Dataset
+from afdcd.data.catalog.splits import SPLITS, Split
 from afdcd.data.pairs import Layout, Pair
 from afdcd.text import printable
 

@@ -16,8 +16,9 @@ import pyarrow as pa
 
 from afdcd import storage
 from afdcd.config import FrozenConfig, Source, UserError, validate
-from afdcd.data.catalog.datasets import Dataset, Split
+from afdcd.data.catalog.dataset import Dataset
 from afdcd.data.catalog.labels import Drawing, Encoding
+from afdcd.data.catalog.splits import Split
 from afdcd.data.pairs import Pair
 from afdcd.data.prepare.check import Verdict, judge
 from afdcd.data.prepare.storing import Storing

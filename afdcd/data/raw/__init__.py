@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from afdcd.data.catalog.datasets import Dataset
+from afdcd.data.catalog.dataset import Dataset
 from afdcd.data.pairs import Layout
 from afdcd.data.raw.ade20k import find_ade20k
 from afdcd.data.raw.camvid import find_camvid

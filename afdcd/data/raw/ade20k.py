@@ -7,8 +7,9 @@ Layouts: CSAILVision/sceneparsing@e202229 (`ADEChallengeData2016/`, `release_tes
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from afdcd.data.catalog.datasets import Dataset, Split
+from afdcd.data.catalog.dataset import Dataset
 from afdcd.data.catalog.labels import Numbers
+from afdcd.data.catalog.splits import Split
 from afdcd.data.catalog.tables import ade20k_full_indices
 from afdcd.data.catalog.train_ids import IGNORE, identity
 from afdcd.data.pairs import Layout, Pair, counted, in_folder, pair_up, unlabelled

@@ -10,8 +10,9 @@ from pathlib import Path
 from PIL import Image
 
 from afdcd.config import UserError
-from afdcd.data.catalog.datasets import SPLITS, Dataset, Split
+from afdcd.data.catalog.dataset import Dataset
 from afdcd.data.catalog.labels import Colours, Encoding, Numbers
+from afdcd.data.catalog.splits import SPLITS, Split
 from afdcd.data.catalog.tables import camvid_frames, read_table
 from afdcd.data.catalog.train_ids import RGB
 from afdcd.data.pairs import Layout, Pair, label_files

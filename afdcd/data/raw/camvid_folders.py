@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from afdcd.data.catalog.datasets import SPLITS, Split
+from afdcd.data.catalog.splits import SPLITS, Split
 from afdcd.data.pairs import Pair, counted, in_folder, pair_up
 from afdcd.data.raw.folders import pairs_in, pictures
 

@@ -7,8 +7,9 @@ each, datumaro's `imgsFine/leftImg8bit`, and all files in one folder without spl
 from pathlib import Path
 
 from afdcd.config import UserError
-from afdcd.data.catalog.datasets import SPLITS, Dataset, Split
+from afdcd.data.catalog.dataset import Dataset
 from afdcd.data.catalog.labels import Numbers
+from afdcd.data.catalog.splits import SPLITS, Split
 from afdcd.data.catalog.train_ids import IGNORE, identity
 from afdcd.data.pairs import Layout, Pair, counted, pair_up, unlabelled
 from afdcd.data.raw.folders import by_key, files_in, first_below, refusal

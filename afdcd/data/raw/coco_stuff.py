@@ -7,8 +7,9 @@ Layouts: nightrome/cocostuff@876a7db and detectron2 (`stuffthingmaps/`), the `im
 from pathlib import Path
 
 from afdcd.config import UserError
-from afdcd.data.catalog.datasets import Dataset, Split
+from afdcd.data.catalog.dataset import Dataset
 from afdcd.data.catalog.labels import Numbers
+from afdcd.data.catalog.splits import Split
 from afdcd.data.catalog.train_ids import IGNORE, identity
 from afdcd.data.pairs import Layout, Pair, counted, in_folder, pair_up
 from afdcd.data.raw.folders import first_below, folders_in, pictures, refusal

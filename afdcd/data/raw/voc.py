@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from afdcd.config import UserError
-from afdcd.data.catalog.datasets import Dataset
+from afdcd.data.catalog.dataset import Dataset
 from afdcd.data.catalog.labels import Colours, Encoding, Numbers
 from afdcd.data.catalog.train_ids import IGNORE, identity
 from afdcd.data.pairs import Layout, Pair, counted, label_files

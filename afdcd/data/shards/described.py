@@ -3,7 +3,9 @@
 from functools import lru_cache, partial
 from operator import contains
 
-from afdcd.data.catalog.datasets import DATASETS, UNLABELLED, Dataset, dataset_named
+from afdcd.data.catalog.dataset import Dataset
+from afdcd.data.catalog.datasets import DATASETS, dataset_named
+from afdcd.data.catalog.splits import UNLABELLED
 from afdcd.data.shards.manifest import Manifest, read_manifest
 
 

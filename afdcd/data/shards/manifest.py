@@ -16,7 +16,8 @@ from pydantic import JsonValue
 
 from afdcd import storage
 from afdcd.config import FrozenConfig, Source, UserError, validate
-from afdcd.data.catalog.datasets import DATASETS, Split, prepare_command
+from afdcd.data.catalog.datasets import DATASETS, prepare_command
+from afdcd.data.catalog.splits import Split
 from afdcd.text import first_line
 
 NAME = "manifest.json"

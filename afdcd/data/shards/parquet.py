@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 
 from afdcd import storage
 from afdcd.config import UserError
-from afdcd.data.catalog.datasets import Split, sequence_of
+from afdcd.data.catalog.held_out import sequence_of
+from afdcd.data.catalog.splits import Split
 from afdcd.data.shards.manifest import Manifest, Shard
 
 SCHEMA = pa.schema(

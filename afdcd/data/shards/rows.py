@@ -19,7 +19,8 @@ from pyarrow import fs
 
 from afdcd import storage
 from afdcd.config import UserError
-from afdcd.data.catalog.datasets import PROTOCOLS, SPLITS, UNLABELLED, Dataset
+from afdcd.data.catalog.dataset import Dataset
+from afdcd.data.catalog.splits import PROTOCOLS, SPLITS, UNLABELLED
 from afdcd.data.images import PictureError
 from afdcd.data.pixels import image_pixels, label_pixels
 from afdcd.data.shards.described import described

@@ -4,7 +4,8 @@ import io
 
 import numpy as np
 
-from afdcd.data.catalog.datasets import SPLITS, Dataset
+from afdcd.data.catalog.dataset import Dataset
+from afdcd.data.catalog.splits import SPLITS
 from afdcd.data.shards.manifest import Manifest
 
 _LINE = 0.17  # height of a class's bar with its gap, in inches

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
-from afdcd.data.catalog.datasets import IGNORE, RGB, ignored_colour
+from afdcd.data.catalog.dataset import ignored_colour
+from afdcd.data.catalog.train_ids import IGNORE, RGB
 
 PAPER, INK, FRAME = (255, 255, 255), (40, 40, 40), (160, 160, 160)
 _FONT, _LINE, _SWATCH, _SPACE = 16, 28, 18, 8

@@ -7,7 +7,8 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from afdcd.data.catalog.datasets import ALL_SPLITS, UNLABELLED, Dataset, Split
+from afdcd.data.catalog.dataset import Dataset
+from afdcd.data.catalog.splits import ALL_SPLITS, UNLABELLED, Split
 from afdcd.data.shards.manifest import Manifest
 from afdcd.data.shards.rows import open_split
 from afdcd.data.show.legend import INK, PAPER, colours, legend

@@ -3,7 +3,8 @@
 import io
 
 from afdcd import storage
-from afdcd.data.catalog.datasets import ALL_SPLITS, SPLITS, Dataset, Split
+from afdcd.data.catalog.dataset import Dataset
+from afdcd.data.catalog.splits import ALL_SPLITS, SPLITS, Split
 from afdcd.data.shards.described import described
 from afdcd.data.shards.manifest import Manifest, read_index, read_manifest
 from afdcd.data.shards.parquet import check_shards

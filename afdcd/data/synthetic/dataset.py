@@ -7,7 +7,9 @@ import numpy as np
 from jaxtyping import UInt8
 
 import afdcd
-from afdcd.data.catalog.datasets import IGNORE, SPLITS, SYNTHETIC, Split
+from afdcd.data.catalog.datasets import SYNTHETIC
+from afdcd.data.catalog.splits import SPLITS, Split
+from afdcd.data.catalog.train_ids import IGNORE
 from afdcd.data.images import encode_label, encode_png
 from afdcd.data.prepare.part import Progress, Silent
 from afdcd.data.shards.manifest import (

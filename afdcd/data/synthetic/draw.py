@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from afdcd.data.catalog.datasets import IGNORE, SYNTHETIC
+from afdcd.data.catalog.datasets import SYNTHETIC
+from afdcd.data.catalog.train_ids import IGNORE
 from afdcd.data.synthetic.canvas import Camera, Canvas, Colour, Number, mix, rectangle, shade
 from afdcd.data.synthetic.plan import Rng, Scene, Thing
 

@@ -6,7 +6,8 @@ from typing import Literal, get_args
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, model_validator
 
 from afdcd.config import FrozenConfig, Switch
-from afdcd.data.catalog.datasets import DATASETS, Protocol, prepare_command
+from afdcd.data.catalog.datasets import DATASETS, prepare_command
+from afdcd.data.catalog.splits import Protocol
 from afdcd.paths import Location
 
 Normalisation = Literal["imagenet", "caffe"]

@@ -7,7 +7,8 @@ JPEG of 480x640, augmentation included.
 import math
 
 from afdcd.config import UserError
-from afdcd.data.catalog.datasets import DATASETS, Split
+from afdcd.data.catalog.datasets import DATASETS
+from afdcd.data.catalog.splits import Split
 from afdcd.data.shards.manifest import Manifest, is_prepared, read_manifest
 from afdcd.data.shards.rows import Rows, open_split
 from afdcd.data.synthetic.config import SyntheticConfig

@@ -4,6 +4,7 @@ import pytest
 from cityscapesscripts.helpers.labels import labels as cityscapes_labels
 
 from afdcd.config import UserError, validate
+from afdcd.data.catalog.dataset import Dataset
 from afdcd.data.catalog.datasets import (
     ADE20K,
     CAMVID,
@@ -12,12 +13,10 @@ from afdcd.data.catalog.datasets import (
     COCO_STUFF_172,
     COCO_STUFF_182,
     DATASETS,
-    PROTOCOLS,
-    SPLITS,
     VOC,
-    Dataset,
     dataset_named,
 )
+from afdcd.data.catalog.splits import PROTOCOLS, SPLITS
 from afdcd.data.catalog.tables import camvid_frames
 from afdcd.data.catalog.train_ids import IGNORE
 from afdcd.data.shards.manifest import read_manifest

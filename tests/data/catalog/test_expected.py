@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from afdcd.data.catalog.datasets import CAMVID, CITYSCAPES, VOC, Dataset
+from afdcd.data.catalog.dataset import Dataset
+from afdcd.data.catalog.datasets import CAMVID, CITYSCAPES, VOC
 from afdcd.data.catalog.expected import count_warnings, share_warnings
 from afdcd.data.prepare.build import BuildOptions, build
 from afdcd.data.raw.camvid import find_camvid

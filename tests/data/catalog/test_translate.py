@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from afdcd.config import UserError
+from afdcd.data.catalog.dataset import Dataset
 from afdcd.data.catalog.datasets import (
     CAMVID,
     CITYSCAPES,
@@ -11,11 +12,10 @@ from afdcd.data.catalog.datasets import (
     COCO_STUFF_172,
     COCO_STUFF_182,
     DATASETS,
-    IGNORE,
     SYNTHETIC,
     VOC,
-    Dataset,
 )
+from afdcd.data.catalog.train_ids import IGNORE
 from afdcd.data.catalog.translate import translation
 
 

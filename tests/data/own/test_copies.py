@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from afdcd.data.catalog.datasets import Split
+from afdcd.data.catalog.splits import Split
 from afdcd.data.own import copies
 from afdcd.data.own.copies import without_copies
 from afdcd.data.pairs import Pair

@@ -3,7 +3,8 @@
 import numpy as np
 from PIL import Image
 
-from afdcd.data.catalog.datasets import ADE20K, IGNORE, SYNTHETIC
+from afdcd.data.catalog.datasets import ADE20K, SYNTHETIC
+from afdcd.data.catalog.train_ids import IGNORE
 from afdcd.data.show.legend import PAPER, legend
 
 

@@ -4,7 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from afdcd.data.catalog.datasets import IGNORE, SYNTHETIC
+from afdcd.data.catalog.datasets import SYNTHETIC
+from afdcd.data.catalog.train_ids import IGNORE
 from afdcd.data.shards.manifest import read_manifest
 from afdcd.data.shards.parquet import check_shards
 from afdcd.data.shards.rows import open_split

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from afdcd.data.catalog.datasets import IGNORE
+from afdcd.data.catalog.train_ids import IGNORE
 from afdcd.data.synthetic.canvas import Camera, Canvas
 from afdcd.data.synthetic.draw import _DRAW, CAR, ROAD
 from afdcd.data.synthetic.plan import Scene, Thing

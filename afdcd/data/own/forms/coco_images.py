@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
 
-from afdcd.data.catalog.datasets import Split
+from afdcd.data.catalog.splits import Split
 from afdcd.data.formats import is_picture
 from afdcd.data.own.entries import NotTakenError, Refusals, locate
 from afdcd.data.own.split_names import split_named, split_of

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from afdcd.config import UserError
-from afdcd.data.catalog.datasets import SPLITS, Split
+from afdcd.data.catalog.splits import SPLITS, Split
 from afdcd.data.images import PictureError
 from afdcd.data.own.drawings.yolo import YoloAreas, outlines_of
 from afdcd.data.own.entries import (
