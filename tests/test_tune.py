@@ -10,9 +10,9 @@ from afdcd.commands import tune
 from afdcd.search.candidates import Candidate, Ran
 from afdcd.search.conclude import Conclusion
 from afdcd.search.load import load_space
-from afdcd.search.progress import Row
 from afdcd.search.proof import CHAMPION, PLAIN, Plan, Proof
 from afdcd.search.rows import RunKey
+from afdcd.search.trials_table import Row
 from afdcd.search.winners import Registered
 from afdcd.tasks.score import Score
 from tests.examples import trial

@@ -11,9 +11,9 @@ from afdcd.environment import storage_is_given, storage_root, tracking_uri
 from afdcd.search.claims import claim, spreads, to_settle
 from afdcd.search.conclude import PICTURES, Conclusion
 from afdcd.search.load import SearchSpace
-from afdcd.search.progress import trials_table
 from afdcd.search.proof import Proof
 from afdcd.search.run_study import run_study
+from afdcd.search.trials_table import trials_table
 from afdcd.search.winners import Registered
 from afdcd.text import percent, shown, table
 from afdcd.tracking.links import closing_lines

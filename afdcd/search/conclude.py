@@ -11,7 +11,6 @@ from afdcd.config import UserError
 from afdcd.search.candidates import Candidate, Ran
 from afdcd.search.cluster import Cluster
 from afdcd.search.load import teacher_key
-from afdcd.search.progress import Row
 from afdcd.search.proof import CHAMPION, Proof
 from afdcd.search.records import CHOSEN, study_record
 from afdcd.search.rows import Entry, RunKey
@@ -19,6 +18,7 @@ from afdcd.search.session import Session
 from afdcd.search.settings import Proposal
 from afdcd.search.study import Study
 from afdcd.search.teachers import Teacher
+from afdcd.search.trials_table import Row
 from afdcd.search.winners import Registered, register_best, save_pictures
 from afdcd.tasks.score import Measure, Score
 from afdcd.training.artifacts import trouble_with

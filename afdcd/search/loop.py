@@ -18,8 +18,8 @@ from afdcd.config import UserError
 from afdcd.search.cluster import TRIAL_RESOURCES, Cluster
 from afdcd.search.lease import Lease
 from afdcd.search.patience import briefly
-from afdcd.search.progress import say
 from afdcd.search.reclaim import Reclaimer
+from afdcd.search.say import say
 from afdcd.search.tune_asks import Listening, Proposing, Starting, Stopping
 from afdcd.search.waiting import Waits, sight
 from afdcd.search.watchdog import Watchdog

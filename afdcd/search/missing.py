@@ -8,9 +8,9 @@ from afdcd import storage
 from afdcd.config import UserError
 from afdcd.models.weights import load_network
 from afdcd.search.kept import Kept
-from afdcd.search.progress import say
 from afdcd.search.records import is_maximised
 from afdcd.search.rows import Entry, ranked
+from afdcd.search.say import say
 from afdcd.text import shown
 from afdcd.tracking.registry import weights_of
 from afdcd.tracking.tracker import Tracker

@@ -26,11 +26,12 @@ from afdcd.search.networks import check_shapes
 from afdcd.search.open_study import check_frame, claim, open_study
 from afdcd.search.open_study import connect as connect_study
 from afdcd.search.prerequisites import Prerequisites
-from afdcd.search.progress import Progress, say
+from afdcd.search.progress import Progress
 from afdcd.search.proof import Prover
 from afdcd.search.purse import purse_of
 from afdcd.search.records import Recorder, run_records, sign_of, study_record
 from afdcd.search.rows import RunKey
+from afdcd.search.say import say
 from afdcd.search.session import Session, session
 from afdcd.search.settings import Proposal, Settings
 from afdcd.search.study import Study

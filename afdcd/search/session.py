@@ -11,7 +11,7 @@ from afdcd.environment import storage_root, study_database
 from afdcd.search.lease import Lease, hold
 from afdcd.search.load import SearchSpace
 from afdcd.search.preflight import check_data, check_weights, check_writable
-from afdcd.search.progress import Rendering
+from afdcd.search.rendering import Rendering
 from afdcd.tracking.datasets import dataset_input
 from afdcd.tracking.server import check_database
 from afdcd.tracking.tracker import Tracker

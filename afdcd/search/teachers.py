@@ -14,7 +14,7 @@ from afdcd.environment import storage_root
 from afdcd.models.weights import NetworkCard, has_card, load_weights, save_network
 from afdcd.search.cluster import Cluster
 from afdcd.search.given_teacher import given_teacher
-from afdcd.search.progress import say
+from afdcd.search.say import say
 from afdcd.search.score_networks import score_networks
 from afdcd.search.session import Session
 from afdcd.search.trained_once import TrainedOnce

@@ -10,7 +10,7 @@ from afdcd.search.alone import run_alone
 from afdcd.search.cluster import Cluster
 from afdcd.search.lease import Lease, hold
 from afdcd.search.leases import Held
-from afdcd.search.progress import NEWS, say
+from afdcd.search.say import NEWS, say
 from afdcd.search.session import Session
 from afdcd.tasks.names import of_task
 from afdcd.tasks.score import Score

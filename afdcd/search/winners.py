@@ -17,9 +17,9 @@ from afdcd.models.weights import NetworkCard
 from afdcd.search.candidates import Candidate, Ran
 from afdcd.search.cluster import Cluster
 from afdcd.search.described import TEST_CLASSES, about, describe, gain_over
-from afdcd.search.progress import say
 from afdcd.search.proof import CHAMPION as FOUND
 from afdcd.search.proof import PLAIN
+from afdcd.search.say import say
 from afdcd.search.score_networks import score_networks
 from afdcd.tasks.score import PER_CLASS, Score
 from afdcd.tracking.records import StudyRecord

@@ -18,7 +18,8 @@ from tests.running import ROOT
 PROGRAM = """
 import sys
 from afdcd.output import accept_every_character, going_on_unread
-from afdcd.search.progress import Progress, say
+from afdcd.search.progress import Progress
+from afdcd.search.say import say
 from afdcd.training import pulse
 from afdcd.training.job import RunResult
 from tests.examples import job, report, score
