@@ -34,7 +34,7 @@ from afdcd.paths import expanded, expanded_path
 from afdcd.seeds import derive
 from afdcd.tasks.segmentation import evaluate
 from afdcd.text import table
-from afdcd.training.learner import Learner
+from afdcd.training.build_learner import build_learner
 from afdcd.training.trial import TrialConfig
 from benchmarks.official import numerics, trainer_like
 from benchmarks.pairs import checked_trial, our_dtype
@@ -179,7 +179,7 @@ def _trial(args: argparse.Namespace, root: str, device: torch.device) -> TrialCo
 def _teacher(config: TrialConfig, device: torch.device) -> tuple[SegmentationNetwork, float]:
     """Trained by our side without a distiller; both sides get it as it is then, on the CPU."""
     trial = config.teacher_trial()
-    learner = Learner.build(trial, CLASSES, None, device)
+    learner = build_learner(trial, CLASSES, None, device)
     for iteration, images, labels in _batches(trial, device):
         learner.iterate(iteration, images, labels)
     teacher = learner.student
@@ -195,7 +195,7 @@ def _ours(
     *,
     algorithm: Algorithm,
 ) -> Run:
-    learner = Learner.build(config, CLASSES, copy.deepcopy(teacher), device)
+    learner = build_learner(config, CLASSES, copy.deepcopy(teacher), device)
     reconstruct: Any = learner.step.distiller.get_submodule("reconstruct")
     reconstruct.algorithm = algorithm
     for iteration, images, labels in _batches(config, device):
@@ -206,7 +206,7 @@ def _ours(
 
 def _official(config: TrialConfig, teacher: SegmentationNetwork, device: torch.device) -> Run:
     """In fp32 without exception, with the masks and the dropout of our side."""
-    learner = Learner.build(config, CLASSES, copy.deepcopy(teacher), device)
+    learner = build_learner(config, CLASSES, copy.deepcopy(teacher), device)
     trainer = trainer_like(learner, config, copy.deepcopy(teacher), device)
     history, seed = [], config.training.seed
     with numerics(tf32=False):

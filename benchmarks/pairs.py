@@ -16,6 +16,8 @@ from afdcd.bench.report import OFFICIAL, OURS
 from afdcd.bench.timing import Call, Timing, interleaved
 from afdcd.config import Source, UserError, validate
 from afdcd.models.zoo import SegmentationNetwork
+from afdcd.training.build_learner import build_learner
+from afdcd.training.gradient import autocast_dtype
 from afdcd.training.learner import Learner
 from afdcd.training.peak_memory import peak_bytes
 from afdcd.training.shapes import check_shapes
@@ -231,7 +233,7 @@ def _products(precision: str) -> Iterator[None]:
 
 
 def new_learner(config: TrialConfig, teacher: SegmentationNetwork, device: torch.device) -> Learner:
-    return Learner.build(config, CLASSES, copy.deepcopy(teacher), device)
+    return build_learner(config, CLASSES, copy.deepcopy(teacher), device)
 
 
 def new_trainer(
@@ -244,6 +246,5 @@ def new_trainer(
 
 def our_dtype(config: TrialConfig, device: torch.device) -> str:
     """In which our side multiplies."""
-    precision = config.training.precision
-    bf16 = precision == "bf16" or (precision == "auto" and device.type == "cuda")
-    return "bfloat16" if bf16 else "float32"
+    dtype = autocast_dtype(config.training, device) or torch.float32
+    return str(dtype).removeprefix("torch.")

@@ -76,7 +76,8 @@ class _Clock:
 @contextmanager
 def _watched(clock: _Clock, learner: Any) -> Iterator[None]:
     """Mark where the phases begin and end."""
-    teacher, distiller, optimizer = learner.teacher, learner.step.distiller, learner.optimizer
+    gradient, distiller, optimizer = learner.gradient, learner.step.distiller, learner.optimizer
+    teacher = gradient.teacher
 
     def marked(images: torch.Tensor) -> Any:
         clock.mark("teacher begins")
@@ -90,11 +91,11 @@ def _watched(clock: _Clock, learner: Any) -> Iterator[None]:
         optimizer.register_step_pre_hook(_marker(clock, "optimizer begins")),
         optimizer.register_step_post_hook(_marker(clock, "optimizer ends")),
     ]
-    learner.teacher = marked
+    gradient.teacher = marked
     try:
         yield
     finally:
-        learner.teacher = teacher
+        gradient.teacher = teacher
         for hook in hooks:
             hook.remove()
 

@@ -8,10 +8,13 @@ import hashlib
 import json
 from collections.abc import Callable
 
+import torch
 import torch.distributed as dist
+from torch import nn
 
 from afdcd import storage
 from afdcd.distillers.algorithm import ALGORITHMS, Algorithm
+from afdcd.distillers.projector import MaskedReconstruction
 
 
 class Choices:
@@ -38,6 +41,16 @@ class Choices:
         if dist.is_initialized():
             dist.broadcast_object_list(found, src=0)
         return found[0]
+
+
+def reconstructions(distiller: nn.Module) -> list[MaskedReconstruction]:
+    return [part for part in distiller.modules() if isinstance(part, MaskedReconstruction)]
+
+
+def follow(choices: Choices, distiller: nn.Module, device: torch.device) -> None:
+    """Let a study's runs on GPUs share a measurement. Those on a CPU round as their twins do."""
+    for part in reconstructions(distiller):
+        part.choose = choices if device.type == "cuda" else None
 
 
 def _read(place: str) -> Algorithm | None:

@@ -23,9 +23,9 @@ from afdcd.tasks.names import task_named
 from afdcd.tasks.score import LOSS, Score
 from afdcd.training import journal, pulse, turn
 from afdcd.training.artifacts import load_from, save_result
+from afdcd.training.build_learner import build_learner
 from afdcd.training.checkpoint import Position, load_checkpoint
 from afdcd.training.job import TEACHER, Failure, Job, said
-from afdcd.training.learner import Learner
 from afdcd.training.notice import DrainedError, Notice
 from afdcd.training.optim import learning_rate
 from afdcd.training.prepared import load_prepared
@@ -123,7 +123,7 @@ def _prepare(job: Job, pulses: pulse.Pulses) -> Run:
     teacher = None
     if job.teacher and job.config.distiller.DISTILS:
         teacher, _ = load_from(job.teacher)
-    learner = Learner.build(
+    learner = build_learner(
         job.config,
         task_named(job.config.task).outputs(job.config.data),
         teacher,

@@ -9,7 +9,7 @@ from afdcd.config import UserError
 from afdcd.data.train.config import NORMALISATIONS
 from afdcd.data.train.transforms import normalised, renormaliser
 from afdcd.tasks.normalisation import for_network, known
-from afdcd.training.learner import Learner
+from afdcd.training.build_learner import build_learner
 from tests.examples import trial
 from tests.training.networks import CLASSES, CPU, batch, built_teacher
 
@@ -26,15 +26,15 @@ def test_images_come_out_as_if_they_had_been_normalised_so(shown: str, wanted: s
 
 def test_a_teacher_in_training_sees_what_it_was_trained_on() -> None:
     teacher = built_teacher(trial().pair.teacher.model)
-    plain = Learner.build(trial(), CLASSES, teacher, CPU).teacher
+    plain = build_learner(trial(), CLASSES, teacher, CPU).gradient.teacher
     teacher.normalisation = "caffe"
-    turned = Learner.build(trial(), CLASSES, teacher, CPU).teacher
+    turned = build_learner(trial(), CLASSES, teacher, CPU).gradient.teacher
     images, _ = batch()
     given = renormaliser("imagenet", "caffe")(images)
     assert turned(images).logits.equal(plain(given).logits)
     assert not turned(images).logits.equal(plain(images).logits)
     caffe = trial(data__normalisation="caffe")
-    assert Learner.build(caffe, CLASSES, teacher, CPU).teacher.before is None
+    assert build_learner(caffe, CLASSES, teacher, CPU).gradient.teacher.before is None
 
 
 def test_a_network_that_nobody_has_named_a_normalisation_for_takes_what_it_is_shown() -> None:

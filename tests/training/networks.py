@@ -11,6 +11,7 @@ from afdcd.distillers.context import StepContext
 from afdcd.models.config import ModelConfig
 from afdcd.models.outputs import Output
 from afdcd.models.zoo import SegmentationNetwork
+from afdcd.training.build_learner import build_learner
 from afdcd.training.learner import Learner
 from afdcd.training.shapes import pair_shapes
 from afdcd.training.step import DistillationStep
@@ -45,18 +46,22 @@ def build_pair(seed: int = 0, **changes: object) -> Pair:
     return Pair(config, step.train(), built_teacher(model))
 
 
-def build_learner(
+def learner_of(
     rank: int = 0, world: int = 1, device: torch.device = CPU, **changes: object
 ) -> Learner:
     """The learner of a trial and of a teacher that is the same each time."""
     config = trial(**changes)
     torch.manual_seed(5)
     teacher = built_teacher(config.pair.teacher.model)
-    return Learner.build(config, CLASSES, teacher, device, rank=rank, world=world)
+    return build_learner(config, CLASSES, teacher, device, rank=rank, world=world)
 
 
 def built_teacher(model: ModelConfig) -> SegmentationNetwork:
     return model.build(CLASSES).eval().requires_grad_(False)
+
+
+def parameters(module: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in module.named_parameters()}
 
 
 def freeze_noise(step: nn.Module) -> None:

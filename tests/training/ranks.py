@@ -15,11 +15,11 @@ from torch.nn.parallel import DistributedDataParallel
 from afdcd.distillers.algorithm import Algorithm
 from afdcd.distillers.context import StepContext
 from afdcd.tasks.segmentation_task import SEGMENTATION
-from afdcd.training import learner as learning
+from afdcd.training import gradient as gradient_file
 from afdcd.training.choices import Choices
 from afdcd.training.learner import Learner
 from afdcd.training.step import mean_count, mean_over_ranks, teacher_outputs
-from tests.training.networks import LOUD, batch, build_learner, build_pair, freeze_noise
+from tests.training.networks import LOUD, batch, build_pair, freeze_noise, learner_of
 
 SMALL_TEACHER = {"pair__teacher__model__encoder": "timm:mobilenetv3_small_050"}
 
@@ -60,7 +60,7 @@ def learned(rank: int, world: int) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Of the third the last rank's images are not finite. Also the names of the parameters of each
     bucket of gradients, in the order in which they were reduced.
     """
-    learner = build_learner(rank, world, **LOUD, **SMALL_TEACHER)
+    learner = learner_of(rank, world, **LOUD, **SMALL_TEACHER)
     freeze_noise(learner.step)
     buckets = _reduced(learner) if world > 1 else []
     images, labels = share(rank, world)
@@ -75,7 +75,7 @@ def learned(rank: int, world: int) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 def in_parts(rank: int, world: int) -> dict[str, Tensor]:
     """Parameters after two iterations for which each rank takes its share image by image."""
-    learner = build_learner(rank, world, training__accumulate=2, **LOUD, **SMALL_TEACHER)
+    learner = learner_of(rank, world, training__accumulate=2, **LOUD, **SMALL_TEACHER)
     freeze_noise(learner.step)
     for iteration in range(2):
         learner.iterate(iteration, *share(rank, world))
@@ -91,13 +91,13 @@ def _reduced(learner: Learner) -> list[list[str]]:
         seen.append([names[p.data_ptr()] for p in bucket.parameters()])
         return allreduce_hook(None, bucket)
 
-    learner._model.register_comm_hook(None, hook)
+    learner.gradient.model.register_comm_hook(None, hook)
     return seen
 
 
 def one_of_two(rank: int, folder: str) -> None:
     torch.set_num_threads(1)
-    learning.BUCKET_MB = 1  # a convolution of the small projector is larger
+    gradient_file.BUCKET_MB = 1  # a convolution of the small projector is larger
     store = f"file://{folder}/store"
     dist.init_process_group("gloo", init_method=store, rank=rank, world_size=2)
     save_file(gradients(rank, 2), f"{folder}/gradients{rank}.safetensors")

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from afdcd import storage
 from afdcd.distillers.algorithm import Algorithm
-from afdcd.training.choices import Choices
+from afdcd.training.choices import Choices, follow
+from tests.training.networks import learner_of
 
 CASE = "an H200, bfloat16, 2x5x9x7 to 6 channels"
 
@@ -61,3 +63,10 @@ def test_a_damaged_record_costs_a_measurement_and_no_run(tmp_path: Path, content
     (file,) = tmp_path.iterdir()
     file.write_bytes(content)
     assert Choices(str(tmp_path))(CASE, lambda: "winograd") == "winograd"
+
+
+@pytest.mark.parametrize(("device", "asked"), [("cpu", False), ("cuda", True)])
+def test_only_runs_on_a_gpu_follow_a_measurement(device: str, asked: bool) -> None:
+    distiller = learner_of().step.distiller
+    follow(Choices("choices"), distiller, torch.device(device))
+    assert (distiller.reconstruct.choose is not None) is asked

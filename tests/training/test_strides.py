@@ -10,7 +10,7 @@ from afdcd.data.synthetic.config import SyntheticConfig
 from afdcd.data.synthetic.dataset import prepare_synthetic
 from afdcd.data.train.loader import train_batches
 from afdcd.data.train.to_device import prefetch
-from afdcd.training.learner import Learner
+from afdcd.training.build_learner import build_learner
 from afdcd.training.shapes import check_shapes, pair_shapes
 from tests.examples import trial
 from tests.training.networks import CLASSES, CPU, built_teacher
@@ -55,7 +55,7 @@ def test_it_learns_from_rendered_scenes(distiller: dict[str, Any], root: str) ->
     )
     torch.manual_seed(0)
     teacher = built_teacher(config.pair.teacher.model)
-    learner = Learner.build(config, CLASSES, teacher, CPU)
+    learner = build_learner(config, CLASSES, teacher, CPU)
     assert {(g["lr_scale"], g["weight_decay"] > 0) for g in learner.optimizer.param_groups} == {
         (1.0, True), (1.0, False), (10.0, True), (10.0, False),
     }  # fmt: skip

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from afdcd.distillers.context import StepContext
 from afdcd.models.encoders import PAPER_ENCODERS
-from afdcd.training.learner import synchronise_batch_norm
+from afdcd.training.build_learner import synchronise_batch_norm
 from afdcd.training.step import DistillationStep
 from tests.training.networks import LOUD, batch, build_pair
 

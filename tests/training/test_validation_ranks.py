@@ -23,7 +23,7 @@ from afdcd.training.pulse import Pulses
 from afdcd.training.run import Run
 from tests.examples import job
 from tests.pulses import attempt
-from tests.training.networks import CLASSES, CPU, batch, build_learner
+from tests.training.networks import CLASSES, CPU, batch, learner_of
 
 # The two processes take a while to start, so they do it once for both tests.
 pytestmark = [pytest.mark.xdist_group("validation_ranks"), pytest.mark.timeout(180)]
@@ -74,7 +74,7 @@ def _one_of_two(rank: int, folder: str) -> None:
     torch.set_num_threads(1)
     store = f"file://{folder}/store"
     dist.init_process_group("gloo", init_method=store, rank=rank, world_size=2)
-    learner = build_learner(rank, 2, **CHANGES)
+    learner = learner_of(rank, 2, **CHANGES)
     for module in learner.step.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = 1.0  # statistics of the last batch: what is predicted hangs on them

@@ -27,6 +27,7 @@ from afdcd.training import journal, pulse, run, worker
 from afdcd.training.artifacts import PANEL_FILE, STUDENT_FILE, load_from
 from afdcd.training.checkpoint import Position, load_checkpoint, save_checkpoint
 from afdcd.training.job import TEACHER, Failure, Job, message_of
+from afdcd.training.learner import Learner
 from afdcd.training.optim import build_optimizer, state_of
 from afdcd.training.resume import newest_checkpoint
 from tests.examples import job
@@ -398,14 +399,14 @@ def test_divergence_is_reported_with_its_cause_and_no_checkpoint(
 
 
 def _distilling_with(monkeypatch: pytest.MonkeyPatch, distiller: nn.Module) -> None:
-    built = worker.Learner.build
+    built = worker.build_learner
 
-    def replaced(*args: Any, **options: Any) -> worker.Learner:
+    def replaced(*args: Any, **options: Any) -> Learner:
         learner = built(*args, **options)
         learner.step.distiller = distiller
         return learner
 
-    monkeypatch.setattr(worker.Learner, "build", replaced)
+    monkeypatch.setattr(worker, "build_learner", replaced)
 
 
 @pytest.mark.parametrize("broken", [1, 2, 4], ids=["first", "before validation", "last of all"])

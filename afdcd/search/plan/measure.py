@@ -16,6 +16,7 @@ from afdcd.search.plan.devices import CONTEXT
 from afdcd.search.plan.interval import Interval
 from afdcd.search.plan.plan import Corner, Measured, Plan
 from afdcd.tasks.names import task_named
+from afdcd.training.build_learner import build_learner
 from afdcd.training.learner import Learner
 from afdcd.training.peak_memory import LiveStorage
 from afdcd.training.trial import TrialConfig
@@ -76,7 +77,7 @@ def _learner(config: TrialConfig, device: torch.device) -> Learner:
     if config.distiller.DISTILS and config.pair.teacher and config.pair.teacher.model:
         teacher = config.pair.teacher.model.updated(pretrained=None).build(classes)
     random = config.updated(pair=config.pair.updated(student=student))
-    return Learner.build(random, classes, teacher, device)
+    return build_learner(random, classes, teacher, device)
 
 
 def _steps(learner: Learner, config: TrialConfig, device: torch.device, count: int) -> list[float]:
