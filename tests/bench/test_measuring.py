@@ -6,7 +6,7 @@ import torch
 from afdcd.bench import timing
 from afdcd.bench.timing import Timing, interleaved
 from afdcd.training.peak_memory import peak_bytes
-from benchmarks.curve import verdict
+from benchmarks.curve_report import verdict
 from tests.bench.clock import FakeClock
 
 CPU = torch.device("cpu")
