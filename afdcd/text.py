@@ -2,7 +2,6 @@
 
 import codecs
 import math
-import os
 import re
 from collections.abc import Collection, Sequence
 
@@ -35,14 +34,24 @@ def shown(text: str) -> str:
     return re.sub(r"(?<=://)[^/\s]*@", "", text)
 
 
-def printable(path: str | os.PathLike[str]) -> str:
-    """A path, or a text that holds some, as it is printed and kept in files: one line of UTF-8.
+def printable(text: object, most: int | None = None) -> str:
+    """Somebody's path, name or text as it is printed and kept in files: one line of UTF-8.
 
-    A file's name is bytes, which need be no UTF-8 (a zip from Windows) and may hold line breaks.
-    Such bytes and characters are spelled out: `stra\\xdfe.jpg`.
+    A file's name is bytes, which need be no UTF-8 (a zip from Windows) and may hold line breaks; a
+    name in a file may steer a terminal. Such bytes and characters are spelled out: `stra\\xdfe.jpg`.
+
+    Args:
+        most: characters, if it is to be short; what is cut ends with three dots.
     """
-    text = os.fspath(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    raw = str(text) if most is None else str(text)[: most + 1]  # no character becomes less than one
+    clean = "".join(c if c.isprintable() else _spelled(c) for c in raw)
+    return clean if most is None or len(clean) <= most else f"{clean[: most - 3]}..."
+
+
+def _spelled(character: str) -> str:
+    if "\udc80" <= character <= "\udcff":  # a byte that Python could not decode
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode()
 
 
 def is_utf8(path: str) -> bool:

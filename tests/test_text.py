@@ -55,3 +55,11 @@ def test_a_path_is_printed_in_one_line_of_utf_8(name: bytes, shown: str, utf8: b
     assert printable(path) == printable(str(path)) == shown
     assert is_utf8(str(path)) == utf8
     printable(path).encode()
+
+
+def test_a_name_from_a_file_does_nothing_to_a_terminal_and_can_be_kept_short() -> None:
+    assert printable("a\x1b[31m\n\ud800b") == "a\\x1b[31m\\n\\ud800b"
+    assert printable("x" * 80, 80) == "x" * 80
+    assert printable("x" * 81, 80) == "x" * 77 + "..."
+    assert printable("\n" * 80, 80) == "\\n" * 38 + "\\..."
+    assert printable(("layer", 7), 80) == "('layer', 7)"

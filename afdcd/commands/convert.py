@@ -12,12 +12,12 @@ from afdcd.config import UserError
 from afdcd.models.checkpoints.families import family
 from afdcd.models.checkpoints.kinds import kind_of
 from afdcd.models.checkpoints.own import Match, match
-from afdcd.models.checkpoints.pickles import load, printable
+from afdcd.models.checkpoints.pickles import load
 from afdcd.models.checkpoints.plain import made_plain, not_finite
 from afdcd.models.checkpoints.unwrap import unwrap
 from afdcd.models.tensors import read_tensors, write_tensors
 from afdcd.models.weights import METADATA_KEY
-from afdcd.text import byte_count
+from afdcd.text import byte_count, printable
 
 SUFFIX = ".safetensors"
 KINDS = {
@@ -88,7 +88,9 @@ def _tell(title: str, items: Sequence[str]) -> None:
 def _describe(tensors: Mapping[str, Tensor], found: Match | None, beside: Sequence[str]) -> bool:
     """Print what network it is; whether afdcd can use the weights."""
     if bad := not_finite(tensors):
-        print(f"not finite: {len(bad)} tensors, first {printable(bad[0])}: its training diverged")
+        print(
+            f"not finite: {len(bad)} tensors, first {printable(bad[0], 80)}: its training diverged"
+        )
     if found and found.keys.exact:
         print(
             f"it is: {found.name}; all {found.keys.shared} keys and shapes are those that afdcd builds"
@@ -100,7 +102,7 @@ def _describe(tensors: Mapping[str, Tensor], found: Match | None, beside: Sequen
         for line in found.keys.lines():
             print(f"  {line}")
     else:
-        first = ", ".join(printable(key) for key in list(tensors)[:3])
+        first = ", ".join(printable(key, 80) for key in list(tensors)[:3])
         print(f"afdcd builds none that is near; its keys: {first}, ...")
     return False
 

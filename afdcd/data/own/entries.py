@@ -13,10 +13,11 @@ from afdcd.data.own.found import Item
 from afdcd.data.own.split_names import split_named
 from afdcd.data.own.tree import Tree, nfc
 from afdcd.data.places import Place
+from afdcd.text import printable
 
 _KINDS = frozenset({"images", "image", "img", "imgs", "jpegimages", "pictures"})
 _TOLD = 20
-_LONGEST = 300
+LONGEST = 300  # characters of somebody's file in one line
 
 
 class NotTakenError(Exception):
@@ -35,7 +36,7 @@ class Refusals:
 
     def add(self, file: str, entry: str, reason: str) -> None:
         """`entry` is what of `file` is left out, "" for all of it; `reason` ends with the remedy."""
-        self._found[file, told(reason)].append(told(entry))
+        self._found[file, printable(reason, LONGEST)].append(printable(entry, LONGEST))
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -55,12 +56,6 @@ class Refusals:
             else f"{entries[0]}: {reason}"
             for reason, entries in found.items()
         )
-
-
-def told(text: str) -> str:
-    """Text of somebody's file in one short line that any terminal and file can hold."""
-    text = "".join(letter if letter.isprintable() else "?" for letter in text)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def _listed(entries: Sequence[str]) -> str:

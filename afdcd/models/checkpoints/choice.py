@@ -9,7 +9,7 @@ from typing import Literal
 from torch import Tensor
 
 from afdcd.config import UserError
-from afdcd.models.checkpoints.pickles import printable
+from afdcd.text import printable
 
 Weights = Literal["ema", "raw"]
 
@@ -61,7 +61,7 @@ class Choice:
         only = known or set(names)
         if len(only) == 1:
             return only.pop()
-        listed = ", ".join(sorted(map(printable, only)))
+        listed = ", ".join(sorted(printable(name, 80) for name in only))
         raise UserError(f"{self.path}: holds several networks: {listed}; choose one: --part NAME")
 
     def _of_two(self, averaged: str, raw: str, content: Mapping, taken: Unwrapped) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from afdcd.models.checkpoints.pickles import printable
+from afdcd.text import printable
 
 _SHOWN = 3
 

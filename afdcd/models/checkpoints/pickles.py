@@ -13,7 +13,7 @@ import torch
 from torch.serialization import get_unsafe_globals_in_checkpoint
 
 from afdcd.config import UserError
-from afdcd.text import first_line
+from afdcd.text import first_line, printable
 
 _LEGACY_PICKLES = 5  # magic number, protocol, sizes, content, keys of the storages
 _OWN = "where you trust it and its code runs, write the weights alone: torch.save("
@@ -80,7 +80,7 @@ def foreign_names(path: Path) -> list[str]:
 
 
 def some_names(names: Collection[str]) -> str:
-    shown = ", ".join(printable(name) for name in list(names)[:4])
+    shown = ", ".join(printable(name, 80) for name in list(names)[:4])
     return f"{shown}, ... ({len(names)} names)" if len(names) > 4 else shown
 
 
@@ -89,12 +89,6 @@ def remedy(names: Collection[str]) -> str:
         if any(name.startswith(beginnings) for name in names):
             return told
     return f"{_OWN}network.state_dict(), 'w.pth')"
-
-
-def printable(text: object, most: int = 80) -> str:
-    """A name from a file, harmless on a terminal, cut at `most` characters."""
-    clean = "".join(char if char.isprintable() else "?" for char in str(text))
-    return clean if len(clean) <= most else f"{clean[: most - 3]}..."
 
 
 def _pickles(path: Path) -> IO[bytes]:

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 
 from afdcd.config import UserError
-from afdcd.models.checkpoints.pickles import printable
-from afdcd.text import first_line
+from afdcd.text import first_line, printable
 
 COUNTER = "num_batches_tracked"
 
@@ -30,7 +29,7 @@ def made_plain(
     for key, value in tensors.items():
         if value.is_quantized or value.is_meta or value.is_complex() or value.is_nested:
             kind = "no values" if value.is_meta else f"{value.dtype} values"
-            raise UserError(f"{path}: {printable(key)} has {kind}; save plain float weights")
+            raise UserError(f"{path}: {printable(key, 80)} has {kind}; save plain float weights")
     # A file of one number may call it a billion by a stride of 0.
     needed = sum(value.numel() * value.element_size() for value in tensors.values())
     if needed > 8 * size + (1 << 20):

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from afdcd.config import UserError
 from afdcd.models.checkpoints.choice import BESIDE, Choice, Unwrapped, Weights
-from afdcd.models.checkpoints.pickles import printable
 from afdcd.models.checkpoints.prefixes import without_prefixes
+from afdcd.text import printable
 
 # Dicts of tensors that are no weights, by the words in their names.
 NO_WEIGHTS = re.compile(r"optim|sched|scaler|callback|hyper|message_hub|^meta$|^loops$|^args$")
@@ -56,7 +56,7 @@ def _inner_dict(content: object, choice: Choice, taken: Unwrapped) -> Mapping:
         if names or not inside:
             return content
         name = choice.among(inside, content, taken)
-        taken.removed.append(repr(printable(name)))
+        taken.removed.append(repr(printable(name, 80)))
         taken.left_out += [str(key) for key in content if key != name]
         content = content[name]
     raise UserError(f"{choice.path}: holds no tensors by name; {_whole(content)}")

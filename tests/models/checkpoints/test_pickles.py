@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from afdcd.config import UserError
-from afdcd.models.checkpoints.pickles import foreign_names, load, printable
+from afdcd.models.checkpoints.pickles import foreign_names, load
 
 WAYS: dict[str, dict[str, Any]] = {
     "zip": {},
@@ -85,8 +85,3 @@ def test_the_remedy_fits_who_wrote_it(tmp_path: Path) -> None:
         with pytest.raises(UserError, match=remedy) as told:
             load(tmp_path / "t.pth")
         assert f"{module}.Thing" in str(told.value)
-
-
-def test_a_name_from_a_file_does_nothing_to_a_terminal() -> None:
-    assert printable("a\x1b[31m\nb") == "a?[31m?b"
-    assert len(printable("x" * 1000)) == 80

@@ -12,12 +12,12 @@ from typing import Any
 from afdcd.config import UserError
 from afdcd.data.own.drawings.coco import CocoAreas
 from afdcd.data.own.entries import (
+    LONGEST,
     Entry,
     NotTakenError,
     Refusals,
     items_of,
     nothing_left,
-    told,
     unlisted,
 )
 from afdcd.data.own.forms.coco_areas import read_areas
@@ -27,6 +27,7 @@ from afdcd.data.own.found import Found, Hints, Said
 from afdcd.data.own.split_names import split_of
 from afdcd.data.own.tree import LARGEST_JSON, Tree
 from afdcd.data.places import Written
+from afdcd.text import printable
 
 _KEYS = ("images", "annotations", "categories")
 
@@ -125,7 +126,7 @@ class _Reading:
 
     def _add(self, file: str, number: int | str, image: dict[str, Any], areas: list[Any]) -> None:
         name = image["file_name"]
-        origin = f"{file}: {told(f'image {number} ({name})')}"
+        origin = f"{file}: {printable(f'image {number} ({name})', LONGEST)}"
         split = split_of_json(file)
         try:
             path = self._pictures.find(name, file, split)
