@@ -11,7 +11,7 @@ from torch import Tensor
 from afdcd.config import FrozenConfig, Source, UserError, validate
 from afdcd.models.config import ModelConfig
 from afdcd.models.names import official_name
-from afdcd.models.tensors import assign, read_tensors, write_tensors
+from afdcd.models.tensors import assign, read_metadata, read_tensors, write_tensors
 from afdcd.models.zoo import SegmentationNetwork
 
 METADATA_KEY = "afdcd"
@@ -80,7 +80,7 @@ def load_network(path: str | Path) -> tuple[SegmentationNetwork, NetworkCard]:
 
 def has_card(path: str | Path) -> bool:
     """Whether a safetensors file says which network it is of."""
-    return METADATA_KEY in read_tensors(Path(path))[1]
+    return METADATA_KEY in read_metadata(Path(path))
 
 
 def load_weights(network: SegmentationNetwork, path: str | Path) -> None:
@@ -96,12 +96,6 @@ def load_weights(network: SegmentationNetwork, path: str | Path) -> None:
     ours = in_our_spelling(network, tensors)
     _check_head_width(network, ours, path)
     assign(network, ours, path)
-
-
-def to_official(network: SegmentationNetwork) -> dict[str, Tensor]:
-    """The state dict under the keys of CIRKD v1 and Af-DCD."""
-    head = network.config.head
-    return {official_name(key, head): value for key, value in network.state_dict().items()}
 
 
 def in_our_spelling(

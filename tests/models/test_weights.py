@@ -17,9 +17,9 @@ from afdcd.models.weights import (
     load_network,
     load_weights,
     save_network,
-    to_official,
 )
 from afdcd.models.zoo import SegmentationNetwork
+from tests.models.published import to_official
 
 CONFIG = ModelConfig(head="deeplabv3", encoder="timm:lcnet_050")
 CARD = NetworkCard(

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from afdcd.models.config import ModelConfig
-from afdcd.models.weights import to_official
 from afdcd.models.zoo import SegmentationNetwork
+from tests.models.published import to_official
 
 SMALL = ModelConfig(head="pspnet", encoder="mobilenetv2", head_width=16)
 

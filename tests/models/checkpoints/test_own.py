@@ -14,8 +14,9 @@ from afdcd.config import UserError
 from afdcd.models.checkpoints.own import match
 from afdcd.models.config import ModelConfig
 from afdcd.models.names import official_backbone_name
-from afdcd.models.weights import load_weights, to_official
+from afdcd.models.weights import load_weights
 from tests.models.checkpoints.saved import trained
+from tests.models.published import to_official
 
 MODELS = [
     {"head": "deeplabv3", "encoder": "resnet18"},
