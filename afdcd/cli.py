@@ -1,5 +1,6 @@
 """What all commands share: a person's mistake is one line, an output that nobody reads no error."""
 
+import argparse
 import sys
 from collections.abc import Callable
 
@@ -45,3 +46,15 @@ def _status(main: Callable[[list[str] | None], int], argv: list[str] | None) -> 
         if not isinstance(ended.code, int):
             raise
         return ended.code
+
+
+def new_parser(
+    prog: str, description: str | None, epilog: str | None = None
+) -> argparse.ArgumentParser:
+    """What a verb's own arguments are added to; lines of both texts stay as they are written."""
+    return argparse.ArgumentParser(
+        prog=prog,
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )

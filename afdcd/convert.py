@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from afdcd.cli import run
+from afdcd.cli import new_parser, run
 from afdcd.paths import expanded_path
 
 EXAMPLE = """examples:
@@ -24,11 +24,10 @@ def main(argv: list[str] | None = None, prog: str = PROG) -> int:
 
 
 def parser(prog: str = PROG) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=prog,
-        description="Turn a PyTorch checkpoint into a safetensors file, and say what network it is.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = new_parser(
+        prog,
+        "Turn a PyTorch checkpoint into a safetensors file, and say what network it is.",
+        EXAMPLE,
     )
     parser.add_argument(
         "file", metavar="FILE", type=expanded_path, help="what torch.save wrote: .pth, .pt, .ckpt"

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from afdcd.cli import run
+from afdcd.cli import new_parser, run
 from afdcd.paths import expanded
 
 PROG = "python -m afdcd.doctor"
@@ -21,12 +21,11 @@ def main(argv: list[str] | None = None, prog: str = PROG) -> int:
 
 
 def parser(prog: str = PROG) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=prog,
-        description="Check versions, storage, databases, GPUs and the Ray cluster. Each line is ok, "
+    parser = new_parser(
+        prog,
+        "Check versions, storage, databases, GPUs and the Ray cluster. Each line is ok, "
         "or says what to mend; the exit status is 1 if anything is to be mended.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        _EXAMPLES,
     )
     parser.add_argument(
         "--from-worker",

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from afdcd.cli import run
+from afdcd.cli import new_parser, run
 from afdcd.data.catalog.splits import PROTOCOLS
 from afdcd.paths import expanded
 from afdcd.tasks.options import add_inference_options
@@ -24,11 +24,8 @@ def main(argv: list[str] | None = None, prog: str = PROG) -> int:
 
 
 def parser(prog: str = PROG) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=prog,
-        description="Score a network on a prepared data set, at the images' own size.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = new_parser(
+        prog, "Score a network on a prepared data set, at the images' own size.", EXAMPLE
     )
     parser.add_argument(
         "model", metavar="MODEL", type=expanded, help=".safetensors file or models:/name@alias"

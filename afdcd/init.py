@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from afdcd.cli import run
+from afdcd.cli import new_parser, run
 from afdcd.paths import expanded, expanded_path
 
 EXAMPLE = """examples:
@@ -24,12 +24,7 @@ def main(argv: list[str] | None = None, prog: str = PROG) -> int:
 
 
 def parser(prog: str = PROG) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=prog,
-        description=__doc__,
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = new_parser(prog, __doc__, EXAMPLE)
     parser.add_argument(
         "--data",
         required=True,

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from afdcd.cli import run
+from afdcd.cli import new_parser, run
 from afdcd.data.formats import SUFFIXES
 from afdcd.paths import expanded, expanded_path
 from afdcd.tasks.options import add_inference_options
@@ -22,11 +22,8 @@ def main(argv: list[str] | None = None, prog: str = PROG) -> int:
 
 
 def parser(prog: str = PROG) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=prog,
-        description="Label pictures: for each a palette mask (.png) and a tint (_overlay.jpg).",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = new_parser(
+        prog, "Label pictures: for each a palette mask (.png) and a tint (_overlay.jpg).", EXAMPLE
     )
     parser.add_argument(
         "model", metavar="MODEL", type=expanded, help=".safetensors file or models:/name@alias"

@@ -14,7 +14,7 @@ command is given again. Shards are written in parallel: on the Ray cluster in RA
 import argparse
 import sys
 
-from afdcd.cli import run
+from afdcd.cli import new_parser, run
 from afdcd.data.catalog.datasets import COCO_STUFF_EDITIONS, DATASETS, SYNTHETIC
 from afdcd.data.own.split_names import SPLIT_BY
 from afdcd.data.synthetic.config import SyntheticConfig
@@ -40,11 +40,7 @@ def main(argv: list[str] | None = None, prog: str = PROG) -> int:
 
 
 def parser(prog: str = PROG) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=prog,
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = new_parser(prog, __doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in _RAW:
         raw = commands.add_parser(name, help=f"{name} from its published folders")

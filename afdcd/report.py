@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from afdcd.cli import run
+from afdcd.cli import new_parser, run
 from afdcd.paths import expanded
 
 EXAMPLE = """examples:
@@ -25,12 +25,7 @@ def main(argv: list[str] | None = None, prog: str = PROG) -> int:
 
 
 def parser(prog: str = PROG) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=prog,
-        description="Report what a study says.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = new_parser(prog, "Report what a study says.", EXAMPLE)
     reports = parser.add_subparsers(dest="report", required=True, metavar="arena")
     arena = reports.add_parser("arena", help="methods side by side: scores, ranks, costs")
     arena.add_argument("name", metavar="NAME", help="of the study")

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from afdcd.cli import run
+from afdcd.cli import new_parser, run
 from afdcd.paths import expanded
 from afdcd.space_files import space_names, space_path, write_new
 
@@ -27,12 +27,7 @@ def main(argv: list[str] | None = None, prog: str = PROG) -> int:
 
 
 def parser(prog: str = PROG) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=prog,
-        description="List the search spaces that come with afdcd, or copy one.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = new_parser(prog, "List the search spaces that come with afdcd, or copy one.", EXAMPLE)
     commands = parser.add_subparsers(dest="command", metavar="copy")
     copy = commands.add_parser("copy", help="write one to a file of yours")
     copy.add_argument("name", metavar="NAME")

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from afdcd.cli import run
+from afdcd.cli import new_parser, run
 from afdcd.paths import expanded
 
 EXAMPLE = """examples:
@@ -53,11 +53,8 @@ def main(argv: list[str] | None = None, prog: str = PROG) -> int:
 
 
 def parser(prog: str = PROG) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=prog,
-        description="Look at a study, steer it, save it as one file, or restore it.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = new_parser(
+        prog, "Look at a study, steer it, save it as one file, or restore it.", EXAMPLE
     )
     verbs = "status|explain|stop|extend|enqueue|clean|export|import"
     actions = parser.add_subparsers(dest="action", required=True, metavar=verbs)

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from afdcd.cli import run
+from afdcd.cli import new_parser, run
 
 EXAMPLE = """examples:
   afdcd track quickstart
@@ -23,11 +23,8 @@ def main(argv: list[str] | None = None, prog: str = PROG) -> int:
 
 
 def parser(prog: str = PROG) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=prog,
-        description="Build the MLflow pages of a study anew, from what the study keeps itself.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = new_parser(
+        prog, "Build the MLflow pages of a study anew, from what the study keeps itself.", EXAMPLE
     )
     parser.add_argument("study", metavar="STUDY", help="its name")
     return parser

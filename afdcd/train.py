@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from afdcd.cli import run
+from afdcd.cli import new_parser, run
 from afdcd.config import UserError
 from afdcd.output import going_on_unread
 from afdcd.paths import expanded
@@ -36,12 +36,7 @@ def main(argv: list[str] | None = None, prog: str = PROG) -> int:
 
 
 def parser(prog: str = PROG) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=prog,
-        description="One training run: a trial without the search.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = new_parser(prog, "One training run: a trial without the search.", EXAMPLE)
     parser.add_argument("config", metavar="CONFIG.yaml", type=expanded)
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     return parser

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from afdcd.cli import run
+from afdcd.cli import new_parser, run
 from afdcd.config import UserError
 from afdcd.environment import storage_root
 from afdcd.output import going_on_unread
@@ -56,11 +56,8 @@ def _check(space: SearchSpace) -> None:
 
 
 def parser(prog: str = PROG) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=prog,
-        description="Search for the best student that a search space file allows.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = new_parser(
+        prog, "Search for the best student that a search space file allows.", EXAMPLE
     )
     parser.add_argument("space", metavar="SPACE.yaml", type=expanded, help="search space file")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="replace a value of it")

@@ -8,7 +8,7 @@ import sys
 
 from afdcd.bench import prepare, search, service
 from afdcd.bench.command import add_arguments, describe, print_report
-from afdcd.cli import run
+from afdcd.cli import new_parser, run
 
 COMMANDS = {"prepare": prepare, "search": search, "service": service}
 EXAMPLE = """examples:
@@ -29,12 +29,7 @@ def main(argv: list[str] | None = None, prog: str = PROG) -> int:
 
 
 def parser(prog: str = PROG) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=prog,
-        description="Measure afdcd on this machine.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = new_parser(prog, "Measure afdcd on this machine.", EXAMPLE)
     chosen = parser.add_subparsers(dest="command", required=True)
     for name, command in COMMANDS.items():
         add_arguments(
