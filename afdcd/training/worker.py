@@ -26,6 +26,7 @@ from afdcd.training.artifacts import load_from, save_result
 from afdcd.training.build_learner import build_learner
 from afdcd.training.checkpoint import Position, load_checkpoint
 from afdcd.training.job import TEACHER, Failure, Job, said
+from afdcd.training.learner import Learner
 from afdcd.training.notice import DrainedError, Notice
 from afdcd.training.optim import learning_rate
 from afdcd.training.prepared import load_prepared
@@ -115,24 +116,11 @@ def check_data(job: Job) -> None:
 
 def _prepare(job: Job, pulses: pulse.Pulses) -> Run:
     check_data(job)
-    context = ray.train.get_context()
     device = ray.train.torch.get_device()
     if device.type == "cpu":
         # As many threads as the worker reserved, or concurrent trials crowd each other out.
         torch.set_num_threads(max(1, int(job.config.resources.cpus)))
-    teacher = None
-    if job.teacher and job.config.distiller.DISTILS:
-        teacher, _ = load_from(job.teacher)
-    learner = build_learner(
-        job.config,
-        task_named(job.config.task).outputs(job.config.data),
-        teacher,
-        device,
-        rank=context.get_world_rank(),
-        world=context.get_world_size(),
-        choices=job.choices,
-        inputs={k: load_prepared(uri)[0] for k, uri in job.inputs.items() if k != TEACHER},
-    )
+    learner = _learner(job, device)
     position = Position()
     # Ray Train has one where it starts workers anew by itself, after a report of theirs.
     checkpoint = ray.train.get_checkpoint()
@@ -148,6 +136,22 @@ def _prepare(job: Job, pulses: pulse.Pulses) -> Run:
         *([ray.train.collective.broadcast_from_rank_zero] if learner.world > 1 else []),
     )
     return Run(job, learner, position, pulses, notice)
+
+
+def _learner(job: Job, device: torch.device) -> Learner:
+    context, teacher = ray.train.get_context(), None
+    if job.teacher and job.config.distiller.DISTILS:
+        teacher, _ = load_from(job.teacher)
+    return build_learner(
+        job.config,
+        task_named(job.config.task).outputs(job.config.data),
+        teacher,
+        device,
+        rank=context.get_world_rank(),
+        world=context.get_world_size(),
+        choices=job.choices,
+        inputs={k: load_prepared(uri)[0] for k, uri in job.inputs.items() if k != TEACHER},
+    )
 
 
 def _train_until(run: Run, stop: int) -> dict[str, list[float]]:
