@@ -35,7 +35,8 @@ def moved(version: ModelVersion, model: str, why: str) -> Path:
     raise UserError(
         f"{model}: its files were at {shown(str(version.source))}, and MLflow cannot give them: "
         f"{shown(why)}; nor are they below AFDCD_STORAGE={shown(storage_root())}. If their store is "
-        "well, put them back, or set AFDCD_STORAGE to the folder that they were moved to"
+        "well, put them back, or set AFDCD_STORAGE to the folder that they were moved to, or delete this "
+        "version in MLflow: a teacher that a study trains is trained anew"
     )
 
 

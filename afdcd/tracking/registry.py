@@ -174,10 +174,12 @@ def fetch(model: str) -> Path:
             f"{model}: not in the registry at {shown(mlflow.get_tracking_uri())}: {reason(error)}; "
             "choose one that the MLflow UI lists, or correct MLFLOW_TRACKING_URI"
         ) from None
-    found = sorted(place.rglob("*.safetensors"))
-    if not found:
-        raise UserError(f"{model}: holds no .safetensors file; it was not registered by afdcd")
-    return found[0]
+    if found := sorted(place.rglob("*.safetensors")):
+        return found[0]
+    version = _version(client, model)
+    if version and SHA256 in version.tags:  # an object store from which they are gone lists nothing
+        return moved(version, model, why="there are no files")
+    raise UserError(f"{model}: holds no .safetensors file; it was not registered by afdcd")
 
 
 def weights_of(client: MlflowClient, run: str) -> Iterator[bytes]:

@@ -73,6 +73,26 @@ def test_what_is_nowhere_says_where_it_was(
         fetch("models:/street/7")
 
 
+def test_an_empty_store_is_told_from_a_model_of_somebody_else(
+    first: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store has no folders: where files are gone it lists nothing, and MLflow downloads just that."""
+    for file in (first / "artifacts").rglob("*.safetensors"):
+        file.unlink()
+    with pytest.raises(UserError, match="its files were at") as e:
+        fetch("models:/street@champion")
+    assert "not registered by afdcd" not in str(e.value)
+    assert "or delete this version" in str(e.value)
+
+
+def test_an_empty_store_is_no_loss_where_the_file_lies_below_storage(
+    first: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (empty := tmp_path / "empty").mkdir()
+    monkeypatch.setattr(mlflow.artifacts, "download_artifacts", lambda model: str(empty))
+    assert fetch("models:/street@champion").read_bytes() == WEIGHTS
+
+
 def test_a_silent_store_is_not_said_to_be_empty(
     first: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

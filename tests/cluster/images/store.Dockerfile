@@ -1,4 +1,4 @@
-# Stands in for SeaweedFS, which no test can fetch: a `weed` of the same options, served by moto from memory.
+# Stands in for SeaweedFS, which no test can fetch: a `weed` of the same options, served by moto.
 ARG BASE_IMAGE
 FROM ${BASE_IMAGE}
 RUN apt-get update && apt-get install --yes --no-install-recommends wget
