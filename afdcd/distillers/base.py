@@ -55,8 +55,13 @@ class Adversary(nn.Module):
     averaged over ranks, and clip and weight decay of the student's optimizer do not see it.
     """
 
+    @property
+    def scheduled(self) -> bool:
+        """Whether its learning rate falls as the student's does; else it is constant."""
+        return False
+
     def optimizer(self) -> torch.optim.Optimizer:
-        """Its optimizer, with a constant learning rate: a fused one of torch."""
+        """Its optimizer, with the learning rate that it begins with: a fused one of torch."""
         raise NotImplementedError
 
     def forward(

@@ -21,6 +21,7 @@ from afdcd.distillers.base import Distiller, Targets
 from afdcd.distillers.context import StepContext
 from afdcd.distillers.none import NoDistiller
 from afdcd.distillers.projector import MaskedReconstruction
+from afdcd.distillers.ranks import GlobalBatchNorm2d
 from afdcd.models.frozen import FrozenTeacher
 from afdcd.models.outputs import Output
 from afdcd.models.zoo import SegmentationNetwork
@@ -172,7 +173,7 @@ class Learner:
         Parameters and momentum stay as they are from the first term or gradient on, on any rank,
         that is not finite; `diverged` says which it was once `drain` has looked.
         """
-        set_learning_rate(self.optimizer, learning_rate(self.config, iteration))
+        self._set_rates(learning_rate(self.config, iteration))
         torch.manual_seed(derive(self.config.seed, "dropout", iteration, self.rank))
         # Gradients that ranks share lie in DDP's buckets, and parts are added there.
         shared = self.world > 1 and self.config.accumulate > 1
@@ -186,6 +187,14 @@ class Learner:
         self._clip()
         for optimizer in self._optimizers:
             optimizer.step()
+
+    def _set_rates(self, rate: float) -> None:
+        set_learning_rate(self.optimizer, rate)
+        player = self.step.distiller.adversary
+        if self.adversary is not None and player is not None and player.scheduled:
+            share = rate / self.config.lr
+            for group in self.adversary.param_groups:
+                group["lr"] = share * self.adversary.defaults["lr"]
 
     @property
     def _optimizers(self) -> list[torch.optim.Optimizer]:
@@ -317,7 +326,14 @@ def synchronise_batch_norm(step: DistillationStep) -> None:
     timm has modules that normalise and activate. torch's own converter would turn them into plain
     normalisation, and the student would train without activations; timm's keeps them.
     """
+    stays = {
+        name: module
+        for name, module in step.named_modules()
+        if isinstance(module, GlobalBatchNorm2d) and module.derived_twice
+    }
     convert_sync_batchnorm(step)  # in place: no part of a step is itself a batch norm
+    for name, module in stays.items():
+        step.set_submodule(name, module)
 
 
 def _autocast(config: TrainingConfig, device: torch.device) -> torch.dtype | None:

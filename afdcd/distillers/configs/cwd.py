@@ -2,11 +2,17 @@
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 
-from afdcd.distillers.configs.adversarial import AdversarialConfig, cirkd_scripts
+from afdcd.distillers.configs.adversarial import (
+    HINGE,
+    KD_PER_CLASS,
+    WGAN,
+    AdversarialConfig,
+    cirkd_scripts,
+)
 from afdcd.distillers.configs.cost import Cost, pixelwise
 from afdcd.distillers.configs.presets import Preset
 from afdcd.distillers.configs.shapes import HEAD, LOGITS, Needs, PairShapes
@@ -19,10 +25,16 @@ PresetName = Literal[
     "cityscapes-deeplabv3-mobilenetv2",
     "cityscapes-segformer-b0",
     "cityscapes-logits-only",
+    "cityscapes-pspnet-resnet18",
 ]
-_SCRIPT = {"feature_weight": 50.0, "logits_weight": 3.0, "channel_temperature": 4.0}
-_OWN = {
+_SCRIPT: dict[str, Any] = {
+    "feature_weight": 50.0,
+    "logits_weight": 3.0,
+    "channel_temperature": 4.0,
+}
+LOGITS_ALONE = {
     **_SCRIPT,
+    **HINGE,
     "official": True,
     "kd_weight": 0.0,
     "temperature": 1.0,
@@ -30,6 +42,8 @@ _OWN = {
     "discriminator_weight": 0.1,
     "feature_weight": 0.0,
 }
+# README: `bash exp_cwd.sh channel kl 3 4 True True False v1`, with logits KD and the adversarial part.
+_WHOLE = {**LOGITS_ALONE, **WGAN, "kd_weight": KD_PER_CLASS, "adversarial_weight": 1e-3}
 
 
 class CWDConfig(AdversarialConfig):
@@ -45,7 +59,12 @@ class CWDConfig(AdversarialConfig):
     PRESETS: ClassVar[Mapping[str, Preset]] = {
         **cirkd_scripts("cwd", _SCRIPT, {**_SCRIPT, "feature_weight": 5.0, "logits_weight": 0.3}),
         "cityscapes-logits-only": Preset(
-            "irfanICMLL/TorchDistiller@78bac7c SemSeg-distill, without its adversarial part", _OWN
+            "irfanICMLL/TorchDistiller@78bac7c SemSeg-distill, without its adversarial part",
+            LOGITS_ALONE,
+        ),
+        "cityscapes-pspnet-resnet18": Preset(
+            "irfanICMLL/TorchDistiller@78bac7c SemSeg-distill/exp_cwd.sh; teacher PSPNet-R101, batch 8",
+            _WHOLE,
         ),
     }
 
