@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import model_validator
 
-from afdcd.config import FrozenConfig
+from afdcd.config import FrozenConfig, Key
 from afdcd.distillers.configs.afdcd import AfDCDConfig
 from afdcd.distillers.configs.cirkd import CIRKDConfig
 from afdcd.distillers.configs.cost import Cost
@@ -92,6 +92,19 @@ class CombinedConfig(MethodConfig):
             tap: f"terms.{name}.{said}"
             for name, config in self.terms
             for tap, said in config.without.items()
+        }
+
+    @property
+    def sizes(self) -> tuple[Key, ...]:
+        return tuple(("terms", name, *key) for name, config in self.terms for key in config.sizes)
+
+    @property
+    def silent(self) -> dict[Key, str]:
+        """Of each part: one that teaches nothing is told of, although others do."""
+        return {
+            ("terms", name, *key): told
+            for name, config in self.terms
+            for key, told in config.silent.items()
         }
 
     @property

@@ -1,10 +1,12 @@
 """The settings of MGD (Yang et al. 2022, ECCV, sec. 3): its feature term, and two for the logits."""
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 
+from afdcd.distillers.configs.cost import Cost, pixelwise
 from afdcd.distillers.configs.presets import Preset
 from afdcd.distillers.configs.reconstruction import ReconstructionConfig
 from afdcd.distillers.configs.shapes import LOGITS, Needs, PairShapes
@@ -57,6 +59,12 @@ class MGDConfig(ReconstructionConfig):
     @property
     def needs(self) -> Needs:
         return super().needs | (Needs.of_both(LOGITS) if self.logits_weight else Needs())
+
+    def cost(self, pair: PairShapes, crop: tuple[int, int]) -> Cost:
+        found = super().cost(pair, crop)
+        if self.logits_weight:
+            found += pixelwise(math.prod(pair.grid(LOGITS, crop)), pair.classes)
+        return found
 
     def identity(self) -> dict[str, Any]:
         """As the method was called first, when it had no term for logits: a run of then is still one."""
