@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 PresetName = Literal["cityscapes-pspnet-resnet18", "cityscapes-deeplabv3-resnet18"]
-_PUBLISHED: dict[str, Any] = {
+PUBLISHED: dict[str, Any] = {
     "weights": "official",
     "kd_weight": 0.0,
     "temperature": 1.0,
@@ -40,10 +40,10 @@ class MGDConfig(ReconstructionConfig):
     # Its teacher was PSPNet-R101, with other crops and another recipe than the paper's pair.
     PRESETS: ClassVar[Mapping[str, Preset]] = {
         "cityscapes-pspnet-resnet18": Preset(
-            "yzd-v/MGD@2c9da0b mmseg/configs, psp_r101_distill_psp_r18", _PUBLISHED
+            "yzd-v/MGD@2c9da0b mmseg/configs, psp_r101_distill_psp_r18", PUBLISHED
         ),
         "cityscapes-deeplabv3-resnet18": Preset(
-            "yzd-v/MGD@2c9da0b mmseg/configs, psp_r101_distill_deepv3_r18", _PUBLISHED
+            "yzd-v/MGD@2c9da0b mmseg/configs, psp_r101_distill_deepv3_r18", PUBLISHED
         ),
     }
 
