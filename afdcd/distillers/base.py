@@ -31,11 +31,19 @@ class Distiller(nn.Module):
 
     Attributes:
         adversary: a second player, or None.
+        clips: whether `training.distiller_clip` bounds the gradient of its parameters.
     """
+
+    clips = True
 
     def __init__(self) -> None:
         super().__init__()
         self.adversary: Adversary | None = None
+
+    def clipped(self) -> list[nn.Parameter]:
+        """Those whose gradient is bounded, all by one norm."""
+        theirs = set() if self.adversary is None else set(self.adversary.parameters())
+        return [p for p in self.parameters() if p not in theirs] if self.clips else []
 
     def read(self, inputs: Mapping[str, Mapping[str, Tensor]]) -> None:
         """Take over what its prerequisites came to: by name, the state of the distiller that learnt it."""

@@ -258,12 +258,10 @@ class Learner:
                 dist.broadcast(buffer, src=0)
 
     def _clip(self) -> None:
-        learnt, student = self.step.learnt(), self.step.student
-        theirs = set() if student is None else set(student.parameters())
-        if adapters := [parameter for parameter in learnt if parameter not in theirs]:
+        if adapters := self.step.distiller.clipped():
             nn.utils.clip_grad_norm_(adapters, self.config.distiller_clip)
         if self.config.clip is not None:
-            nn.utils.clip_grad_norm_(learnt, self.config.clip)
+            nn.utils.clip_grad_norm_(self.step.learnt(), self.config.clip)
 
     def _accumulate(self, iteration: int, images: Tensor, targets: Targets) -> dict[str, Tensor]:
         """The gradient of this rank's share of a batch, part by part; the terms are the parts' means.

@@ -137,6 +137,7 @@ OF_THEN = {
 def test_a_run_of_before_there_was_a_choice_is_still_the_same(config: type, own: dict) -> None:
     assert config().identity() == {**OF_THEN, **own}
     published = config(preset="cityscapes-deeplabv3-resnet18").identity()
+    published.pop("clip_adapters", None)  # CWD's is not clipped any more
     assert published == {**OF_THEN, **own, "official": True}
     assert config(gradient_penalty=1.0).identity() == config().identity()  # hinge has none
     nobody = config(adversarial_weight=0.0, discriminator_optimizer="sgd-scheduled", **WGAN)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 
+from afdcd.config import Switch
 from afdcd.distillers.configs.adversarial import (
     HINGE,
     KD_PER_CLASS,
@@ -31,6 +32,7 @@ _SCRIPT: dict[str, Any] = {
     "feature_weight": 50.0,
     "logits_weight": 3.0,
     "channel_temperature": 4.0,
+    "clip_adapters": False,
 }
 LOGITS_ALONE = {
     **_SCRIPT,
@@ -54,6 +56,8 @@ class CWDConfig(AdversarialConfig):
             width that is compared, the teacher's, as in the paper and CWD's own code.
         feature_weight: of the maps before the classifiers.
         channel_temperature: of both terms' softmax over places.
+        clip_adapters: whether `training.distiller_clip` bounds the gradient of the convolution between
+            the two widths; officially nothing does.
     """
 
     PRESETS: ClassVar[Mapping[str, Preset]] = {
@@ -73,6 +77,7 @@ class CWDConfig(AdversarialConfig):
     feature_weight: NonNegativeFloat = 50.0
     logits_weight: NonNegativeFloat = 3.0
     channel_temperature: PositiveFloat = 4.0
+    clip_adapters: Switch = True
 
     @property
     def needs(self) -> Needs:
@@ -87,6 +92,13 @@ class CWDConfig(AdversarialConfig):
             places, (ours, theirs) = math.prod(pair.grid(HEAD, crop)), pair.channels(HEAD)
             align = 3 * places * ours * theirs if ours != theirs else 0
             found += pixelwise(places, theirs) + Cost(align / 1e9)
+        return found
+
+    def identity(self) -> dict[str, Any]:
+        """Of adapters that are not clipped it says so; all were, once."""
+        found = super().identity()
+        if self.clip_adapters or not self.feature_weight:
+            del found["clip_adapters"]
         return found
 
     def build(self, pair: PairShapes) -> "CWD":

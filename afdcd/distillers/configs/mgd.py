@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 
+from afdcd.config import Switch
 from afdcd.distillers.configs.cost import Cost, pixelwise
 from afdcd.distillers.configs.presets import Preset
 from afdcd.distillers.configs.reconstruction import ReconstructionConfig
@@ -26,6 +27,7 @@ PUBLISHED: dict[str, Any] = {
     "projector": "plain",
     "logits_weight": 3.0,
     "channel_temperature": 4.0,
+    "clip_adapters": False,
 }
 
 
@@ -35,6 +37,8 @@ class MGDConfig(ReconstructionConfig):
     Attributes:
         logits_weight: of the channel-wise KL of the logits, CWD's, which the published method has.
         channel_temperature: of its softmax over places.
+        clip_adapters: whether `training.distiller_clip` bounds the gradient of the projector, as in
+            Af-DCD's code; MGD's has none.
     """
 
     # Its teacher was PSPNet-R101, with other crops and another recipe than the paper's pair.
@@ -51,6 +55,7 @@ class MGDConfig(ReconstructionConfig):
     preset: PresetName | None = Field(default=None, exclude=True)
     logits_weight: NonNegativeFloat = 0.0
     channel_temperature: PositiveFloat = 4.0
+    clip_adapters: Switch = True
 
     @property
     def tasks(self) -> frozenset[str] | None:
@@ -67,9 +72,12 @@ class MGDConfig(ReconstructionConfig):
         return found
 
     def identity(self) -> dict[str, Any]:
-        """As the method was called first, when it had no term for logits: a run of then is still one."""
+        """As the method was called first, when it had no term for logits, and its projector was always
+        clipped: a run of then is still one."""
         plain = {**self.plain(), "method": "fd"}
-        later = () if self.logits_weight else ("logits_weight", "channel_temperature")
+        later = set() if self.logits_weight else {"logits_weight", "channel_temperature"}
+        if self.clip_adapters or not self.rebuilds:
+            later.add("clip_adapters")
         return {key: value for key, value in plain.items() if key not in later}
 
     def build(self, pair: PairShapes) -> "MGD":
