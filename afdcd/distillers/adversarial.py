@@ -7,6 +7,7 @@ from afdcd.distillers.base import Distiller, Targets
 from afdcd.distillers.configs.adversarial import AdversarialConfig
 from afdcd.distillers.configs.shapes import PairShapes
 from afdcd.distillers.context import StepContext
+from afdcd.distillers.critic import Critic
 from afdcd.distillers.discriminator import Discriminator
 from afdcd.distillers.kd import logits_kd
 from afdcd.models.outputs import Output
@@ -21,7 +22,7 @@ class AdversarialMethod(Distiller):
         super().__init__()
         self.config, self.classes = config, pair.classes
         if config.adversarial_weight:
-            self.adversary = Discriminator(pair.classes, config.discriminator_weight)
+            self.adversary = _player(config, pair.classes)
 
     def forward(
         self, student: Output, teacher: Output, targets: Targets, step: StepContext
@@ -38,3 +39,11 @@ class AdversarialMethod(Distiller):
         self, student: Output, teacher: Output, targets: Targets
     ) -> dict[str, Float[Tensor, ""]]:
         raise NotImplementedError
+
+
+def _player(config: AdversarialConfig, classes: int) -> Discriminator:
+    recipe = config.discriminator_optimizer
+    if config.adversarial_loss == "hinge":
+        return Discriminator(classes, config.discriminator_weight, recipe=recipe)
+    penalty = config.gradient_penalty
+    return Critic(classes, config.discriminator_weight, penalty=penalty, recipe=recipe)

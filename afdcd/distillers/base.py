@@ -31,11 +31,19 @@ class Distiller(nn.Module):
 
     Attributes:
         adversary: a second player, or None.
+        clips: whether `training.distiller_clip` bounds the gradient of its parameters.
     """
+
+    clips = True
 
     def __init__(self) -> None:
         super().__init__()
         self.adversary: Adversary | None = None
+
+    def clipped(self) -> list[nn.Parameter]:
+        """Those whose gradient is bounded, all by one norm."""
+        theirs = set() if self.adversary is None else set(self.adversary.parameters())
+        return [p for p in self.parameters() if p not in theirs] if self.clips else []
 
     def read(self, inputs: Mapping[str, Mapping[str, Tensor]]) -> None:
         """Take over what its prerequisites came to: by name, the state of the distiller that learnt it."""
@@ -55,8 +63,13 @@ class Adversary(nn.Module):
     averaged over ranks, and clip and weight decay of the student's optimizer do not see it.
     """
 
+    @property
+    def scheduled(self) -> bool:
+        """Whether its learning rate falls as the student's does; else it is constant."""
+        return False
+
     def optimizer(self) -> torch.optim.Optimizer:
-        """Its optimizer, with a constant learning rate: a fused one of torch."""
+        """Its optimizer, with the learning rate that it begins with: a fused one of torch."""
         raise NotImplementedError
 
     def forward(

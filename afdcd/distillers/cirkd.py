@@ -30,7 +30,7 @@ Map = Float[Tensor, "b _ h w"]
 class CIRKD(Distiller):
     def __init__(self, config: CIRKDConfig, pair: PairShapes) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.clips = config, config.clip_adapters
         self.memory = Memory(config, pair) if config.remembers else None
 
     def forward(

@@ -30,6 +30,10 @@ class Combined(Distiller):
             assert isinstance(part, Distiller)  # for mypy
             yield name, part
 
+    def clipped(self) -> list[nn.Parameter]:
+        """Of those parts that are clipped, together."""
+        return [parameter for _, part in self._parts() for parameter in part.clipped()]
+
     def read(self, inputs: Mapping[str, Mapping[str, Tensor]]) -> None:
         for name, part in self._parts():
             start = f"{name}."

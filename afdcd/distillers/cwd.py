@@ -21,6 +21,7 @@ class CWD(AdversarialMethod):
 
     def __init__(self, config: CWDConfig, pair: PairShapes) -> None:
         super().__init__(config, pair)
+        self.clips = config.clip_adapters
         self.align: nn.Module = nn.Identity()
         if config.feature_weight and (widths := pair.channels(HEAD))[0] != widths[1]:
             self.align = nn.Conv2d(*widths, kernel_size=1, bias=False)

@@ -12,14 +12,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from afdcd.distillers.base import Adversary, Targets
-from afdcd.distillers.configs.adversarial import SMALLEST
+from afdcd.distillers.configs.adversarial import SMALLEST, Recipe
 from afdcd.distillers.context import StepContext
 from afdcd.distillers.ranks import GlobalBatchNorm2d
 from afdcd.losses.precision import no_autocast
 from afdcd.models.outputs import Output
 
 WIDTH = 64
-LR, BETAS = 4e-4, (0.9, 0.99)  # constant, without decay
+LR, BETAS = 4e-4, (0.9, 0.99)
+MOMENTUM, DECAY = 0.9, 5e-4  # of SKD's own code, which has SGD
 
 
 class Discriminator(Adversary):
@@ -28,9 +29,11 @@ class Discriminator(Adversary):
     Each call does one power iteration and follows its batch norm's statistics, as in the original.
     """
 
-    def __init__(self, classes: int, weight: float, width: int = WIDTH) -> None:
+    def __init__(
+        self, classes: int, weight: float, width: int = WIDTH, *, recipe: Recipe = "adam"
+    ) -> None:
         super().__init__()
-        self.weight = weight
+        self.weight, self.recipe = weight, recipe
         self.layers = nn.Sequential(
             GlobalBatchNorm2d(classes),
             *_halving(classes, width),
@@ -42,16 +45,27 @@ class Discriminator(Adversary):
             nn.Conv2d(8 * width, 1, 4),
         )
 
+    @property
+    def normalise(self) -> GlobalBatchNorm2d:
+        """Its first layer."""
+        first = self.layers[0]
+        assert isinstance(first, GlobalBatchNorm2d)  # for mypy
+        return first
+
     def judged(self, logits: Float[Tensor, "b k h w"]) -> Float[Tensor, "b 1 y x"]:
         """Higher for the teacher's."""
         self.train()
         with no_autocast(logits):
-            logits = logits.to(next(self.parameters()).dtype)
-            size = tuple(max(side, SMALLEST) for side in logits.shape[2:])
-            if size != logits.shape[2:]:
-                logits = F.interpolate(logits, size, mode="bilinear", align_corners=False)
-            judged: Tensor = self.layers(logits)
+            judged: Tensor = self.layers(self.shown(logits))
             return judged
+
+    def shown(self, logits: Float[Tensor, "b k h w"]) -> Float[Tensor, "b k Y X"]:
+        """What its layers see: full precision, and no map smaller than they take."""
+        logits = logits.to(next(self.parameters()).dtype)
+        size = tuple(max(side, SMALLEST) for side in logits.shape[2:])
+        if size == logits.shape[2:]:
+            return logits
+        return F.interpolate(logits, size, mode="bilinear", align_corners=False)
 
     def forward(
         self, student: Output, teacher: Output, targets: Targets, step: StepContext
@@ -60,7 +74,15 @@ class Discriminator(Adversary):
         hinge = F.relu(1 - of_teacher).mean() + F.relu(1 + of_student).mean()
         return {"hinge": self.weight * hinge}
 
+    @property
+    def scheduled(self) -> bool:
+        return self.recipe.endswith("-scheduled")
+
     def optimizer(self) -> torch.optim.Optimizer:
+        if self.recipe == "sgd-scheduled":
+            return torch.optim.SGD(
+                self.parameters(), lr=LR, momentum=MOMENTUM, weight_decay=DECAY, fused=True
+            )
         return torch.optim.Adam(self.parameters(), lr=LR, betas=BETAS, fused=True)
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from afdcd.distillers.base import Targets
 from afdcd.distillers.configs.mgd import MGDConfig
+from afdcd.distillers.configs.shapes import PairShapes
 from afdcd.distillers.context import StepContext
 from afdcd.distillers.masked import MaskedMethod
 from afdcd.losses.channel_kl import channel_kl
@@ -18,6 +19,10 @@ from afdcd.models.outputs import Output
 
 class MGD(MaskedMethod):
     config: MGDConfig
+
+    def __init__(self, config: MGDConfig, pair: PairShapes) -> None:
+        super().__init__(config, pair)
+        self.clips = config.clip_adapters
 
     def forward(
         self, student: Output, teacher: Output, targets: Targets, step: StepContext

@@ -27,7 +27,10 @@ def total(values: Tensor) -> Tensor:
 
 
 class _Sum(torch.autograd.Function):
-    """Each rank's values are in every rank's sum, and so in every rank's loss."""
+    """Each rank's values are in every rank's sum, and so in every rank's loss.
+
+    Its backward pass is such a sum again, so that a gradient can be derived once more.
+    """
 
     @staticmethod
     def forward(ctx: Any, values: Tensor) -> Tensor:
@@ -35,7 +38,7 @@ class _Sum(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        return total(gradient)
+        return summed(gradient)
 
 
 class _Gather(torch.autograd.Function):
@@ -49,14 +52,20 @@ class _Gather(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         first = dist.get_rank() * ctx.images
-        return total(gradient)[first : first + ctx.images]
+        return summed(gradient)[first : first + ctx.images]
 
 
 class GlobalBatchNorm2d(nn.BatchNorm2d):
     """Batch normalisation over the images of all ranks, as if one had them all.
 
     torch's SyncBatchNorm takes no CPU tensors. On GPUs this becomes one, by the learner.
+
+    Attributes:
+        derived_twice: whether a gradient through it is derived again, which torch's cannot do; then
+            this stays on GPUs, too.
     """
+
+    derived_twice = False
 
     def forward(self, input: Tensor) -> Tensor:
         if not (self.training and dist.is_initialized() and dist.get_world_size() > 1):

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from afdcd.distillers.base import Distiller
 from afdcd.distillers.none import NoDistiller
+from afdcd.distillers.ranks import GlobalBatchNorm2d
 from afdcd.models.frozen import FrozenTeacher
 from afdcd.models.zoo import SegmentationNetwork
 from afdcd.seeds import derive
@@ -101,7 +102,14 @@ def synchronise_batch_norm(step: DistillationStep) -> None:
     timm has modules that normalise and activate. torch's own converter would turn them into plain
     normalisation, and the student would train without activations; timm's keeps them.
     """
+    stays = {
+        name: module
+        for name, module in step.named_modules()
+        if isinstance(module, GlobalBatchNorm2d) and module.derived_twice
+    }
     convert_sync_batchnorm(step)  # in place: no part of a step is itself a batch norm
+    for name, module in stays.items():
+        step.set_submodule(name, module)
 
 
 def _compiles(config: TrainingConfig, device: torch.device, world: int) -> bool:

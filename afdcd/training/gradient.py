@@ -102,13 +102,11 @@ class BatchGradient:
         return nn.utils.get_total_norm(gradients, norm_type=math.inf).float().reshape(1)
 
     def clip(self) -> None:
-        """Clip the gradient of the distiller's own parameters, and all of it where that is asked for."""
-        learnt, student = self._step.learnt(), self._step.student
-        theirs = set() if student is None else set(student.parameters())
-        if adapters := [parameter for parameter in learnt if parameter not in theirs]:
+        """Clip the gradient of the adapters that are bounded, and all of it where that is asked for."""
+        if adapters := self._step.distiller.clipped():
             nn.utils.clip_grad_norm_(adapters, self._config.distiller_clip)
         if self._config.clip is not None:
-            nn.utils.clip_grad_norm_(learnt, self._config.clip)
+            nn.utils.clip_grad_norm_(self._step.learnt(), self._config.clip)
 
 
 def autocast_dtype(config: TrainingConfig, device: torch.device) -> torch.dtype | None:

@@ -31,6 +31,7 @@ class Players:
         self.student = build_optimizer(config, step.learnt(), rules)
         adversary = step.distiller.adversary
         self._adversary = None if adversary is None else started(adversary.optimizer())
+        self._scheduled = adversary is not None and adversary.scheduled
 
     def stop_by(self, flag: Tensor) -> None:
         """Change nothing in a step while `flag`, on the device, is 1."""
@@ -38,15 +39,21 @@ class Players:
             optimizer.found_inf = flag  # type: ignore[attr-defined]
 
     def begin(self, iteration: int, *, keep: bool) -> None:
-        """Set the student's learning rate, and all gradients to zero.
+        """Set the learning rates, and all gradients to zero.
 
         Args:
             keep: the tensors of the student's gradients, which then hold zeros.
         """
-        set_learning_rate(self.student, learning_rate(self._config, iteration))
+        self._set_rates(learning_rate(self._config, iteration))
         self.student.zero_grad(set_to_none=not keep)
         if self._adversary is not None:
             self._adversary.zero_grad()
+
+    def _set_rates(self, rate: float) -> None:
+        set_learning_rate(self.student, rate)
+        if self._adversary is not None and self._scheduled:
+            for group in self._adversary.param_groups:
+                group["lr"] = rate / self._config.lr * self._adversary.defaults["lr"]
 
     def step(self) -> None:
         for optimizer in self._both:

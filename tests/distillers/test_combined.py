@@ -6,11 +6,13 @@ import pytest
 import torch
 
 from afdcd.config import UserError, validate
-from afdcd.distillers.configs import CombinedConfig, CWDConfig, MasKDConfig
+from afdcd.distillers.configs import CombinedConfig, CWDConfig, MasKDConfig, MGDConfig
 from afdcd.models.config import ModelConfig
+from afdcd.models.outputs import Output
 from afdcd.search.load import read_space
+from afdcd.search.space import parameters_of
 from afdcd.training.shapes import _check_gives
-from tests.distillers.pairs import STEP
+from tests.distillers.pairs import STEP, pair_of
 from tests.distillers.rivals import output, pair
 
 NOTHING = torch.zeros(2, 64, 64, dtype=torch.int64)
@@ -67,6 +69,65 @@ def test_prerequisites_find_their_part() -> None:
 
 def test_a_method_that_comes_later_changes_no_run_of_today() -> None:
     assert _combined(cwd=LOGITS, kd={}).identity()["terms"].keys() == {"kd", "cwd"}
+
+
+@pytest.mark.parametrize("name", MGDConfig.PRESETS)
+def test_mgd_as_published_is_mgd_beside_cwds_logits(name: str) -> None:
+    """The one combination of two methods that a source holds."""
+    generator = torch.Generator().manual_seed(0)
+    shapes, maps = pair_of(5, 6, classes=3), []
+    for channels in (5, 6):
+        logits = torch.randn(2, 3, 8, 8, generator=generator)
+        feature = torch.randn(2, channels, 8, 8, generator=generator)
+        maps.append(Output(logits, None, {"encoder": feature}))
+    found = []
+    for method in (
+        validate(CombinedConfig, {"method": "combined", "preset": f"mgd-cwd-{name}"}),
+        MGDConfig(preset=name),
+    ):
+        torch.manual_seed(0)
+        found.append(method.build(shapes)(*maps, NOTHING, STEP))
+    joined, alone = found
+    assert joined == {"mgd_fd": alone["fd"], "cwd_channel": alone["channel"]}
+
+
+def test_a_preset_is_filled_in_key_by_key_of_each_method() -> None:
+    name = "mgd-cwd-cityscapes-pspnet-resnet18"
+    given = {"preset": name, "terms": {"mgd": {"fd_weight": 1e-4}, "kd": {}}}
+    config = validate(CombinedConfig, {"method": "combined", **given})
+    assert [part for part, _ in config.terms] == ["kd", "mgd", "cwd"]
+    assert (config.terms.mgd.fd_weight, config.terms.mgd.kd_weight) == (1e-4, 0.0)
+    assert validate(CombinedConfig, config.plain()) == config
+    written = config.plain()
+    assert "preset" not in written and validate(CombinedConfig, written).identity() == (
+        config.identity()
+    )
+    with pytest.raises(UserError, match=f"preset: 'mgd' is not one of .*{name}"):
+        validate(CombinedConfig, {"method": "combined", "preset": "mgd", "terms": {}})
+
+
+def test_an_enqueued_preset_pins_what_is_searched_of_each_part(tmp_path: Path) -> None:
+    preset = "preset: mgd-cwd-cityscapes-pspnet-resnet18"
+    searched = (
+        "terms: {mgd: {fd_weight: {log: [1e-6, 1e-3]}}, cwd: {logits_weight: {uniform: [0, 9]}}}"
+    )
+    file = tmp_path / "space.yaml"
+    head = """data: {dataset: synthetic, root: ROOT, crop: [64, 64]}
+pair:
+  student: {head: pspnet, encoder: "timm:lcnet_050"}
+  teacher: {model: {head: pspnet, encoder: "timm:lcnet_050"}, train: {}}
+"""
+    queue = f"study: {{enqueue: [{{distiller: {{method: combined, {preset}}}}}]}}\n"
+    file.write_text(f"{head}distiller: {{method: combined, {preset}, {searched}}}\n{queue}")
+    space = read_space(str(file), [])
+    (block,) = space.study.enqueue
+    assert parameters_of(space.space, block, space.source, ()) == {
+        "distiller.terms.mgd.fd_weight": 2e-5,
+        "distiller.terms.cwd.logits_weight": 3.0,
+    }
+    file.write_text(f"{head}distiller: {{method: combined, {searched}}}\n{queue}")
+    with pytest.raises(UserError, match=r"sets terms\.mgd\.\w+, which this space leaves out"):
+        read_space(str(file), [])
 
 
 def test_weights_of_terms_are_searched_like_everything(tmp_path: Path) -> None:

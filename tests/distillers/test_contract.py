@@ -3,7 +3,7 @@
 What needs several ranks, or a student that really trains, is in test_together.py.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -18,13 +18,21 @@ from afdcd.distillers.configs import (
     MethodConfig,
     Needs,
     NoneConfig,
+    SKDConfig,
 )
 from afdcd.distillers.context import StepContext
 from afdcd.distillers.maskd import MasKDTokens
 from afdcd.models.outputs import Output
 from tests.distillers.pairs import STEP, pair_of
 
-DISTILLING = [config for config in METHODS.values() if config is not NoneConfig]
+
+class WassersteinSKD(SKDConfig):
+    """One of the methods with a second player, by the loss of their own code."""
+
+    adversarial_loss: Literal["hinge", "wgan-gp"] = "wgan-gp"
+
+
+DISTILLING = [*(config for config in METHODS.values() if config is not NoneConfig), WassersteinSKD]
 PAIR = pair_of(8, 48, classes=5)
 IMAGES, FEATURE_HW = 3, (16, 32)  # all axes differ, so that none can be taken for another
 CROP = (128, 256)
@@ -42,6 +50,9 @@ def _names(config: type[MethodConfig]) -> str:
 ASKED = {CombinedConfig: {"terms": {"cwd": {"kd_weight": 0}, "afdcd": {}}}}
 every_method = pytest.mark.parametrize("config", METHODS.values(), ids=_names)
 every_distilling_method = pytest.mark.parametrize("config", DISTILLING, ids=_names)
+every_method_with_a_second_player = pytest.mark.parametrize(
+    "config", [c for c in DISTILLING if "adversarial_weight" in c.model_fields], ids=_names
+)
 
 
 def test_none_has_no_terms_and_nothing_to_learn() -> None:
@@ -193,6 +204,44 @@ def test_the_host_never_waits_for_the_device(config: type[MethodConfig]) -> None
     assert not watched.read
 
 
+@every_method_with_a_second_player
+@pytest.mark.parametrize("autocast", [False, True])
+def test_a_second_player_learns_by_itself_in_full_precision(
+    config: type[MethodConfig], autocast: bool
+) -> None:
+    """Its terms are finite, equal under autocast, and reach all of it and nothing of the student."""
+    (player, terms), (again, expected) = (_played(config, on) for on in (autocast, False))
+    torch.testing.assert_close(terms, expected, rtol=0, atol=0)
+    for name, term in terms.items():
+        assert term.shape == () and term.dtype == torch.float32 and term.isfinite(), name
+    for one in (player, again):
+        grads = [parameter.grad for parameter in one.parameters()]
+        assert all(grad.isfinite().all() for grad in grads)
+        assert any(grad.any() for grad in grads)
+    for one, other in zip(player.parameters(), again.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad, rtol=0, atol=0)
+
+
+@every_method_with_a_second_player
+def test_the_host_does_not_wait_for_a_second_player(config: type[MethodConfig]) -> None:
+    with _Watched() as watched:
+        _played(config)
+    assert watched.count
+    assert not watched.read
+
+
+def _played(
+    config: type[MethodConfig], autocast: bool = False
+) -> tuple[nn.Module, dict[str, Tensor]]:
+    """The second player after the backward pass of its terms."""
+    player, student = _build(config).adversary, _student()
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
+        terms = player(student.detached(), _teacher(), LABELS, STEP)
+    sum(terms.values()).backward()
+    assert all(tensor.grad is None for tensor in _tensors(student))
+    return player, terms
+
+
 class _Watched(TorchDispatchMode):
     READING = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "is_nonzero")
 
@@ -235,7 +284,7 @@ def test_unknown_method_lists_the_known_ones() -> None:
 def test_the_name_that_mgd_had_first_is_read_and_is_the_same_run() -> None:
     now = validate(Holder, {"distiller": {"method": "mgd", "mask_ratio": 0.5}}).distiller
     assert validate(Holder, {"distiller": {"method": "fd", "mask_ratio": 0.5}}).distiller == now
-    later = {"logits_weight", "channel_temperature"}
+    later = {"logits_weight", "channel_temperature", "clip_adapters"}
     of_then = {key: value for key, value in now.plain().items() if key not in later}
     assert now.identity() == {**of_then, "method": "fd"}
 

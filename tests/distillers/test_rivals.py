@@ -72,6 +72,36 @@ def test_a_published_setting_says_all_but_its_name(method: str) -> None:
             assert preset.values["official"] is True
 
 
+every_adapted = pytest.mark.parametrize("method", ["cwd", "cirkd", "mgd"])
+
+
+@every_adapted
+def test_adapters_are_clipped_but_not_as_published(method: str) -> None:
+    """Officially nothing is. Those of a combination are clipped part by part, by one norm."""
+    config = METHODS[method](**SMALL.get(method, {}))
+    clipped, free = (_built(config.updated(clip_adapters=on)) for on in (True, False))
+    player = set() if clipped.adversary is None else set(clipped.adversary.parameters())
+    assert clipped.clipped() == [p for p in clipped.parameters() if p not in player] != []
+    assert free.clipped() == []
+    name = next(iter(config.PRESETS))
+    assert config.PRESETS[name].values["clip_adapters"] is False
+    terms = {method: {**SMALL.get(method, {}), "clip_adapters": False}, "afdcd": {"groups": 3}}
+    both = _built(validate(METHODS["combined"], {"method": "combined", "terms": terms}))
+    assert both.clipped() == list(both.parts["afdcd"].parameters())
+
+
+@every_adapted
+def test_a_run_whose_adapters_were_clipped_is_still_the_same_and_another_is_not(
+    method: str,
+) -> None:
+    config = METHODS[method]()
+    assert "clip_adapters" not in config.identity()
+    free = config.updated(clip_adapters=False)
+    assert free.identity() == {**config.identity(), "clip_adapters": False}
+    nothing = {key: 0.0 for key in METHODS[method].model_fields if key.endswith("_weight")}
+    assert free.updated(**nothing).identity() == config.updated(**nothing).identity()
+
+
 @pytest.mark.parametrize("method", ["skd", "ifvd", "cwd", "cirkd"])
 def test_images_that_are_compared_are_not_taken_one_by_one(method: str) -> None:
     plain = trial(training__batch=4, distiller={"method": method}).plain()

@@ -8,16 +8,15 @@ import torch.multiprocessing as mp
 from safetensors.torch import load_file
 from torch import Tensor
 
-from afdcd.distillers.configs import METHODS
 from afdcd.distillers.context import StepContext
 from afdcd.distillers.ranks import GlobalBatchNorm2d
 from afdcd.training.checkpoint import Position, load_checkpoint, save_checkpoint
 from afdcd.training.learner import Learner
-from tests.distillers.together import STEPS, found, iterate, learner_of, one_of
+from tests.distillers.together import CASES, STEPS, found, iterate, learner_of, one_of, settings
 
 # The processes take a while to start, so they do it once for all of these tests.
 pytestmark = [pytest.mark.xdist_group("methods"), pytest.mark.timeout(300)]
-every_method = pytest.mark.parametrize("method", METHODS)
+every_method = pytest.mark.parametrize("method", CASES)
 
 
 @pytest.fixture(scope="module", params=[2, 4])
@@ -75,6 +74,31 @@ def test_the_second_player_moves_by_its_own_terms_and_is_no_part_of_the_students
     assert terms.keys() == {"task", "aux", "kd", "pair", "adversarial", "adversary/hinge"}
 
 
+def test_a_second_players_rate_falls_with_the_students_where_it_is_asked_to() -> None:
+    """As officially; Adam's in the port stays."""
+    for case, first, later in (("skd", 4e-4, 4e-4), ("skd-wgan-gp", 4e-4, 4e-4 * 0.5**0.9)):
+        learner = learner_of(case)
+        half = learner.config.iterations // 2
+        for iteration, expected in ((0, first), (half, later)):
+            iterate(learner, range(iteration, iteration + 1))
+            (group,) = learner.adversary.param_groups
+            assert group["lr"] == pytest.approx(expected)
+
+
+def test_a_wasserstein_player_learns_beside_a_compiled_student() -> None:
+    """Its gradient is derived twice, which a compiled graph could not be; the student's ends before it."""
+    plain, compiled = learner_of("skd-wgan-gp"), learner_of("skd-wgan-gp")
+    torch._dynamo.reset()
+    student = compiled.step.student
+    compiled.step.run_student = torch.compile(student.forward, backend="aot_eager")
+    for learner in (plain, compiled):
+        iterate(learner, range(STEPS))
+    expected = found(plain)
+    assert {"0.adversary/wasserstein", "0.adversary/penalty"} < expected.keys()
+    for name, value in found(compiled).items():
+        torch.testing.assert_close(value, expected[name], rtol=1e-6, atol=1e-9, msg=name)
+
+
 def test_the_student_is_taught_by_a_discriminator_that_has_not_moved_yet() -> None:
     """The gradient that reaches the student is that of the discriminator before its step."""
     ours, expected = learner_of("skd"), learner_of("skd")
@@ -105,7 +129,7 @@ def test_neither_player_moves_once_something_is_not_finite() -> None:
 
 @every_method
 def test_nothing_of_a_method_is_in_the_student(method: str) -> None:
-    if METHODS[method].PREPARES:
+    if settings(method).PREPARES:
         assert learner_of(method).step.student is None
         return
     learner = learner_of(method)

@@ -3,10 +3,20 @@
 import pytest
 import torch
 
-from afdcd.distillers.configs import CIRKDConfig, CWDConfig, SKDConfig
+from afdcd.distillers.configs import (
+    AfDCDConfig,
+    CIRKDConfig,
+    CombinedConfig,
+    CWDConfig,
+    MethodConfig,
+    MGDConfig,
+    PairShapes,
+    SKDConfig,
+)
+from afdcd.models.taps import Tap
 from afdcd.search.load import load_space
 from afdcd.search.plan import known
-from afdcd.search.plan.devices import GPUS, Machine, cpu
+from afdcd.search.plan.devices import GPUS, Device, Machine, cpu
 from afdcd.search.plan.hours import CALLS, run_time
 from afdcd.search.plan.make import make_plan
 from afdcd.search.plan.measure import measure
@@ -66,11 +76,37 @@ def test_what_rivals_cost_is_what_was_counted_on_the_official_code() -> None:
     for config, expected in (
         (SKDConfig(**nothing), 2.7),
         (SKDConfig(pair_weight=0), 2.4),
+        (SKDConfig(pair_weight=0, adversarial_loss="wgan-gp"), 2.4 + 1.6),
         (CWDConfig(**nothing), 0.8),
         (CIRKDConfig(pixel_weight=0, region_weight=0), 2 * 43),
         (CIRKDConfig(minibatch_weight=0), 33),
     ):
         assert config.cost(pair, (512, 1024)).gmacs == pytest.approx(expected, rel=0.35), config
+
+
+def test_methods_that_are_joined_cost_what_each_of_them_does() -> None:
+    """Whatever the plan asks of one by itself, it asks of it as a part."""
+
+    def priced(method: MethodConfig, device: Device) -> tuple[float, float]:
+        config = paper().updated(distiller=method)
+        return memory_of(config, device).distillation, run_time(config, device).computing.likely
+
+    alone = {"afdcd": AfDCDConfig(), "cwd": CWDConfig()}
+    both = CombinedConfig.model_validate({"terms": {"afdcd": {}, "cwd": {}}})
+    for device in (GPUS["h200"], HOST):
+        none = priced(AfDCDConfig(kd_weight=0, fd_weight=0, contrast_weight=0), device)
+        parts = [priced(method, device) for method in alone.values()]
+        for found, plain, *each in zip(priced(both, device), none, *parts, strict=True):
+            assert found - plain == pytest.approx(sum(one - plain for one in each), rel=1e-6)
+        assert priced(both, device)[1] > 1.4 * none[1]
+
+
+def test_maps_of_two_strides_are_priced_on_the_grid_on_which_they_are_compared() -> None:
+    taps = {"encoder": (Tap(512, 32), Tap(2048, 8))}
+    coarse = MGDConfig().cost(PairShapes(taps, 19), (512, 1024))
+    same = MGDConfig().cost(PairShapes({"encoder": (Tap(512, 8), Tap(2048, 8))}, 19), (512, 1024))
+    assert same.gmacs == pytest.approx(16 * coarse.gmacs)
+    assert same.convolutions[0].places == 16 * coarse.convolutions[0].places == 64 * 128
 
 
 def test_what_is_remembered_is_in_memory_and_in_checkpoints() -> None:

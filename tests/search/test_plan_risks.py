@@ -126,6 +126,21 @@ def test_terms_that_are_always_zero_are_told_at_the_option_they_stand_in(load) -
     assert "afdcd with all weights 0" in told(load(zeros))[1]
 
 
+def test_a_part_of_several_that_is_always_zero_is_told_at_its_key(load) -> None:
+    parts = "{kd: {weight: 0.0}, afdcd: {groups: 1, patch: 2, pool: 0}, maskd: {aux_weight: 0}}"
+    _, warnings = told(load(f"distiller={{method: combined, terms: {parts}}}"))
+    assert "distiller.terms.afdcd.groups: one group has no other groups to be told" in warnings
+    assert "distiller.terms.kd: kd with all weights 0 is no distillation" in warnings
+    assert "maskd with all" not in warnings
+
+
+def test_what_a_part_of_several_remembers_is_refused_by_its_key(load) -> None:
+    parts = "{cirkd: {pixel_memory: 400000}, mgd: {}}"
+    errors, _ = told(load(f"distiller={{method: combined, terms: {parts}}}"), with_memory(2))
+    assert "terms.cirkd.pixel_memory: a worker, pspnet-resnet10t > pspnet-lcnet_050 comb" in errors
+    assert "lower distiller.terms.cirkd.pixel_memory and distiller.terms.cirkd.reg" in errors
+
+
 def test_a_full_disk_or_shared_memory_of_this_machine_is_told(
     load, monkeypatch: pytest.MonkeyPatch
 ) -> None:

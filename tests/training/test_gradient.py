@@ -20,6 +20,18 @@ def test_gradient_of_the_distiller_is_clipped_and_the_students_is_not() -> None:
     assert norms["student"] > 0.1
 
 
+def test_a_method_that_is_not_clipped_keeps_its_gradient() -> None:
+    """As published, CWD's convolution has none; the bound is for methods that have one."""
+    found = {}
+    for clips in (True, False):
+        settings = {"method": "cwd", "adversarial_weight": 0.0, "clip_adapters": clips}
+        learner = learner_of(distiller=settings, training__distiller_clip=1e-6)
+        learner.iterate(0, *batch())
+        found[clips] = learner.step.distiller.align.weight.grad.norm().item()
+    assert found[True] == pytest.approx(1e-6, rel=1e-3)
+    assert found[False] > 1e-4
+
+
 def test_the_whole_gradient_is_clipped_where_that_is_asked_for() -> None:
     learner = learner_of(**LOUD, training__clip=1e-2)
     learner.iterate(0, *batch())

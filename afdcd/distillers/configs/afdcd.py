@@ -13,7 +13,9 @@ from pydantic import (
     model_validator,
 )
 
+from afdcd.config import Key
 from afdcd.distillers.configs.afdcd_presets import PRESETS, PresetName
+from afdcd.distillers.configs.cost import NUMBER, Cost
 from afdcd.distillers.configs.presets import Preset
 from afdcd.distillers.configs.reconstruction import ReconstructionConfig
 from afdcd.distillers.configs.shapes import ENCODER, PairShapes
@@ -123,6 +125,31 @@ class AfDCDConfig(ReconstructionConfig):
             f"{feature_hw[0]}x{feature_hw[1]} feature map ({100 * unused:.1f} % of it unused); "
             f"crops of multiples of {sides} pixels lose nothing"
         ]
+
+    def cost(self, pair: PairShapes, crop: tuple[int, int]) -> Cost:
+        """Beside the projector's, that of the contrast: both pooled maps and the gradient, in fp32."""
+        found = super().cost(pair, crop)
+        if not self.contrast_weight:
+            return found
+        (_, channels), (height, width) = pair.channels(ENCODER), pair.grid(ENCODER, crop)
+        pool = max(1, self.pool)
+        tokens = self.effective_groups * math.prod(self.patch_of(height, width))
+        differences = 2.0 * (height // pool) * (width // pool) * tokens * channels
+        return found + Cost(
+            kept=3 * NUMBER * channels * height * width / pool**2, differences=differences
+        )
+
+    @property
+    def silent(self) -> dict[Key, str]:
+        alone = self.effective_groups == 1 and self.effective_negatives == "other_groups"
+        if not (self.contrast_weight and alone):
+            return super().silent
+        return {
+            (
+                "groups",
+            ): "one group has no other groups to be told from, so the contrast is always 0; "
+            "raise groups, or negatives: all_others"
+        }
 
     def contrast_units(self, channels: int, height: int, width: int) -> tuple[float, float]:
         """What portable weights count as 1 on a map: official temperature, and official value.

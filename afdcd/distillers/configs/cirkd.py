@@ -42,6 +42,7 @@ _CODE: dict[str, Any] = {
     "region_memory": 2000,
     "pixel_contrast": 4096,
     "region_contrast": 1024,
+    "clip_adapters": False,
 }
 
 
@@ -68,6 +69,8 @@ class CIRKDConfig(MethodConfig):
         pool: side of the cells that the mini-batch term averages first; 2 in SegFormer's script.
         pixel_memory, region_memory: remembered vectors for each class.
         pixel_contrast, region_contrast: of them all, those that a step compares with.
+        clip_adapters: whether `training.distiller_clip` bounds the gradient of the head through which the
+            student is compared; officially nothing does.
     """
 
     PRESETS: ClassVar[Mapping[str, Preset]] = {
@@ -101,6 +104,7 @@ class CIRKDConfig(MethodConfig):
     region_memory: PositiveInt = 2000
     pixel_contrast: PositiveInt = 4096
     region_contrast: PositiveInt = 1024
+    clip_adapters: Switch = True
 
     @property
     def remembers(self) -> bool:
@@ -145,6 +149,13 @@ class CIRKDConfig(MethodConfig):
             head = 3 * places * (ours + theirs) * theirs / 1e9
             found += likeness(places, columns, theirs, theirs, learnt=1) + Cost(head)
             found += pixelwise(places, theirs)
+        return found
+
+    def identity(self) -> dict[str, Any]:
+        """Of a head that is not clipped it says so; every one was, once."""
+        found = super().identity()
+        if self.clip_adapters or not self.remembers:
+            del found["clip_adapters"]
         return found
 
     def build(self, pair: PairShapes) -> "CIRKD":

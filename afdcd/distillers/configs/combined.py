@@ -1,25 +1,30 @@
 """Several methods at once, each with its own weights."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
-from afdcd.config import FrozenConfig
+from afdcd.config import FrozenConfig, Key
 from afdcd.distillers.configs.afdcd import AfDCDConfig
 from afdcd.distillers.configs.cirkd import CIRKDConfig
 from afdcd.distillers.configs.cost import Cost
-from afdcd.distillers.configs.cwd import CWDConfig
+from afdcd.distillers.configs.cwd import LOGITS_ALONE, CWDConfig
 from afdcd.distillers.configs.ifvd import IFVDConfig
 from afdcd.distillers.configs.kd import KDConfig
 from afdcd.distillers.configs.maskd import MasKDConfig
 from afdcd.distillers.configs.method import MethodConfig, Prerequisite
-from afdcd.distillers.configs.mgd import MGDConfig
+from afdcd.distillers.configs.mgd import PUBLISHED, MGDConfig
+from afdcd.distillers.configs.presets import Preset
 from afdcd.distillers.configs.shapes import Needs, PairShapes
 from afdcd.distillers.configs.skd import SKDConfig
 
 if TYPE_CHECKING:
     from afdcd.distillers.combined import Combined
+
+
+PresetName = Literal["mgd-cwd-cityscapes-pspnet-resnet18", "mgd-cwd-cityscapes-deeplabv3-resnet18"]
+_MGD_AND_CWD: dict[str, Any] = {"mgd": {**PUBLISHED, "logits_weight": 0.0}, "cwd": LOGITS_ALONE}
 
 
 class TermsConfig(FrozenConfig):
@@ -46,11 +51,18 @@ class CombinedConfig(MethodConfig):
 
         {method: combined, terms: {cwd: {kd_weight: 0, feature_weight: 0, adversarial_weight: 0}, afdcd: {}}}
 
-    What is published in combination is a preset of its method: `cwd`, `skd`, `ifvd` and `cirkd` come with
-    logits KD, `mgd` with CWD's term for logits.
+    Most of what is published in combination is a preset of its method: `cwd`, `skd`, `ifvd` and `cirkd`
+    come with logits KD, `mgd` with CWD's term for logits. Of different methods, sources hold this last
+    one alone; as a preset here, its two parts can be weighed and searched apart.
     """
 
+    PRESETS: ClassVar[Mapping[str, Preset]] = {
+        f"mgd-cwd-{name}": Preset(preset.source, {"terms": _MGD_AND_CWD})
+        for name, preset in MGDConfig.PRESETS.items()
+    }
+
     method: Literal["combined"] = "combined"
+    preset: PresetName | None = Field(default=None, exclude=True)
     terms: TermsConfig
 
     @model_validator(mode="after")
@@ -69,6 +81,11 @@ class CombinedConfig(MethodConfig):
 
     def _plays(self, name: str) -> bool:
         return bool(getattr(getattr(self.terms, name), "adversarial_weight", 0))
+
+    @classmethod
+    def defaults(cls) -> dict[str, Any]:
+        """Nothing of `terms`: a method that is not named takes no part."""
+        return {"method": "combined", "preset": None}
 
     @property
     def tasks(self) -> frozenset[str] | None:
@@ -92,6 +109,19 @@ class CombinedConfig(MethodConfig):
             tap: f"terms.{name}.{said}"
             for name, config in self.terms
             for tap, said in config.without.items()
+        }
+
+    @property
+    def sizes(self) -> tuple[Key, ...]:
+        return tuple(("terms", name, *key) for name, config in self.terms for key in config.sizes)
+
+    @property
+    def silent(self) -> dict[Key, str]:
+        """Of each part: one that teaches nothing is told of, although others do."""
+        return {
+            ("terms", name, *key): told
+            for name, config in self.terms
+            for key, told in config.silent.items()
         }
 
     @property

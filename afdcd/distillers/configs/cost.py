@@ -9,19 +9,45 @@ NUMBER = 4.0  # bytes
 
 
 @dataclass(frozen=True, slots=True)
+class Convolutions:
+    """Of 3x3, for which a GPU has a cheaper algorithm (Winograd's) where the maps of a batch are large.
+
+    Attributes:
+        gmacs: 10^9 multiply-accumulates of an image, forward and backward, without that algorithm.
+        places, channels: of the map.
+    """
+
+    gmacs: float
+    places: int
+    channels: int
+
+
+@dataclass(frozen=True, slots=True)
 class Cost:
-    """Of one image of a step, beside the two networks.
+    """Of one image of a step, beside the two networks; what machine it runs on is the plan's to know.
 
     Attributes:
         gmacs: 10^9 multiply-accumulates, forward and backward.
         kept: bytes on the device.
+        numbers: in maps that are in the run's own precision.
+        differences: |s - t|, forward and backward; a device computes fewer of them than products.
+        convolutions: not in `gmacs`.
     """
 
     gmacs: float = 0.0
     kept: float = 0.0
+    numbers: float = 0.0
+    differences: float = 0.0
+    convolutions: tuple[Convolutions, ...] = ()
 
     def __add__(self, other: "Cost") -> "Cost":
-        return Cost(self.gmacs + other.gmacs, self.kept + other.kept)
+        return Cost(
+            self.gmacs + other.gmacs,
+            self.kept + other.kept,
+            self.numbers + other.numbers,
+            self.differences + other.differences,
+            self.convolutions + other.convolutions,
+        )
 
 
 def likeness(rows: int, columns: int, student: int, teacher: int, *, learnt: int = 2) -> Cost:

@@ -2,11 +2,18 @@
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 
-from afdcd.distillers.configs.adversarial import AdversarialConfig, cirkd_scripts
+from afdcd.config import Switch
+from afdcd.distillers.configs.adversarial import (
+    HINGE,
+    KD_PER_CLASS,
+    WGAN,
+    AdversarialConfig,
+    cirkd_scripts,
+)
 from afdcd.distillers.configs.cost import Cost, pixelwise
 from afdcd.distillers.configs.presets import Preset
 from afdcd.distillers.configs.shapes import HEAD, LOGITS, Needs, PairShapes
@@ -19,10 +26,17 @@ PresetName = Literal[
     "cityscapes-deeplabv3-mobilenetv2",
     "cityscapes-segformer-b0",
     "cityscapes-logits-only",
+    "cityscapes-pspnet-resnet18",
 ]
-_SCRIPT = {"feature_weight": 50.0, "logits_weight": 3.0, "channel_temperature": 4.0}
-_OWN = {
+_SCRIPT: dict[str, Any] = {
+    "feature_weight": 50.0,
+    "logits_weight": 3.0,
+    "channel_temperature": 4.0,
+    "clip_adapters": False,
+}
+LOGITS_ALONE = {
     **_SCRIPT,
+    **HINGE,
     "official": True,
     "kd_weight": 0.0,
     "temperature": 1.0,
@@ -30,6 +44,8 @@ _OWN = {
     "discriminator_weight": 0.1,
     "feature_weight": 0.0,
 }
+# README: `bash exp_cwd.sh channel kl 3 4 True True False v1`, with logits KD and the adversarial part.
+_WHOLE = {**LOGITS_ALONE, **WGAN, "kd_weight": KD_PER_CLASS, "adversarial_weight": 1e-3}
 
 
 class CWDConfig(AdversarialConfig):
@@ -40,12 +56,19 @@ class CWDConfig(AdversarialConfig):
             width that is compared, the teacher's, as in the paper and CWD's own code.
         feature_weight: of the maps before the classifiers.
         channel_temperature: of both terms' softmax over places.
+        clip_adapters: whether `training.distiller_clip` bounds the gradient of the convolution between
+            the two widths; officially nothing does.
     """
 
     PRESETS: ClassVar[Mapping[str, Preset]] = {
         **cirkd_scripts("cwd", _SCRIPT, {**_SCRIPT, "feature_weight": 5.0, "logits_weight": 0.3}),
         "cityscapes-logits-only": Preset(
-            "irfanICMLL/TorchDistiller@78bac7c SemSeg-distill, without its adversarial part", _OWN
+            "irfanICMLL/TorchDistiller@78bac7c SemSeg-distill, without its adversarial part",
+            LOGITS_ALONE,
+        ),
+        "cityscapes-pspnet-resnet18": Preset(
+            "irfanICMLL/TorchDistiller@78bac7c SemSeg-distill/exp_cwd.sh; teacher PSPNet-R101, batch 8",
+            _WHOLE,
         ),
     }
 
@@ -54,6 +77,7 @@ class CWDConfig(AdversarialConfig):
     feature_weight: NonNegativeFloat = 50.0
     logits_weight: NonNegativeFloat = 3.0
     channel_temperature: PositiveFloat = 4.0
+    clip_adapters: Switch = True
 
     @property
     def needs(self) -> Needs:
@@ -68,6 +92,13 @@ class CWDConfig(AdversarialConfig):
             places, (ours, theirs) = math.prod(pair.grid(HEAD, crop)), pair.channels(HEAD)
             align = 3 * places * ours * theirs if ours != theirs else 0
             found += pixelwise(places, theirs) + Cost(align / 1e9)
+        return found
+
+    def identity(self) -> dict[str, Any]:
+        """Of adapters that are not clipped it says so; all were, once."""
+        found = super().identity()
+        if self.clip_adapters or not self.feature_weight:
+            del found["clip_adapters"]
         return found
 
     def build(self, pair: PairShapes) -> "CWD":

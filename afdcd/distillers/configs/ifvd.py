@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat
 
-from afdcd.distillers.configs.adversarial import AdversarialConfig, cirkd_scripts
+from afdcd.distillers.configs.adversarial import (
+    KD_PER_CLASS,
+    WGAN,
+    AdversarialConfig,
+    cirkd_scripts,
+)
 from afdcd.distillers.configs.cost import Cost, likeness, pixelwise
 from afdcd.distillers.configs.presets import Preset
 from afdcd.distillers.configs.shapes import HEAD, Needs, PairShapes
@@ -18,8 +23,21 @@ PresetName = Literal[
     "cityscapes-deeplabv3-resnet18",
     "cityscapes-deeplabv3-mobilenetv2",
     "cityscapes-segformer-b0",
+    "cityscapes-pspnet-resnet18",
 ]
 _WEIGHTS = {"ifv_weight": 20.0}
+_OWN = Preset(
+    "YukangWang/IFVD@950a7a5 options.py, its defaults; teacher PSPNet-R101, batch 8",
+    {
+        **WGAN,
+        "official": True,
+        "kd_weight": KD_PER_CLASS,
+        "temperature": 1.0,
+        "adversarial_weight": 1e-3,
+        "discriminator_weight": 0.1,
+        "ifv_weight": 200.0,
+    },
+)
 
 
 class IFVDConfig(AdversarialConfig):
@@ -31,7 +49,10 @@ class IFVDConfig(AdversarialConfig):
             number of classes.
     """
 
-    PRESETS: ClassVar[Mapping[str, Preset]] = cirkd_scripts("ifvd", _WEIGHTS, _WEIGHTS)
+    PRESETS: ClassVar[Mapping[str, Preset]] = {
+        **cirkd_scripts("ifvd", _WEIGHTS, _WEIGHTS),
+        "cityscapes-pspnet-resnet18": _OWN,
+    }
 
     method: Literal["ifvd"] = "ifvd"
     preset: PresetName | None = Field(default=None, exclude=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import model_validator
 
-from afdcd.config import FrozenConfig
+from afdcd.config import FrozenConfig, Key
 from afdcd.distillers.configs.cost import Cost
 from afdcd.distillers.configs.presets import Preset, with_preset
 from afdcd.distillers.configs.shapes import Needs, PairShapes
@@ -67,6 +67,19 @@ class MethodConfig(FrozenConfig):
     def without(self) -> Mapping[str, str]:
         """`WITHOUT`, where the keys are."""
         return self.WITHOUT
+
+    @property
+    def sizes(self) -> tuple[Key, ...]:
+        """`SIZES`, where the keys are."""
+        return tuple((name,) for name in self.SIZES)
+
+    @property
+    def silent(self) -> dict[Key, str]:
+        """Why a term is always 0, with the remedy, by the key that makes it so; `()`: by all weights."""
+        if not self.DISTILS or self.needs != Needs():
+            return {}
+        told = f"{self.method} with all weights 0 is no distillation; raise one, or leave it out"
+        return {(): told}
 
     @property
     def tasks(self) -> frozenset[str] | None:

@@ -22,7 +22,16 @@ def with_preset(presets: Mapping[str, Preset], values: dict[str, Any]) -> dict[s
     if not isinstance(name, str) or name not in presets:
         return values
     given = {key: value for key, value in values.items() if key != "preset"}
-    return {**presets[name].values, **given}
+    return _joined(presets[name].values, given)
+
+
+def _joined(values: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """What is given wins, key by key, also in blocks of both."""
+    found = {**values, **given}
+    for key in values.keys() & given.keys():
+        if isinstance(values[key], dict) and isinstance(given[key], dict):
+            found[key] = _joined(values[key], given[key])
+    return found
 
 
 def pinned(
@@ -46,14 +55,32 @@ def pinned(
         raise ValueError(f"{name!r} is not one of {', '.join(map(repr, presets)) or 'any'}")
     if isinstance(space.get("preset"), ranges):
         return block
+    given = {key: value for key, value in block.items() if key != "preset"}
     fixed = {**defaults, **with_preset(presets, space)}
-    pins = {key: value for key, value in block.items() if key != "preset"}
-    for key, value in presets[name].values.items():
+    return _pins(presets[name].values, fixed, given, ranges, f"{name!r} sets ")
+
+
+def _pins(
+    values: dict[str, Any],
+    fixed: dict[str, Any],
+    given: dict[str, Any],
+    ranges: tuple[type, ...],
+    told: str,
+) -> dict[str, Any]:
+    pins = dict(given)
+    for key, value in values.items():
+        if key not in fixed:
+            raise ValueError(
+                f"{told}{key}, which this space leaves out; add it, or the same preset"
+            )
         if isinstance(fixed[key], ranges):
             pins.setdefault(key, value)
-        elif key not in block and fixed[key] != value:
+        elif isinstance(value, dict) and isinstance(fixed[key], dict):
+            inner = _pins(value, fixed[key], given.get(key, {}), ranges, f"{told}{key}.")
+            pins |= {key: inner} if inner else {}
+        elif key not in given and fixed[key] != value:
             raise ValueError(
-                f"{name!r} sets {key} to {value!r}, but this space fixes it to {fixed[key]!r}; "
+                f"{told}{key} to {value!r}, but this space fixes it to {fixed[key]!r}; "
                 f"search {key} too, or write out the settings without preset"
             )
     return pins

@@ -3,12 +3,18 @@
 Source: afdcd/losses/reconstruction.py; the modules are in afdcd/distillers/projector.py.
 """
 
+import math
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 
+from afdcd.distillers.configs.cost import Convolutions, Cost
 from afdcd.distillers.configs.method import MethodConfig
-from afdcd.distillers.configs.shapes import ENCODER, LOGITS, Needs
+from afdcd.distillers.configs.shapes import ENCODER, LOGITS, Needs, PairShapes
+
+# Of the teacher's size, in maps that a projector keeps, and its convolutions.
+MAPS, CONVOLUTIONS = {"plain": 4, "enhanced": 8}, {"plain": 2, "enhanced": 4}
+SCRATCH = 2  # maps more while it computes
 
 
 class ReconstructionConfig(MethodConfig):
@@ -57,6 +63,19 @@ class ReconstructionConfig(MethodConfig):
     def needs(self) -> Needs:
         logits = Needs.of_both(LOGITS) if self.kd_weight else Needs()
         return logits | Needs.of_both(ENCODER) if self.rebuilds else logits
+
+    def cost(self, pair: PairShapes, crop: tuple[int, int]) -> Cost:
+        """Of the projector. Its first convolution is at the kept positions alone where they are few."""
+        if not self.rebuilds:
+            return Cost()
+        (ours, theirs), places = pair.channels(ENCODER), math.prod(pair.grid(ENCODER, crop))
+        hidden = 1 / 9 if self.mask == "centre" else self.mask_ratio
+        first = 1 - hidden if hidden >= 0.5 else 1.0
+        one = 3 * places * (9 * theirs + 1) * theirs / 1e9
+        align = 3 * places * (ours + 1) * theirs / 1e9 if ours != theirs else 0.0
+        others = Convolutions((CONVOLUTIONS[self.projector] - 1) * one, places, theirs)
+        numbers = float((MAPS[self.projector] + SCRATCH) * theirs * places)
+        return Cost(align + first * one, numbers=numbers, convolutions=(others,))
 
     def fd_unit(self, channels: int, height: int, width: int) -> int:
         """The summed FD that `fd_weight` counts as 1, for a teacher's map of this size."""

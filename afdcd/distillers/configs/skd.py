@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat
 
-from afdcd.distillers.configs.adversarial import AdversarialConfig, cirkd_scripts
+from afdcd.distillers.configs.adversarial import WGAN, AdversarialConfig, cirkd_scripts
 from afdcd.distillers.configs.cost import Cost, likeness
 from afdcd.distillers.configs.presets import Preset
 from afdcd.distillers.configs.shapes import HEAD, Needs, PairShapes
@@ -18,8 +18,24 @@ PresetName = Literal[
     "cityscapes-deeplabv3-resnet18",
     "cityscapes-deeplabv3-mobilenetv2",
     "cityscapes-segformer-b0",
+    "cityscapes-pspnet-resnet18",
 ]
 _WEIGHTS: dict[str, Any] = {"pair_weight": 10.0, "pair": "places"}
+# Its own code, on a teacher PSPNet-R101. Its KD is a sum over the batch of 8 images: 10 of it are 80.
+_OWN = Preset(
+    "irfanICMLL/structure_knowledge_distillation@ce208e1 run_train_val.sh, batch 8 on one GPU",
+    {
+        **WGAN,
+        "official": True,
+        "kd_weight": 80.0,
+        "temperature": 1.0,
+        "adversarial_weight": 0.1,
+        "discriminator_weight": 0.1,
+        "discriminator_optimizer": "sgd-scheduled",
+        "pair_weight": 0.5,
+        "pair": "halves",
+    },
+)
 
 
 class SKDConfig(AdversarialConfig):
@@ -30,7 +46,10 @@ class SKDConfig(AdversarialConfig):
             tables, or "halves" of the map, as in SKD's own code, whose weight is 0.5.
     """
 
-    PRESETS: ClassVar[Mapping[str, Preset]] = cirkd_scripts("skd", _WEIGHTS, _WEIGHTS)
+    PRESETS: ClassVar[Mapping[str, Preset]] = {
+        **cirkd_scripts("skd", _WEIGHTS, _WEIGHTS),
+        "cityscapes-pspnet-resnet18": _OWN,
+    }
 
     method: Literal["skd"] = "skd"
     preset: PresetName | None = Field(default=None, exclude=True)

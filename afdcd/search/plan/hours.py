@@ -7,18 +7,18 @@ is longer. What is known better, because it was measured, replaces the iteration
 import math
 from dataclasses import dataclass
 
-from afdcd.distillers.configs import AfDCDConfig
-from afdcd.distillers.configs.reconstruction import ReconstructionConfig
+from afdcd.distillers.configs.cost import Cost
 from afdcd.search.plan.data import decode_seconds, image_pixels, validated_images
 from afdcd.search.plan.devices import Device
 from afdcd.search.plan.interval import Interval
-from afdcd.search.plan.memory import WINOGRAD, networks_of, number_size
+from afdcd.search.plan.memory import has_winograd, networks_of, number_size
 from afdcd.training.trial import TrialConfig
 
 PASSES = 6  # of a kept map through memory: written and read forward, as often backward
 CALLS = {"GPU": 0.01, "CPU": 0.015}  # seconds of Python and of starting kernels, an iteration
 START = {"GPU": 30.0, "CPU": 9.0}  # seconds to the first iteration (docs/performance.md)
 COMPILING, COMPILED_FROM = 36.0, 2000  # seconds, and iterations from which a student is compiled
+WINOGRADS_SHARE = 4 / 9  # of the multiplications of a 3x3 convolution
 ALONE = 3.0  # one image at a time fills a device worse than a batch does
 
 
@@ -81,40 +81,23 @@ def _step(config: TrialConfig, device: Device, cores: float) -> float:
     """Seconds of an iteration without loading."""
     networks, each = networks_of(config), number_size(config, device)
     images = config.training.batch // config.resources.workers
-    gmacs = 3 * networks.student.gmacs + _adapters(config, device) + networks.cost.gmacs
+    gmacs = 3 * networks.student.gmacs + _of_method(networks.cost, images, device)
     if networks.teacher:
         gmacs += networks.teacher.gmacs
     operations = 2e9 * gmacs * images
     moved = PASSES * networks.student.floats * each * images
     compute = operations / device.flops + moved / device.bandwidth
-    compute += images * _differences(config) / device.differences
+    compute += images * networks.cost.differences / device.differences
     return compute / cores + CALLS["GPU" if device.is_gpu else "CPU"]
 
 
-def _adapters(config: TrialConfig, device: Device) -> float:
-    """10^9 multiply-accumulates of the projector, forward and backward, as its algorithm leaves them."""
-    networks, method = networks_of(config), config.distiller
-    if not networks.teacher or not isinstance(method, ReconstructionConfig):
-        return 0.0
-    _, height, width = networks.teacher.features
-    hidden = 1 / 9 if method.mask == "centre" else method.mask_ratio
-    first = 1 - hidden if hidden >= 0.5 else 1.0
-    positions = config.training.batch // config.resources.workers * height * width
-    others = 4 / 9 if device.is_gpu and positions >= WINOGRAD else 1.0
-    convolutions = 2 if method.projector == "plain" else 4
-    share = (first + (convolutions - 1) * others) / convolutions
-    return 3 * networks.adapters * height * width / 1e9 * share
-
-
-def _differences(config: TrialConfig) -> float:
-    """|s - t| of one image's contrast, forward and backward."""
-    networks, method = networks_of(config), config.distiller
-    if not networks.teacher or not isinstance(method, AfDCDConfig) or not method.contrast_weight:
-        return 0.0
-    channels, height, width = networks.teacher.features
-    pool = max(1, method.pool)
-    tokens = method.effective_groups * math.prod(method.patch_of(height, width))
-    return 2 * (height // pool) * (width // pool) * tokens * channels
+def _of_method(cost: Cost, images: int, device: Device) -> float:
+    """10^9 multiply-accumulates of an image, as the algorithms leave them that are taken for a batch."""
+    convolved = (
+        of.gmacs * (WINOGRADS_SHARE if has_winograd(of, images, device) else 1)
+        for of in cost.convolutions
+    )
+    return cost.gmacs + sum(convolved)
 
 
 def _validating(config: TrialConfig, device: Device, cores: float) -> Interval:

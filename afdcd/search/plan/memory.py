@@ -10,8 +10,7 @@ from functools import lru_cache
 
 import torch
 
-from afdcd.distillers.configs.cost import Cost
-from afdcd.distillers.configs.reconstruction import ReconstructionConfig
+from afdcd.distillers.configs.cost import Convolutions, Cost
 from afdcd.losses.cross_entropy import CHUNK_ELEMENTS
 from afdcd.models.footprint import Footprint, footprint
 from afdcd.search.plan.devices import CONTEXT, Device
@@ -22,7 +21,7 @@ from afdcd.training.trial import TrialConfig
 
 SPREAD = (0.85, 1.25)
 WINOGRAD = 65_536  # positions from which its transforms pay on a GPU (docs/performance.md)
-MAPS = {"plain": 4, "enhanced": 8}  # of the teacher's size, that a projector keeps
+TRANSFORMED = 4  # maps more, of its size, that they need
 
 
 @dataclass(frozen=True)
@@ -117,21 +116,24 @@ def number_size(config: TrialConfig, device: Device) -> int:
 def _distillation(
     config: TrialConfig, networks: Networks, images: int, each: int, device: Device
 ) -> float:
-    teacher, method = networks.teacher, config.distiller
+    teacher = networks.teacher
     if teacher is None:
         return 0.0
     channels, height, width = teacher.features
     one_map = images * channels * height * width
     logits = images * _classes(config) * height * width * 4
     need: float = teacher.parameters * each + one_map * each + 6 * logits
-    need += networks.remembered + images * networks.cost.kept
-    if isinstance(method, ReconstructionConfig) and networks.adapters:
-        scratch = 2 + (4 if device.is_gpu and images * height * width >= WINOGRAD else 0)
-        need += (MAPS[method.projector] + scratch) * one_map * each
-        pool = max(1, getattr(method, "pool", 1))
-        if getattr(method, "contrast_weight", 0):
-            need += 3 * one_map * 4 / pool**2  # both pooled maps and the gradient
+    cost = networks.cost
+    need += networks.remembered + images * (cost.kept + cost.numbers * each)
+    for of in cost.convolutions:
+        if has_winograd(of, images, device):
+            need += TRANSFORMED * images * of.places * of.channels * each
     return need
+
+
+def has_winograd(of: Convolutions, images: int, device: Device) -> bool:
+    """Whether the cheaper algorithm is taken for so many images at a time."""
+    return device.is_gpu and images * of.places >= WINOGRAD
 
 
 def _classes(config: TrialConfig) -> int:

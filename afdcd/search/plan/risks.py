@@ -14,7 +14,6 @@ from pathlib import Path
 
 from afdcd.config import Key, Source, UserError
 from afdcd.data.shards.rows import open_split
-from afdcd.distillers.configs import AfDCDConfig, Needs
 from afdcd.environment import storage_root
 from afdcd.search.load import SearchSpace
 from afdcd.search.plan.data import manifest_of
@@ -88,9 +87,10 @@ def _memory(corner: Corner, plan: Plan, source: Source) -> Iterator[Risk]:
 
 def _remedy(corner: Corner) -> tuple[str, Key]:
     """What takes the memory: what a method remembers, or else the batch."""
-    keys, remembered = corner.config.distiller.SIZES, networks_of(corner.config).remembered
-    if keys and remembered > corner.need.likely / 2:
-        return f"lower distiller.{' and distiller.'.join(keys)}", ("distiller", keys[0])
+    sizes, remembered = corner.config.distiller.sizes, networks_of(corner.config).remembered
+    if sizes and remembered > corner.need.likely / 2:
+        keys: list[Key] = [("distiller", *key) for key in sizes]
+        return f"lower {' and '.join('.'.join(map(str, key)) for key in keys)}", keys[0]
     mend = "lower training.batch or data.crop, or raise resources.workers or training.accumulate"
     return mend, _key(corner, "batch")
 
@@ -127,16 +127,8 @@ def _loading(plan: Plan, source: Source) -> Iterator[Risk]:
 
 def _silent_terms(config: TrialConfig, source: Source) -> Iterator[Risk]:
     """Terms that are always 0, so that what is called distillation is none."""
-    method = config.distiller
-    if isinstance(method, AfDCDConfig) and method.contrast_weight:
-        alone = method.effective_groups == 1 and method.effective_negatives == "other_groups"
-        text = "one group has no other groups to be told from, so the contrast is always 0; "
-        if alone:
-            where = source.at(("distiller", "groups"))
-            yield Risk(where, text + "raise groups, or negatives: all_others")
-    if method.DISTILS and method.needs == Needs():
-        text = f"{method.method} with all weights 0 is no distillation; raise one, or method: none"
-        yield Risk(source.at(("distiller",)), text)
+    for key, text in config.distiller.silent.items():
+        yield Risk(source.at(("distiller", *key)), text)
 
 
 def _unknown_teacher(config: TrialConfig, source: Source) -> Iterator[Risk]:
