@@ -29,6 +29,7 @@ class Learner:
 
     Attributes:
         step: with `.student` and `.distiller`.
+        players: the optimizers.
         gradient: with `.teacher`.
     """
 
@@ -44,10 +45,10 @@ class Learner:
     ) -> None:
         self.config, self.step, self.device = config, step, device
         self.rank, self.world = rank, world
-        self._players = Players(config, step)
+        self.players = Players(config, step)
         self.gradient = BatchGradient(config, step, teacher, device, rank=rank, world=world)
         self._divergence = Divergence(device)
-        self._players.stop_by(self._divergence.stopped)
+        self.players.stop_by(self._divergence.stopped)
 
     @property
     def student(self) -> SegmentationNetwork:
@@ -59,7 +60,7 @@ class Learner:
     @property
     def optimizer(self) -> torch.optim.Optimizer:
         """That of all but an adversary."""
-        return self._players.student
+        return self.players.student
 
     @property
     def autocast(self) -> torch.dtype | None:
@@ -89,15 +90,15 @@ class Learner:
         torch.manual_seed(derive(self.config.seed, "dropout", iteration, self.rank))
         # Gradients that ranks share lie in DDP's buckets, and parts are added there.
         shared = self.world > 1 and self.config.accumulate > 1
-        self._players.begin(iteration, keep=shared)
+        self.players.begin(iteration, keep=shared)
         terms = self.gradient(iteration, images, targets)
         self._divergence.note(iteration, terms, self.gradient.largest())
         self.gradient.clip()
-        self._players.step()
+        self.players.step()
 
     def slots(self) -> dict[str, Tensor]:
         """What the optimizers keep, by name."""
-        return self._players.slots()
+        return self.players.slots()
 
     def drain(self) -> list[tuple[int, dict[str, float]]]:
         """Iteration and terms (mean over ranks) of all since the last call, in one transfer."""

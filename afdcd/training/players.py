@@ -19,6 +19,7 @@ class Players:
 
     Attributes:
         student: of all that learns by the student's terms.
+        adversary: of the second player, or None.
     """
 
     def __init__(self, config: TrainingConfig, step: DistillationStep) -> None:
@@ -30,7 +31,7 @@ class Players:
             )
         self.student = build_optimizer(config, step.learnt(), rules)
         adversary = step.distiller.adversary
-        self._adversary = None if adversary is None else started(adversary.optimizer())
+        self.adversary = None if adversary is None else started(adversary.optimizer())
         self._scheduled = adversary is not None and adversary.scheduled
 
     def stop_by(self, flag: Tensor) -> None:
@@ -46,14 +47,14 @@ class Players:
         """
         self._set_rates(learning_rate(self._config, iteration))
         self.student.zero_grad(set_to_none=not keep)
-        if self._adversary is not None:
-            self._adversary.zero_grad()
+        if self.adversary is not None:
+            self.adversary.zero_grad()
 
     def _set_rates(self, rate: float) -> None:
         set_learning_rate(self.student, rate)
-        if self._adversary is not None and self._scheduled:
-            for group in self._adversary.param_groups:
-                group["lr"] = rate / self._config.lr * self._adversary.defaults["lr"]
+        if self.adversary is not None and self._scheduled:
+            for group in self.adversary.param_groups:
+                group["lr"] = rate / self._config.lr * self.adversary.defaults["lr"]
 
     def step(self) -> None:
         for optimizer in self._both:
@@ -62,8 +63,8 @@ class Players:
     def slots(self) -> dict[str, Tensor]:
         """What the optimizers keep, by name."""
         found = state_of(self.student)
-        return found if self._adversary is None else found | state_of(self._adversary, "adversary.")
+        return found if self.adversary is None else found | state_of(self.adversary, "adversary.")
 
     @property
     def _both(self) -> list[torch.optim.Optimizer]:
-        return [self.student, *([] if self._adversary is None else [self._adversary])]
+        return [self.student, *([] if self.adversary is None else [self.adversary])]

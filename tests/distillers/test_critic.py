@@ -10,7 +10,7 @@ from afdcd.distillers.critic import Critic
 from afdcd.distillers.discriminator import Discriminator
 from afdcd.distillers.ranks import GlobalBatchNorm2d
 from afdcd.losses.steepness import gradient_penalty
-from afdcd.training.learner import synchronise_batch_norm
+from afdcd.training.build_learner import synchronise_batch_norm
 from afdcd.training.step import DistillationStep
 from tests import golden
 from tests.distillers.pairs import STEP

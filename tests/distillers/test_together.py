@@ -81,7 +81,7 @@ def test_a_second_players_rate_falls_with_the_students_where_it_is_asked_to() ->
         half = learner.config.iterations // 2
         for iteration, expected in ((0, first), (half, later)):
             iterate(learner, range(iteration, iteration + 1))
-            (group,) = learner.adversary.param_groups
+            (group,) = learner.players.adversary.param_groups
             assert group["lr"] == pytest.approx(expected)
 
 
