@@ -37,9 +37,9 @@ def study_record(
     counts: Counter[str] = Counter(entry.outcome or "running" for entry in entries)
     # A count that is left out would stay in MLflow as it was last.
     metrics = {f"runs_{name}": float(counts[name]) for name in COUNTED}
-    metrics["device_hours"] = sum(e.device_hours for e in entries) + other_hours(study)
+    metrics["device_hours"] = sum(e.device_hours for e in entries) + other_hours(attributes)
     best = next(iter(ranked(entries, maximise=is_maximised(study))), None)
-    measure = measure_of(study)
+    measure = measure_of(attributes)
     if best and best.value is not None:
         metrics[measure.name] = best.value
     return StudyRecord(attributes["id"], study.study_name, tags, metrics, outcome, measure.name)
@@ -47,11 +47,8 @@ def study_record(
 
 def run_records(study: optuna.Study, entries: Sequence[Entry], folder: str) -> list[RunRecord]:
     """Every run of a study that has begun; `folder` is the study's."""
-    begun = [entry for entry in entries if entry.setting is not None]
-    return [
-        RunRecord(job_of(entry, folder), study.user_attrs["id"], entry.outcome, entry.cause)
-        for entry in begun
-    ]
+    begun, id_ = [entry for entry in entries if entry.setting is not None], study.user_attrs["id"]
+    return [RunRecord(job_of(one, folder), id_, one.outcome, one.cause) for one in begun]
 
 
 def sign_of(entry: Entry) -> tuple[str, str, Outcome | None, int]:
