@@ -45,10 +45,10 @@ def study_record(
     return StudyRecord(attributes["id"], study.study_name, tags, metrics, outcome, measure.name)
 
 
-def run_records(study: optuna.Study, entries: Sequence[Entry], folder: str) -> list[RunRecord]:
-    """Every run of a study that has begun; `folder` is the study's."""
-    begun, id_ = [entry for entry in entries if entry.setting is not None], study.user_attrs["id"]
-    return [RunRecord(job_of(one, folder), id_, one.outcome, one.cause) for one in begun]
+def run_records(study: str, entries: Sequence[Entry], folder: str) -> list[RunRecord]:
+    """Every run that has begun of the study with this id; `folder` is the study's."""
+    begun = [entry for entry in entries if entry.setting is not None]
+    return [RunRecord(job_of(one, folder), study, one.outcome, one.cause) for one in begun]
 
 
 def sign_of(entry: Entry) -> tuple[str, str, Outcome | None, int]:
