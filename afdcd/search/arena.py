@@ -110,7 +110,7 @@ def arena_of(kept: Kept) -> Arena:
     return Arena(
         study=kept.study.study_name,
         key=division.key,
-        label=wishes.measure_of(kept.study).label,
+        label=wishes.measure_of(kept.study.user_attrs).label,
         protocol=str(kept.study.user_attrs.get("frame", {}).get("data.protocol")),
         seeds=plan.seeds if plan else (),
         rows=rows,
@@ -132,7 +132,9 @@ def _division_of(kept: Kept) -> tuple[Division, int]:
         )
     source = Source(f"study {name}")
     space = parse_ranges(written["space"], source)
-    return division_of(space, key, source), wishes.trials_of(kept.study, int(written["trials"]))
+    return division_of(space, key, source), wishes.trials_of(
+        kept.study.user_attrs, int(written["trials"])
+    )
 
 
 def _rows(

@@ -46,7 +46,7 @@ class Kept:
         return study_record(self.study, entries, "killed" if going else "completed")
 
     def runs(self) -> list[RunRecord]:
-        return run_records(self.study, self.entries(), self.folder)
+        return run_records(self.id, self.entries(), self.folder)
 
 
 def kept_study(name: str) -> Kept:

@@ -1,6 +1,7 @@
 """What a study has cost, read from its rows and its notes in the study database."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import optuna
 
@@ -12,9 +13,9 @@ WORKED = "worked_hours"  # study attribute: hours that each driver worked, by th
 MEASURING = "measuring networks"
 
 
-def other_hours(study: optuna.Study) -> float:
-    """Device-hours besides the runs: teachers trained for it, networks measured."""
-    return sum(study.user_attrs.get(OTHER, {}).values())
+def other_hours(attributes: Mapping[str, Any]) -> float:
+    """Device-hours besides the runs of a study: teachers trained for it, networks measured."""
+    return sum(attributes.get(OTHER, {}).values())
 
 
 def note_other(study: optuna.Study, what: str, device_hours: float) -> None:

@@ -54,8 +54,9 @@ def connect(
             f"study database {shown(url)}: cannot be used ({first_line(error)}); "
             "check AFDCD_STUDY_DB"
         ) from None
-    if "id" not in study.user_attrs:
-        if study.user_attrs.get("identity") or study.get_trials(deepcopy=False):
+    known = study.user_attrs
+    if "id" not in known:
+        if known.get("identity") or study.get_trials(deepcopy=False):
             raise UserError(
                 f"study {name!r} was begun by an earlier afdcd, whose runs say neither setting nor "
                 "seed and train otherwise (several workers); finish it with that version, or give "

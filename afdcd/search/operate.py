@@ -52,7 +52,7 @@ def status(kept: Kept) -> list[str]:
         f"cost: {_cost(kept, entries)}",
     ]
     for best in ranked(entries, maximise=is_maximised(kept.study))[:1]:
-        score = wishes.measure_of(kept.study).score(best.value or 0.0)
+        score = wishes.measure_of(kept.study.user_attrs).score(best.value or 0.0)
         lines.insert(2, f"best: {score} (trial {best.run})")
     return lines + [_running(kept, e) for e in entries if e.outcome is None and e.setting]
 
@@ -101,7 +101,7 @@ def extend(kept: Kept, count: int | None = None, **more: float) -> str:
     if count is not None or not more:
         if not count or count < 1:
             raise UserError(f"{count or 0}: give the number of trials to add, at least 1")
-        trials = wishes.trials_of(kept.study, int(written["trials"])) + count
+        trials = wishes.trials_of(kept.study.user_attrs, int(written["trials"])) + count
         wishes.extend(kept.study, trials)
         told.insert(0, f"{trials} trials in all")
     if totals:
@@ -132,7 +132,7 @@ def enqueue(kept: Kept, text: str) -> str:
 
 def _cost(kept: Kept, entries: list[Entry]) -> str:
     """What was spent, and of how much."""
-    hours = sum(entry.device_hours for entry in entries) + other_hours(kept.study)
+    hours = sum(entry.device_hours for entry in entries) + other_hours(kept.study.user_attrs)
     worked, limits = worked_hours(kept.study), _limits(kept)
     of = f" of {limits.device_hours:g}" if limits.device_hours else ""
     clock = f", {duration(3600 * worked)} of the clock" if worked else ""

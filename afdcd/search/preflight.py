@@ -9,7 +9,7 @@ from afdcd.data.catalog.splits import UNLABELLED
 from afdcd.data.shards.described import dataset_at
 from afdcd.data.shards.manifest import Manifest
 from afdcd.data.shards.parquet import check_sizes
-from afdcd.data.shards.rows import open_split
+from afdcd.data.shards.rows import open_splits
 from afdcd.environment import study_database, tracking_uri
 from afdcd.models.config import ModelConfig
 from afdcd.search.given_teacher import given_teacher
@@ -31,8 +31,8 @@ def check_data(space: SearchSpace, root: str, manifest: Manifest) -> None:
     data = space.examples[0].data
     _check_unlabelled(space, manifest)
     reports = dataset_at(data.root, data.dataset).reports(data.protocol)
-    for role in ("train", "val", "test") if reports else ("train", "val"):
-        open_split(root, data.dataset, data.protocol, role)
+    roles = ("train", "val", "test") if reports else ("train", "val")
+    open_splits(root, manifest, data.protocol, roles)
 
 
 def _check_unlabelled(space: SearchSpace, manifest: Manifest) -> None:

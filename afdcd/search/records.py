@@ -37,21 +37,18 @@ def study_record(
     counts: Counter[str] = Counter(entry.outcome or "running" for entry in entries)
     # A count that is left out would stay in MLflow as it was last.
     metrics = {f"runs_{name}": float(counts[name]) for name in COUNTED}
-    metrics["device_hours"] = sum(e.device_hours for e in entries) + other_hours(study)
+    metrics["device_hours"] = sum(e.device_hours for e in entries) + other_hours(attributes)
     best = next(iter(ranked(entries, maximise=is_maximised(study))), None)
-    measure = measure_of(study)
+    measure = measure_of(attributes)
     if best and best.value is not None:
         metrics[measure.name] = best.value
     return StudyRecord(attributes["id"], study.study_name, tags, metrics, outcome, measure.name)
 
 
-def run_records(study: optuna.Study, entries: Sequence[Entry], folder: str) -> list[RunRecord]:
-    """Every run of a study that has begun; `folder` is the study's."""
+def run_records(study: str, entries: Sequence[Entry], folder: str) -> list[RunRecord]:
+    """Every run that has begun of the study with this id; `folder` is the study's."""
     begun = [entry for entry in entries if entry.setting is not None]
-    return [
-        RunRecord(job_of(entry, folder), study.user_attrs["id"], entry.outcome, entry.cause)
-        for entry in begun
-    ]
+    return [RunRecord(job_of(one, folder), study, one.outcome, one.cause) for one in begun]
 
 
 def sign_of(entry: Entry) -> tuple[str, str, Outcome | None, int]:

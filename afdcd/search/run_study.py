@@ -231,7 +231,7 @@ def _run(here: Session, cluster: Cluster, study: Study) -> bool:
     here.tracker.open_study(describe(None))
     told = here.tracker.told_of(study.id)
     untold = [e for e in study.entries() if sign_of(e) not in told]
-    for record in run_records(study.study, untold, here.folder):
+    for record in run_records(study.id, untold, here.folder):
         # What an earlier driver could not write any more; a run that goes on is told when it starts.
         here.tracker.update(replace(record, outcome=record.outcome or "killed"))
     outcome: Outcome = "lost"
@@ -252,7 +252,7 @@ def _run(here: Session, cluster: Cluster, study: Study) -> bool:
         sweep(Kept(study.study, here.folder))
         known = here.tracker.known()
         ended = [entry for entry in study.entries() if entry.run.name in known]
-        for record in run_records(study.study, ended, here.folder):
+        for record in run_records(study.id, ended, here.folder):
             here.tracker.settle(record)  # a run may have been paused before it was taken up
         here.tracker.close_study(describe(outcome))
 

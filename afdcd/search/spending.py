@@ -33,7 +33,7 @@ class Spending:
 
     def device_hours(self, entries: Sequence[Entry]) -> float:
         """Of these runs, lost attempts included, and of what was spent besides runs."""
-        return sum(entry.device_hours for entry in entries) + other_hours(self._study)
+        return sum(entry.device_hours for entry in entries) + other_hours(self._study.user_attrs)
 
     def refuses(
         self, rows: list[Entry], live: Collection[int], settings: Settings, wanted: Entry | None

@@ -6,6 +6,7 @@ driver needs to go on is in the database.
 
 import math
 from dataclasses import asdict
+from functools import cached_property, partial
 from typing import Any
 
 import optuna
@@ -53,7 +54,7 @@ class Study:
         self._live: dict[str, int] = {}  # name of a run -> its row
         self._trials = self.trials()
 
-    @property
+    @cached_property
     def id(self) -> str:
         return str(self.study.user_attrs["id"])
 
@@ -70,6 +71,7 @@ class Study:
         if reason := self._breaker.reason:
             raise UserError(f"study {self.name!r} stops: {reason}; the same command goes on")
         self.spending.short = ""
+        self._book.look()
         while (number := self._forsaken()) is not None:
             if proposal := self._taken_up(number):
                 return self.settings.job(proposal)
@@ -84,13 +86,14 @@ class Study:
 
     def stirred(self) -> bool:
         """Whether more is asked for, or may be spent, than when `next` had nothing more."""
+        self._book.look()
         if self.spending.short:
             return not self._proposer.is_unpaid()
         return self._proposer.may_ask() or self.trials() > self._trials
 
     def trials(self) -> int:
         """How many trials the study shall have: as its file says, or as somebody asked since."""
-        return trials_of(self.study, self.rules.trials)
+        return trials_of(self._book.attributes, self.rules.trials)
 
     def report(self, job: Job, report: Report) -> bool:
         """Note a validation; True if the run should be paused here, to be taken up later or never."""
@@ -189,6 +192,7 @@ class Study:
 
     def wanted(self) -> int:
         """How many runs the study will have in all, if all that start now reach their end."""
+        self._book.look()
         waiting = [e for e in self.everything() if e.state == TrialState.WAITING]
         further = [e for e in self.entries() if not e.is_searched]
         asked = sum(1 for e in waiting if e.seed is None)
@@ -271,7 +275,10 @@ class Study:
         """Fix what a new row runs; None if it cannot be run, or is a copy of another."""
         row = self._book.entry(trial.number)
         space = self.settings.space
-        values = (row.setting or {}) if row.given else self._options.suggest(space, trial)
+        if row.given:
+            values = row.setting or {}
+        else:
+            values = self._book.fill(trial, partial(self._options.suggest, space))
         asked = self._book.entry(trial.number)  # with what was suggested
         if any(asked.searched.get(path) != value for path, value in (asked.asked or {}).items()):
             cause = "not in the present search space"

@@ -25,7 +25,7 @@ from afdcd.tasks.score import PER_CLASS, Score
 from afdcd.tracking.records import StudyRecord
 from afdcd.tracking.registry import Version, model_name, point, register, withdraw
 from afdcd.tracking.tracker import Tracker
-from afdcd.training.artifacts import load_from
+from afdcd.training.artifacts import load_bytes
 
 CHAMPION, CANDIDATE = (
     "champion",
@@ -82,8 +82,9 @@ def register_best(
     numbers = []
     for candidate, scores in zip(candidates, tests, strict=True):
         alone = plain.get(candidate.config.pair.student.name)
-        version = _version(name, study, candidate, scores, alone, alias, tracker.commit)
         weights = storage.read_bytes(candidate.ran.weights)
+        card = load_bytes(weights)[1]
+        version = _version(name, study, candidate, card, scores, alone, alias, tracker.commit)
         numbers.append(register(tracker.client, version, weights))
         _tell(tracker, candidate, scores)
     if numbers:
@@ -128,12 +129,12 @@ def _version(
     name: str,
     study: StudyRecord,
     candidate: Candidate,
+    card: NetworkCard,
     tests: dict[int, Score],
     alone: Score | None,
     alias: str,
     commit: str,
 ) -> Version:
-    _, card = load_from(candidate.ran.weights)
     score = tests.get(candidate.seed)
     return Version(
         name=name,

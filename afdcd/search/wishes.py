@@ -6,7 +6,7 @@ few seconds. So it works wherever the driver runs, and without a port of its own
 
 import getpass
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import optuna
@@ -39,9 +39,9 @@ def introduce(
     study.set_user_attr(WRITTEN, written)
 
 
-def measure_of(study: optuna.Study) -> Measure:
-    """What the runs of a study are compared by."""
-    said = study.user_attrs.get(MEASURE)
+def measure_of(attributes: Mapping[str, Any]) -> Measure:
+    """What the runs of a study with these attributes are compared by."""
+    said = attributes.get(MEASURE)
     return validate(Measure, said) if said else DEFAULT_MEASURE
 
 
@@ -54,9 +54,9 @@ def extend(study: optuna.Study, trials: int) -> None:
     study.set_user_attr(TRIALS, trials)
 
 
-def trials_of(study: optuna.Study, written: int) -> int:
-    """How many trials a study shall have, whose file says `written`."""
-    return max(written, study.user_attrs.get(TRIALS, 0))
+def trials_of(attributes: Mapping[str, Any], written: int) -> int:
+    """How many trials a study with these attributes shall have, whose file says `written`."""
+    return max(written, attributes.get(TRIALS, 0))
 
 
 def raise_budget(study: optuna.Study, **limits: float) -> None:

@@ -1,6 +1,7 @@
 """Which page in MLflow is whose, found by its tags."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from mlflow import MlflowClient
 from mlflow.entities import DatasetInput, Run
@@ -19,16 +20,22 @@ TOLD = "afdcd.told"  # on a run: outcome and last iteration of which all is writ
 WHOLE = "study"  # what stands for a job's name on the parent run
 STATUS = {"completed": "FINISHED", "paused": "FINISHED", "killed": "KILLED"}
 FAILED = "FAILED"  # of the other outcomes
+PAGE = 1000  # runs in one answer of the server
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where runs are written, and what all of them are told."""
+    """Where runs are written, and what all of them are told.
+
+    Attributes:
+        studies: by a study's id the page that was found or made for it, below which its runs lie.
+    """
 
     client: MlflowClient
     experiment: str
     commit: str
     data: DatasetInput | None = None
+    studies: dict[str, Run] = field(default_factory=dict)
 
 
 def find_run(place: Place, record: RunRecord) -> Run | None:
@@ -45,20 +52,27 @@ def find(place: Place, tags: dict[str, str], study: str | None = None) -> Run | 
     return next((run for run in found if run.data.tags.get(STUDY) == wanted), None)
 
 
-def told_of(place: Place, study: str) -> set[tuple[str, str, Outcome, int]]:
-    """Job's name, identity, outcome and last iteration of each run of a study that MLflow has whole."""
-    query, token, found = f"tags.`{STUDY}` = '{study}'", None, set()
+def all_runs(place: Place, query: str) -> Iterator[Run]:
+    """Every run that a query finds, however many pages of answers it takes."""
+    token = None
     while True:
         page = place.client.search_runs(
-            [place.experiment], query, max_results=1000, page_token=token
+            [place.experiment], query, max_results=PAGE, page_token=token
         )
-        for run in page:
-            tags, (outcome, _, last) = run.data.tags, run.data.tags.get(TOLD, "").partition(" ")
-            if last and run.info.status == STATUS.get(outcome, FAILED):
-                found.add((tags.get(JOB, ""), tags.get(RUN, ""), outcome, int(last)))
+        yield from page
         token = page.token
         if not token:
-            return found
+            return
+
+
+def told_of(place: Place, study: str) -> set[tuple[str, str, Outcome, int]]:
+    """Job's name, identity, outcome and last iteration of each run of a study that MLflow has whole."""
+    found = set()
+    for run in all_runs(place, f"tags.`{STUDY}` = '{study}'"):
+        tags, (outcome, _, last) = run.data.tags, run.data.tags.get(TOLD, "").partition(" ")
+        if last and run.info.status == STATUS.get(outcome, FAILED):
+            found.add((tags.get(JOB, ""), tags.get(RUN, ""), outcome, int(last)))
+    return found
 
 
 def taken_wish(place: Place, study: str) -> str:

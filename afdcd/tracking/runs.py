@@ -32,6 +32,7 @@ from afdcd.tracking.pages import (
     TRIAL,
     WHOLE,
     Place,
+    all_runs,
     find,
     find_run,
     last_iteration,
@@ -73,6 +74,7 @@ def project_study(place: Place, record: StudyRecord) -> Change:
     new = [(n, v) for n, v in finite.items() if run.data.metrics.get(n) != v]
     _log(place, run, [Metric(name, value, stamp, 0) for name, value in new], change)
     _adopt_trials(place, run, change)
+    place.studies[record.id] = run
     _set_status(place, run, record.outcome, change)
     return change
 
@@ -156,7 +158,8 @@ def _parents(place: Place, record: RunRecord, run: Run | None) -> dict[str, str]
     if run and PARENT in run.data.tags:
         return {key: run.data.tags[key] for key in OF_PARENTS if key in run.data.tags}
     tags = {STUDY: record.study}
-    above = study = find(place, {STUDY: record.study, JOB: WHOLE})
+    study = place.studies.get(record.study) or find(place, {STUDY: record.study, JOB: WHOLE})
+    above = study
     if record.job.repeats:
         tags[TRIAL] = record.job.repeats
         above = find(place, {STUDY: record.study, JOB: record.job.repeats}) or study
@@ -233,10 +236,13 @@ def _set_tag(place: Place, run: Run, key: str, value: str) -> None:
 def _adopt_trials(place: Place, parent: Run, change: Change) -> None:
     """Runs of the study that were made before their parent, or for one that was deleted since."""
     number, study = parent.info.run_id, parent.data.tags[STUDY]
+    known = place.studies.get(study)
+    if known and known.info.run_id == number:
+        return  # a study is told often; a run that is made later lies below it from the first
     query = f"tags.`{STUDY}` = '{study}'"
-    if not change.made:  # a study is told often, and its runs may be many
+    if not change.made:  # its runs may be many
         query += f" and tags.`{PARENT}` != '{number}'"
-    for run in place.client.search_runs([place.experiment], query):
+    for run in list(all_runs(place, query)):  # all before one is changed: that moves the others
         tags = run.data.tags
         if tags.get(JOB) != WHOLE and tags.get(PARENT) != number and TRIAL not in tags:
             place.client.set_tag(run.info.run_id, "study", parent.info.run_name)
@@ -249,7 +255,7 @@ def _adopt_seeds(place: Place, trial: Run, change: Change) -> None:
     if not change.made or STUDY not in tags:
         return
     query = f"tags.`{STUDY}` = '{tags[STUDY]}' and tags.`{TRIAL}` = '{tags[JOB]}'"
-    for run in place.client.search_runs([place.experiment], query):
+    for run in list(all_runs(place, query)):
         _adopt(place, trial, run, change)
 
 

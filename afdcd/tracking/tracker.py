@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from mlflow.entities import DatasetInput
+from mlflow.entities import DatasetInput, Run
 from mlflow.exceptions import MlflowException
 
 from afdcd.config import UserError
@@ -51,6 +51,7 @@ class Tracker:
         introduce(self.client, self.experiment)
         self.commit = git_commit()
         self.data: DatasetInput | None = None  # what every run of this driver learns from
+        self._studies: dict[str, Run] = {}
         self._clock, self._allowed = clock, allowed
         self._records: dict[tuple[str | None, str], RunRecord] = {}
         self._outbox = Outbox()
@@ -162,7 +163,7 @@ class Tracker:
 
     @property
     def _place(self) -> pages.Place:
-        return pages.Place(self.client, self.experiment, self.commit, self.data)
+        return pages.Place(self.client, self.experiment, self.commit, self.data, self._studies)
 
     def _put(self, key: object, record: RunRecord | StudyRecord, *, urgent: bool) -> None:
         with self._changed:

@@ -24,9 +24,14 @@ PANEL_FILE = "panel.png"
 
 def load_from(uri: str) -> tuple[SegmentationNetwork, NetworkCard]:
     """The network and its card from a .safetensors file, local or in an object store."""
+    return load_bytes(storage.read_bytes(uri))
+
+
+def load_bytes(weights: bytes) -> tuple[SegmentationNetwork, NetworkCard]:
+    """The same from what such a file holds."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / STUDENT_FILE
-        path.write_bytes(storage.read_bytes(uri))
+        path.write_bytes(weights)
         return load_network(path)
 
 

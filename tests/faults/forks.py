@@ -6,6 +6,7 @@ and the command is given again, nothing but the files outlives it: what came of 
 comes of them again, and is not run twice.
 """
 
+import gc
 import hashlib
 import os
 import pickle
@@ -82,6 +83,7 @@ class Forks:
         ours, theirs = os.pipe()
         child = os.fork()
         if not child:
+            gc.disable()  # it touches all memory, which would be copied, and this process ends soon
             os.close(ours)
             self.is_child, self._pipe = True, theirs
             self._world.boundary.at, self._world.boundary.mode = number, mode

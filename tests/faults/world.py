@@ -27,6 +27,7 @@ from afdcd.search.progress import Progress
 from afdcd.tasks.score import Score
 from afdcd.tracking import points, runs, tidy, tracker
 from afdcd.training import artifacts, run, worker
+from tests.faults import lean
 from tests.faults.boundary import Boundary, KilledError
 from tests.faults.clock import Clock
 from tests.faults.cluster import Networks, VirtualCluster
@@ -98,6 +99,7 @@ class World:
         raise AssertionError(f"not finished after {ATTEMPTS} attempts: {self.said}")
 
     def install(self, patch: pytest.MonkeyPatch) -> None:
+        lean.install(patch)
         self.boundary.install(patch)
         self.cluster.install(patch)
         self._install_time(patch)

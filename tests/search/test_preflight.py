@@ -80,7 +80,7 @@ def test_only_splits_that_are_used_must_have_rows(
 ) -> None:
     asked: list[str] = []
     monkeypatch.setattr(preflight, "check_sizes", lambda root, manifest: None)
-    monkeypatch.setattr(preflight, "open_split", lambda *place: asked.append(place[-1]))
+    monkeypatch.setattr(preflight, "open_splits", lambda *place: asked.extend(place[-1]))
     file = tmp_path / "s.yaml"
     file.write_text(SPACE)
     space = load_space(str(file), ["data.dataset=cityscapes", f"data.protocol={protocol}"])

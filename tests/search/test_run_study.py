@@ -138,7 +138,7 @@ def test_a_teacher_that_is_trained_for_a_study_is_in_its_ledger(
     train = "train: {iterations: 8, validate_every: 2, batch: 4}"
     teacher = f"pair.teacher={{model: {{head: pspnet, encoder: 'timm:lcnet_050'}}, {train}}}"
     assert not run_study(space(tmp_path, shards, teacher, "distiller.method=kd")).finished
-    assert other_hours(kept_study("street").study) == 0.5
+    assert other_hours(kept_study("street").study.user_attrs) == 0.5
 
 
 def test_a_budget_that_cannot_pay_for_its_references_is_told_before_anything_is_paid(

@@ -159,6 +159,21 @@ def test_best_is_champion_and_each_version_carries_its_evidence(
     assert "one seed, unproven; differences below about 1 point may be seed noise" in text
 
 
+def test_the_weights_of_each_are_fetched_once(
+    tmp_path: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    candidates = [candidate(tmp_path, 3, 0.5), candidate(tmp_path, 1, 0.4)]
+    fetched, read = [], storage.read_bytes
+
+    def counted(uri: str) -> bytes:
+        fetched.append(uri)
+        return read(uri)
+
+    monkeypatch.setattr(storage, "read_bytes", counted)
+    registry.best(*candidates)
+    assert fetched == [one.ran.weights for one in candidates]
+
+
 def test_a_description_begins_with_the_answer(tmp_path: Path, registry: Registry) -> None:
     plain = {"pspnet-lcnet_050": score(0.4488)}
     registry.best(

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow import MlflowClient
 
 from afdcd import storage
 from afdcd.config import UserError
+from afdcd.tracking import pages
 from afdcd.tracking.pages import Place, find_run, taken_wish, told_of
 from afdcd.tracking.points import points as metrics_of
 from afdcd.tracking.runs import end_early, project_run, project_study
@@ -242,6 +244,41 @@ def test_a_parent_that_was_deleted_is_made_anew_with_its_children(
     second = project_study(place, study()).run
     assert second != first
     assert run(place, child).data.tags["mlflow.parentRunId"] == second
+
+
+def test_a_parent_made_anew_adopts_more_runs_than_one_answer_holds(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    children = [project_run(place, record(tmp_path, f"trial-000{n}")).run for n in range(3)]
+    monkeypatch.setattr(pages, "PAGE", 1)
+    parent = project_study(place, study()).run
+    assert {run(place, n).data.tags["mlflow.parentRunId"] for n in children} == {parent}
+
+
+def test_a_study_that_is_told_again_is_looked_for_once_and_its_runs_not_at_all(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent = project_study(place, study()).run
+    asked = _searches(monkeypatch)
+    project_study(place, study(metrics={"miou": 0.4}))
+    assert len(asked) == 1
+    asked.clear()
+    child = project_run(place, record(tmp_path)).run
+    assert len(asked) == 2  # for its page, and for further seeds that lie below it
+    assert run(place, child).data.tags["mlflow.parentRunId"] == parent
+    assert run(place, child).data.tags["study"] == "street"
+
+
+def _searches(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The queries by which MLflow is searched from now on."""
+    asked, search = [], MlflowClient.search_runs
+
+    def counted(client: MlflowClient, experiments: list[str], query: str, **options: Any) -> Any:
+        asked.append(query)
+        return search(client, experiments, query, **options)
+
+    monkeypatch.setattr(MlflowClient, "search_runs", counted)
+    return asked
 
 
 def test_numbers_of_a_study_follow_its_record(place: Place) -> None:

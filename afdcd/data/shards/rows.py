@@ -214,22 +214,36 @@ def open_split(root: str, dataset: str, protocol: str, role: str) -> Rows:
     for kind, name, names in (("protocol", protocol, PROTOCOLS), ("role", role, SPLITS)):
         if name not in names:
             raise UserError(f"{name!r} is no {kind}; known: {', '.join(names)}")
-    manifest = read_manifest(root, dataset)
+    return open_splits(root, read_manifest(root, dataset), protocol, [role])[role]
+
+
+def open_splits(
+    root: str, manifest: Manifest, protocol: str, roles: Sequence[str]
+) -> dict[str, Rows]:
+    """The rows of several roles, for which the index is read once.
+
+    Raises:
+        UserError: as `open_split` does.
+    """
     known = described(manifest)
     if manifest.classes != known.classes:
         raise UserError(f"{root}: prepared with other classes; prepare the data set again")
     index = read_index(root, manifest)
-    kept = _with_role(index, manifest, known, protocol, role)
-    if not kept.any():
-        rule = f", which selects on {known.selects} of train" if protocol == "dev" else ""
-        other = ", or set data.protocol: official" if protocol == "dev" else ""
-        raise UserError(
-            f"{root}: no row for {role!r} under protocol {protocol!r}{rule}; prepare more{other}"
-        )
-    rows = Rows(root, manifest.shards, index, kept)
+    rows = {}
+    for role in roles:
+        kept = _with_role(index, manifest, known, protocol, role)
+        if not kept.any():
+            raise UserError(_none_of(role, root, known, protocol))
+        rows[role] = Rows(root, manifest.shards, index, kept)
     del index
     pa.default_memory_pool().release_unused()
     return rows
+
+
+def _none_of(role: str, root: str, known: Dataset, protocol: str) -> str:
+    rule = f", which selects on {known.selects} of train" if protocol == "dev" else ""
+    other = ", or set data.protocol: official" if protocol == "dev" else ""
+    return f"{root}: no row for {role!r} under protocol {protocol!r}{rule}; prepare more{other}"
 
 
 def _with_role(

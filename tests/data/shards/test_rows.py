@@ -15,7 +15,7 @@ from afdcd.config import UserError
 from afdcd.data.shards import rows as rows_module
 from afdcd.data.shards.manifest import read_manifest
 from afdcd.data.shards.parquet import check_shards
-from afdcd.data.shards.rows import Rows, open_split
+from afdcd.data.shards.rows import Rows, open_split, open_splits
 from afdcd.data.train.config import DataConfig
 from afdcd.data.train.loader import train_batches
 from afdcd.data.train.prefetch import fetch_ahead
@@ -45,6 +45,22 @@ def test_dev_protocol_holds_a_train_sequence_out(prepared: str) -> None:
     assert keys["train"] == ["0001TP_006690", "0001TP_006720", "0016E5_00390"]
     assert keys["val"] == ["0006R0_f00930", "0006R0_f00960"]
     assert keys["test"] == ["Seq05VD_f00000", "Seq05VD_f00030"]
+
+
+def test_the_index_is_read_once_for_all_roles(
+    prepared: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest, alone = read_manifest(prepared), open_split(prepared, "camvid", "dev", "val")
+    asked, read = [], storage.read_bytes
+
+    def counted(uri: str) -> bytes:
+        asked.append(uri.rpartition("/")[2])
+        return read(uri)
+
+    monkeypatch.setattr(storage, "read_bytes", counted)
+    rows = open_splits(prepared, manifest, "dev", ("train", "val"))
+    assert asked == ["index.parquet"]
+    assert [rows["val"].key(n) for n in range(2)] == [alone.key(n) for n in range(2)]
 
 
 def test_rows_travel_to_another_process_after_use(prepared: str) -> None:
