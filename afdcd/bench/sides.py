@@ -53,6 +53,9 @@ class StudySide:
         assert row is not None
         return job.name, row
 
+    def seed_of(self, name: str) -> int:
+        return self._jobs[name].config.training.seed
+
     def report(self, name: str, validation: int, value: float) -> bool:
         return self.study.report(self._jobs[name], _report(validation, value))
 
@@ -111,6 +114,9 @@ class Before:
                 trial, twin.value if done else None, None if done else TrialState.PRUNED
             )
         return None
+
+    def seed_of(self, name: str) -> int:
+        return 0  # it runs no setting twice
 
     def report(self, name: str, validation: int, value: float) -> bool:
         trial = self._live[name]

@@ -37,6 +37,9 @@ class Side(Protocol):
     def next(self) -> tuple[str, Array] | None:
         """The name of the next run and its setting; None if there is none now."""
 
+    def seed_of(self, name: str) -> int:
+        """Of a run that goes on; further runs of one setting differ by it."""
+
     def report(self, name: str, validation: int, value: float) -> bool:
         """A score; True if the run ends here."""
 
@@ -73,7 +76,8 @@ def simulate(problem: Problem, side: Side, workers: int, seed: int) -> Outcome:
             name, row = started
             found.failed[name] = False
             step = (1 - PACE + 2 * PACE * rng.random()) / VALIDATIONS
-            heapq.heappush(heap, (now + step, next(ticks), name, 0, problem.run(row), step))
+            shown = problem.run(row, side.seed_of(name))
+            heapq.heappush(heap, (now + step, next(ticks), name, 0, shown, step))
         if not heap:
             break
         now, _, name, at, shown, step = heapq.heappop(heap)

@@ -48,7 +48,7 @@ class Division:
         found: dict[Label, float] = dict.fromkeys(self.sizes, 0.0)
         for entry in entries:
             value = value_of(entry, self.key)
-            if entry.is_searched and entry.outcome != "lost" and value in found:
+            if entry.is_paid and entry.outcome != "lost" and value in found:
                 found[value] += 1.0 if entry.outcome == "infeasible" else cost_of(entry)
         return found
 

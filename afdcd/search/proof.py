@@ -17,7 +17,7 @@ from afdcd.config import validate
 from afdcd.distillers.configs import NoneConfig
 from afdcd.search.division import Division
 from afdcd.search.evidence import Difference, Spread, Verdict, difference, spread
-from afdcd.search.rows import Entry
+from afdcd.search.rows import Entry, seeds_of
 from afdcd.search.settings import with_seed
 from afdcd.search.study import Study
 from afdcd.training.trial import TrialConfig
@@ -219,7 +219,7 @@ class Prover:
 
     def _fresh(self, count: int, but: Iterable[int] = ()) -> tuple[int, ...]:
         """Seeds that no run of this study had."""
-        used = {*but, *(s for e in self._study.everything() for s in _seeds_of(e))}
+        used = {*but, *(s for e in self._study.everything() for s in seeds_of(e))}
         first = max(used, default=-1) + 1
         return tuple(range(first, first + count))
 
@@ -238,9 +238,3 @@ ENDED = ("completed", "infeasible")  # a lost run is asked for again by the next
 
 def _is_reference(entry: Entry) -> bool:
     return entry.is_reference
-
-
-def _seeds_of(entry: Entry) -> list[int]:
-    asked = [] if entry.seed is None else [entry.seed]
-    setting = entry.setting or {}
-    return [*asked, setting["training"]["seed"]] if setting else asked

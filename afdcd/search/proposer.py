@@ -1,6 +1,7 @@
 """Which row a study begins next, and what it shall run."""
 
 from collections.abc import Callable
+from itertools import count
 from typing import TYPE_CHECKING
 
 import optuna
@@ -11,7 +12,7 @@ from afdcd.search import rows
 from afdcd.search.book import Book
 from afdcd.search.options import OptionSets
 from afdcd.search.policy.samplers import Sampler, Taken, Wish
-from afdcd.search.rows import Entry
+from afdcd.search.rows import Entry, seeds_of
 
 if TYPE_CHECKING:
     from afdcd.search.study import Study
@@ -50,13 +51,13 @@ class Proposer:
         known = self._study.counting(everything)
         if not self._affords_another(known) or self._unpaid(everything, None):
             return None
-        wish = self._sampler.propose(len(everything), known, _taken(everything))
+        wish = self._wish(len(everything), everything)
         return self._pinned(self._book.ask(), wish) if wish else None
 
     def again(self, number: int) -> optuna.Trial:
         """A row that was begun by a driver that died before it was known what it runs."""
         others = [e for e in self._study.everything() if e.number != number]
-        wish = self._sampler.propose(number, self._study.counting(others), _taken(others))
+        wish = self._wish(number, others)
         return self._pinned(self._book.begun(number), wish)
 
     def may_ask(self) -> bool:
@@ -70,6 +71,13 @@ class Proposer:
         """Whether the budget does not pay for what would be begun next."""
         everything = self._study.everything()
         return self._unpaid(everything, _waiting(everything))
+
+    def _wish(self, number: int, others: list[Entry]) -> Wish | None:
+        """What row `number` shall run, beside the other rows."""
+        known = self._study.counting(others)
+        if unsure := self._sampler.unsure(known, self._study.affordable(known)):
+            return _again(unsure)
+        return self._sampler.propose(number, known, _taken(others))
 
     def _may_begin(self, first: Entry, everything: list[Entry]) -> bool:
         free = first.extra or first.seed is not None
@@ -87,6 +95,14 @@ class Proposer:
             HOPELESS, 2 * self._study.trials()
         )
 
+    def _trial(self, number: int | None) -> Entry:
+        return next(e for e in self._study.entries() if e.is_searched and e.first == number)
+
+    def _further(self, trial: int) -> dict[str, int]:
+        """A further run of a trial, with the first seed that no run of the study has."""
+        used = {seed for entry in self._study.everything() for seed in seeds_of(entry)}
+        return {rows.REPEATS: trial, rows.SEED: next(s for s in count(1) if s not in used)}
+
     def _pinned(self, row: optuna.Trial, wish: Wish | None) -> optuna.Trial:
         """A row that runs, with what it shall run: what somebody asked for, else what is wished."""
         entry = self._book.entry(row.number)
@@ -95,14 +111,23 @@ class Proposer:
         if entry.asked is not None:
             why = "reference" if entry.is_reference else "asked"
             wish = Wish(self._sampler.completed(row.number, entry.asked), why)
+        if entry.further:  # so it was decided, and then the driver died
+            wish = _again(self._trial(entry.repeats))
         if wish is None:
             return row
         self._book.note(row.number, rows.POLICY, wish.note())
+        if wish.repeats is not None and not entry.further:
+            self._book.note(row.number, rows.FURTHER, self._further(wish.repeats))
         if not wish.values:
             return row
         parameters = self._options.parameters(self._study.settings.space, wish.values)
         self._book.pin(row.number, parameters)
         return self._book.begun(row.number)
+
+
+def _again(trial: Entry) -> Wish:
+    """A further run of a trial, to settle which is chosen."""
+    return Wish(trial.searched, "further seed", repeats=trial.first)
 
 
 def _waiting(everything: list[Entry]) -> Entry | None:

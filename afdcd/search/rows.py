@@ -36,6 +36,7 @@ SEED = "seed"  # asked for instead of the study's own
 POLICY = "policy"  # why this setting is run, and what was expected of it then
 REPEATS = "repeats"  # the trial whose setting this row runs with another seed
 PROVES = "proves"  # a run of a proof, by which nothing is selected
+FURTHER = "further"  # a seed of a trial that the study runs to settle its choice, and pays for
 GIVEN = "given"  # its setting was given whole, for a proof: it need not lie in the space
 
 TRIALS = "trials"  # of a study's folder: its runs
@@ -88,6 +89,7 @@ class Entry:
         seed: that was asked for; None: the study's own.
         repeats: the trial that it is a further run of; None if it began one.
         proves: whether it is a run of a proof.
+        further: whether it is a further run that the study pays for as for a trial.
         given: whether its setting was given whole and not searched.
         setting: None where a driver died before it was known.
         curve: iteration -> value of every validation.
@@ -100,6 +102,7 @@ class Entry:
     seed: int | None
     repeats: int | None
     proves: bool
+    further: bool
     given: bool
     state: TrialState
     setting: dict[str, Any] | None
@@ -123,6 +126,11 @@ class Entry:
     def is_searched(self) -> bool:
         """Whether it began a trial of the search, which costs one and is ranked."""
         return self.repeats is None and not self.given
+
+    @property
+    def is_paid(self) -> bool:
+        """Whether the study's trials pay for it."""
+        return self.is_searched or self.further
 
     @property
     def device_hours(self) -> float:
@@ -166,14 +174,16 @@ class Entry:
 
 def entry_of(row: FrozenTrial) -> Entry:
     attributes = row.user_attrs
+    further = attributes.get(FURTHER, {})
     return Entry(
         number=row.number,
         first=attributes.get(FIRST, row.number),
         asked=_named(attributes.get(ASKED)),
         extra=attributes.get(EXTRA, False),
-        seed=attributes.get(SEED),
-        repeats=attributes.get(REPEATS),
+        seed=attributes.get(SEED, further.get(SEED)),
+        repeats=attributes.get(REPEATS, further.get(REPEATS)),
         proves=attributes.get(PROVES, False),
+        further=bool(further),
         given=attributes.get(GIVEN, False),
         state=row.state,
         setting=attributes.get(SETTING),
@@ -189,6 +199,12 @@ def entry_of(row: FrozenTrial) -> Entry:
         twin=attributes.get(TWIN),
         attempts=tuple(Attempt(**attempt) for attempt in attributes.get(ATTEMPTS, [])),
     )
+
+
+def seeds_of(entry: Entry) -> list[int]:
+    """The seeds that no other run is fresh with: what was asked for, and what the run has."""
+    asked = [] if entry.seed is None else [entry.seed]
+    return [*asked, entry.setting["training"]["seed"]] if entry.setting else asked
 
 
 def _named(values: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -55,7 +55,7 @@ class Spending:
         owed = sum(left_of(entry) for entry in going) * run.device_hours
         budget = replace(self.budget, limits=budget_of(self._study, self.budget.limits))
         # A run with a seed of its own is the proof's, for which the share is laid aside.
-        if wanted and wanted.seed is not None:
+        if wanted and wanted.seed is not None and not wanted.further:
             budget = replace(budget, proof_runs=0)
         proven = sum(entry.device_hours for entry in spent if entry.proves)
         account = Spent(self.device_hours(spent), self.worked(), owed, proven)

@@ -10,8 +10,11 @@ ROUNDING = 1e-9  # shares of a run are sums of fractions
 
 
 def full_runs(entries: Iterable["Entry"]) -> float:
-    """A run that goes on costs a whole one, others what they reached; lost ones, seeds and proofs nothing."""
-    return sum(cost_of(e) for e in entries if e.outcome != "lost" and e.is_searched)
+    """A run that goes on costs a whole one, others what they reached.
+
+    Lost ones and proofs cost nothing, and neither do further seeds that a person asked for.
+    """
+    return sum(cost_of(e) for e in entries if e.outcome != "lost" and e.is_paid)
 
 
 def affordable(trials: int, entries: Iterable["Entry"]) -> int:

@@ -1,7 +1,10 @@
 """`bench search` on a handful of studies: worlds are what they say, every row and target is there."""
 
 import argparse
+import itertools
 import re
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,6 +56,28 @@ def test_the_same_seed_gives_the_same_study() -> None:
     world = World("easy", 0, 1)
     first, again = (simulate(world, StudySide(world, GP, 8, 3, halving=False), 4, 3) for _ in "ab")
     np.testing.assert_array_equal(first.choice, again.choice)
+
+
+def test_further_seeds_of_a_setting_have_noise_of_their_own() -> None:
+    world, drawn = World("easy", 0, 1), []
+    side = StudySide(world, GP, 4, 0, halving=False)
+    shown = world.run
+    world.run = lambda row, seed=0: drawn.append(seed) or shown(row, seed)
+    side.study.next = _repeating(side.study.next, side.study.repeat)
+    simulate(world, side, 1, 0)
+    assert drawn == [0, 0, 0, 7, 0]
+
+
+def _repeating(ask: Callable[[], Any], repeat: Callable[[int, int], None]) -> Callable[[], Any]:
+    """Asks for another seed of the first trial before the fourth run."""
+    count = itertools.count()
+
+    def next_one() -> Any:
+        if next(count) == 3:
+            repeat(0, 7)
+        return ask()
+
+    return next_one
 
 
 def test_halving_pauses_and_the_policy_of_before_spends_on_copies_nothing() -> None:

@@ -1,6 +1,7 @@
 """How runs are divided among the values of a choice: equal shares, turns, and what is refused."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,15 @@ def test_shares_are_equal_and_what_few_settings_leave_goes_to_the_others() -> No
         "c": 1,
         "d": 5,
     }
+
+
+def test_a_further_seed_is_paid_by_its_own_value(tmp_path: Path) -> None:
+    study = divided(tmp_path)
+    for _ in PUBLISHED:
+        run_to_the_end(study, 0.5)
+    none, kd, mgd = study.entries()
+    further = replace(mgd, repeats=kd.first, seed=1, further=True, setting=kd.setting)
+    assert BY_METHOD.received([none, kd, further]) == {"none": 1, "kd": 2, "mgd": 0}
 
 
 @pytest.mark.parametrize("key", ["distiller", "distiller.kd.weight", "training.lr", "methods"])

@@ -1,5 +1,6 @@
 """What trials buy: full runs' worth."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from afdcd.search.spent import affordable, full_runs
@@ -28,6 +29,16 @@ def test_each_run_costs_the_part_of_its_length_that_it_reached(tmp_path: Path) -
     study.repeat(0, seed=5)
     study.end(study.next(), completed(0.4))
     assert full_runs(study.entries()) == 1.75
+
+
+def test_a_further_seed_that_the_study_runs_itself_costs_a_run(tmp_path: Path) -> None:
+    study = opened(tmp_path, trials=4)
+    run_to_the_end(study, 0.5)
+    run_to_the_end(study, 0.4)
+    first, second = study.entries()
+    again = replace(second, repeats=0, seed=1, further=True)
+    assert full_runs([first, again]) == 2
+    assert full_runs([first, replace(again, outcome="lost")]) == 1
 
 
 def test_nothing_starts_that_the_rest_cannot_pay_to_its_end(tmp_path: Path) -> None:

@@ -41,6 +41,13 @@ class Divided:
                 return wish
         return None
 
+    def unsure(self, entries: Sequence[Entry], left: int) -> Entry | None:
+        trials = self._trials()
+        for value in self._division.turns(trials, entries)[:1]:
+            own = self._division.own(entries, value)
+            return self._own[value].unsure(own, self._division.left(trials, entries)[value])
+        return None
+
     def completed(self, number: int, asked: dict[str, Any]) -> dict[str, Any]:
         return self._whole.completed(number, asked)
 

@@ -1,5 +1,7 @@
 """What the runs of a study say about settings: the process fitted to them, and the best of them."""
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 
 from afdcd.search.policy.points import Array, Points
@@ -11,6 +13,30 @@ MOST = 400  # runs that are fitted to: the best half and the newest half
 GROWTH = 1.15  # the parameters are fitted again whenever there are so many times as many runs
 FEW = 4  # runs without which the parameters stay as the prior has them
 GUARD = 0.7  # deviations by which a setting must be better than what is published
+DOUBT = 0.7  # deviations around the guard within which one more score may turn the choice
+NOTHING = 1e-9  # stands for the deviation of a row from itself
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The trials that came to their end, and what is believed of them.
+
+    Attributes:
+        mean: what each is believed to score.
+        to_beat: which of them is the reference before which another one comes only by a margin.
+    """
+
+    trials: list[Entry]
+    encoded: Array
+    believed: Posterior
+    mean: Array
+    to_beat: int | None
+
+    def lead(self, over: int) -> Array:
+        """By how many deviations of the difference each is better than one of them."""
+        apart = np.maximum(self.believed.apart(self.encoded, over), NOTHING)
+        lead: Array = (self.mean - self.mean[over]) / apart
+        return lead
 
 
 class Model:
@@ -46,22 +72,44 @@ class Model:
         have led to only if it is better by `GUARD` deviations of the difference. So does another
         published one, or a search would lead away from the best of them by luck alone.
         """
-        full = [at for at in tried.full if tried.entries[at].repeats is None]
-        if not full:
+        if not len(tried.full):
             return []
-        entries, encoded = [tried.entries[at] for at in full], tried.encoded[full]
+        seen = self._judged(tried)
+        order = np.argsort(-seen.mean, kind="stable")
+        if seen.to_beat is not None:
+            better, rest = (seen.lead(seen.to_beat) > GUARD)[order], order != seen.to_beat
+            order = np.r_[order[better], seen.to_beat, order[~better & rest]]
+        return [seen.trials[at] for at in order]
+
+    def rivals(self, tried: Tried) -> tuple[Entry, Entry] | None:
+        """The reference that is to be beaten, and the most promising other trial.
+
+        None if a further score of one of them could hardly change which comes first.
+        """
+        if len(tried.full) < FEW:
+            return None
+        seen = self._judged(tried)
+        if seen.to_beat is None or len(seen.trials) < 2:
+            return None
+        others = np.delete(np.arange(len(seen.trials)), seen.to_beat)
+        second = others[np.argmax(seen.mean[others])]
+        if abs(seen.lead(seen.to_beat)[second] - GUARD) > DOUBT:
+            return None
+        return seen.trials[seen.to_beat], seen.trials[second]
+
+    def _judged(self, tried: Tried) -> "Judged":
+        full = [at for at in tried.full if tried.entries[at].repeats is None]
+        trials, encoded = [tried.entries[at] for at in full], tried.encoded[full]
         believed = self.posterior(tried)
-        mean = believed.mean(encoded)
-        order = np.argsort(-mean, kind="stable")
-        given = np.array([entries[at].is_reference for at in order], bool)
-        if given.any():
-            alone = self._of_references(tried, believed.theta).mean(encoded[order[given]])
-            first = order[given][np.argmax(alone)]
-            ahead = order[given & _better(believed, mean, encoded, first)[order]]
-            best = ahead[0] if len(ahead) else first
-            better = _better(believed, mean, encoded, best)[order]
-            order = np.r_[order[better], best, order[~better & (order != best)]]
-        return [entries[at] for at in order]
+        seen = Judged(trials, encoded, believed, believed.mean(encoded), None)
+        given = np.flatnonzero([trial.is_reference for trial in trials])
+        if not len(given):
+            return seen
+        alone = self._of_references(tried, believed.theta).mean(encoded[given])
+        first = given[np.argmax(alone)]
+        ahead = given[seen.lead(first)[given] > GUARD]
+        best = ahead[np.argmax(seen.mean[ahead])] if len(ahead) else first
+        return replace(seen, to_beat=int(best))
 
     def _of_references(self, tried: Tried, theta: Array) -> Posterior:
         """What would be believed if nothing but the published settings had been run."""
@@ -84,12 +132,6 @@ class Model:
             scores, _ = tamed(tried.finals[first])
             self._fitted = key, likeliest(self.kernel, tried.encoded[first], scores)
         return self._fitted[1]
-
-
-def _better(believed: Posterior, mean: Array, encoded: Array, than: int) -> Array:
-    """Which rows are better than one of them by so much that the doubt is small."""
-    better: Array = mean - mean[than] > GUARD * believed.apart(encoded, than)
-    return better
 
 
 def fitted_at(count: int) -> int:

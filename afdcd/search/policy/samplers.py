@@ -5,6 +5,7 @@ that a new driver goes on as the old one would have.
 """
 
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
@@ -21,6 +22,7 @@ from afdcd.search.policy.proposal import FADES, Published, candidates, log_impro
 from afdcd.search.policy.tried import Parameters, Reader, Tried
 from afdcd.search.policy.warm import Observation, warmed
 from afdcd.search.rows import Entry, ranked
+from afdcd.search.spent import full_runs
 from afdcd.seeds import derive
 
 Taken = set[frozenset[tuple[str, Any]]]  # settings that ran or run, as `Entry.key` has them
@@ -29,16 +31,22 @@ FIRST_WIDTH = 0.2  # of a range, around what is published, while there is no mod
 DRAWS = 50  # times that a setting is drawn anywhere before the space is gone through in order
 SOUND = 0.25  # part of its length after which a run counts as one that trains
 LISTED = 1000  # points of a space that are all looked at
+SHARE, LATEST = 20, 4  # one run in so many may settle the choice at the end; so many at most
 
 
 @dataclass(frozen=True)
 class Wish:
-    """A setting to run, by path, and why; with what the model expects of it, if there is one."""
+    """A setting to run, by path, and why; with what the model expects of it, if there is one.
+
+    Attributes:
+        repeats: the trial that this would be a further seed of.
+    """
 
     values: dict[str, Any]
     why: str
     expected: float | None = None
     deviation: float | None = None
+    repeats: int | None = None
 
     def note(self) -> dict[str, Any]:
         """For the row, so that a person can see why it was run."""
@@ -55,6 +63,13 @@ class Sampler(Protocol):
     def completed(self, number: int, asked: dict[str, Any]) -> dict[str, Any]:
         """Values for row `number`, of which a person gave some."""
 
+    def unsure(self, entries: Sequence[Entry], left: int) -> Entry | None:
+        """The trial of which a further seed is worth more than a new setting; None nearly always.
+
+        Args:
+            left: how many runs can still be paid, with the one to come.
+        """
+
     def ranked(self, entries: Sequence[Entry]) -> list[Entry]:
         """The trials that came to their end, best first."""
 
@@ -67,6 +82,9 @@ class Optuna:
 
     def propose(self, number: int, entries: Sequence[Entry], taken: Taken) -> Wish | None:
         return Wish({}, "tpe")
+
+    def unsure(self, entries: Sequence[Entry], left: int) -> Entry | None:
+        return None
 
     def completed(self, number: int, asked: dict[str, Any]) -> dict[str, Any]:
         return asked
@@ -87,6 +105,9 @@ class Random:
     def propose(self, number: int, entries: Sequence[Entry], taken: Taken) -> Wish | None:
         drawn = self.points.draw(self.rng(number), DRAWS, self._anywhere)
         return self.fresh(drawn, taken, self.why) or self.rest(taken)
+
+    def unsure(self, entries: Sequence[Entry], left: int) -> Entry | None:
+        return None  # it chooses by the highest score, whatever further seeds say
 
     def completed(self, number: int, asked: dict[str, Any]) -> dict[str, Any]:
         fixed = self._anywhere.copy()
@@ -149,6 +170,14 @@ class ByModel(Random):
         rng = self.rng(number)
         found = self._first if len(tried.scored) < FEW else self._best
         return found(tried, rng, taken) or self.rest(taken)
+
+    def unsure(self, entries: Sequence[Entry], left: int) -> Entry | None:
+        """In the last runs, if the choice is in doubt: the rival with fewer runs, a reference first."""
+        if left > min((full_runs(entries) + left) // SHARE, LATEST):
+            return None
+        rivals = self.model.rivals(self._reader.read(entries))
+        seeds = Counter(e.repeats for e in entries if not e.proves and e.outcome != "lost")
+        return min(rivals, key=lambda e: seeds[e.first]) if rivals else None
 
     def ranked(self, entries: Sequence[Entry]) -> list[Entry]:
         return self.model.ranked(self._reader.read(entries))
