@@ -31,7 +31,7 @@ FIRST_WIDTH = 0.2  # of a range, around what is published, while there is no mod
 DRAWS = 50  # times that a setting is drawn anywhere before the space is gone through in order
 SOUND = 0.25  # part of its length after which a run counts as one that trains
 LISTED = 1000  # points of a space that are all looked at
-SHARE, LATEST = 20, 4  # one run in so many may settle the choice at the end; so many at most
+SHARE, LATEST = 40, 4  # one run in so many may settle the choice at the end; so many at most
 
 
 @dataclass(frozen=True)
