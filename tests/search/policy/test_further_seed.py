@@ -10,7 +10,7 @@ from afdcd.search.book import Book
 from afdcd.search.budget import Budget, Cost
 from afdcd.search.config import BudgetConfig
 from afdcd.search.policy import samplers
-from afdcd.search.policy.samplers import SHARE
+from afdcd.search.policy.samplers import SCARCE, SHARE
 from afdcd.search.spent import full_runs
 from afdcd.search.study import Study
 from afdcd.training.job import Job
@@ -24,6 +24,7 @@ TRIALS = 10  # of which one may be a further seed here
 def spared(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small studies have a run to spare, so that these tests take little time."""
     monkeypatch.setattr(samplers, "SHARE", TRIALS)
+    monkeypatch.setattr(samplers, "SCARCE", TRIALS)
 
 
 def luck(job: Job) -> float:
@@ -88,14 +89,18 @@ def test_a_small_study_has_no_run_to_spare(tmp_path: Path) -> None:
     assert not further(study)
 
 
-@pytest.mark.parametrize(("spent", "spared"), [(38, 0), (39, 1), (79, 2), (1000, 4)])
-def test_one_run_in_forty_may_be_spared_and_few_at_most(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spent: float, spared: int
+@pytest.mark.parametrize(("trials", "spared"), [(39, 0), (40, 2), (60, 3), (1000, 4)])
+def test_one_run_in_twenty_may_be_spared_and_few_at_most(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trials: int, spared: int
 ) -> None:
     study = in_doubt(tmp_path)
+    entries, unsure = study.entries(), []
     monkeypatch.setattr(samplers, "SHARE", SHARE)
-    monkeypatch.setattr(samplers, "full_runs", lambda _: spent)
-    unsure = [left for left in range(1, 9) if study._sampler.unsure(study.entries(), left)]
+    monkeypatch.setattr(samplers, "SCARCE", SCARCE)
+    for left in range(1, 9):
+        spent = trials - left - 0.25  # one run failed, and what is left pays for no whole one
+        monkeypatch.setattr(samplers, "full_runs", lambda _, spent=spent: spent)
+        unsure += [left] if study._sampler.unsure(entries, left) else []
     assert unsure == list(range(1, spared + 1))
 
 
