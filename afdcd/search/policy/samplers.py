@@ -8,6 +8,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from math import ceil
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,7 +23,7 @@ from afdcd.search.policy.proposal import FADES, Published, candidates, log_impro
 from afdcd.search.policy.tried import Parameters, Reader, Tried
 from afdcd.search.policy.warm import Observation, warmed
 from afdcd.search.rows import Entry, ranked
-from afdcd.search.spent import full_runs
+from afdcd.search.spent import ROUNDING, full_runs
 from afdcd.seeds import derive
 
 Taken = set[frozenset[tuple[str, Any]]]  # settings that ran or run, as `Entry.key` has them
@@ -31,6 +32,7 @@ FIRST_WIDTH = 0.2  # of a range, around what is published, while there is no mod
 DRAWS = 50  # times that a setting is drawn anywhere before the space is gone through in order
 SOUND = 0.25  # part of its length after which a run counts as one that trains
 LISTED = 1000  # points of a space that are all looked at
+SCARCE = 40  # runs below which all are spent on new settings: measured, a further seed gains nothing there
 SHARE, LATEST = 20, 4  # one run in so many may settle the choice at the end; so many at most
 
 
@@ -173,7 +175,8 @@ class ByModel(Random):
 
     def unsure(self, entries: Sequence[Entry], left: int) -> Entry | None:
         """In the last runs, if the choice is in doubt: the rival with fewer runs, a reference first."""
-        if left > min((full_runs(entries) + left) // SHARE, LATEST):
+        trials = ceil(full_runs(entries) + left - ROUNDING)  # a run that failed has cost a part
+        if trials < SCARCE or left > min(trials // SHARE, LATEST):
             return None
         rivals = self.model.rivals(self._reader.read(entries))
         seeds = Counter(e.repeats for e in entries if not e.proves and e.outcome != "lost")

@@ -10,13 +10,21 @@ from afdcd.search.book import Book
 from afdcd.search.budget import Budget, Cost
 from afdcd.search.config import BudgetConfig
 from afdcd.search.policy import samplers
+from afdcd.search.policy.samplers import SCARCE, SHARE
 from afdcd.search.spent import full_runs
 from afdcd.search.study import Study
 from afdcd.training.job import Job
-from tests.search.policy.test_samplers import BOTH, SPACE, policies, worth
+from tests.search.policy.test_samplers import BOTH, SPACE, policies
 from tests.search.studies import completed, opened
 
-TRIALS = 20  # of which one may be a further seed
+TRIALS = 10  # of which one may be a further seed here
+
+
+@pytest.fixture(autouse=True)
+def spared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small studies have a run to spare, so that these tests take little time."""
+    monkeypatch.setattr(samplers, "SHARE", TRIALS)
+    monkeypatch.setattr(samplers, "SCARCE", TRIALS)
 
 
 def luck(job: Job) -> float:
@@ -71,7 +79,7 @@ def test_it_is_paid_as_a_trial_is_and_began_none(tmp_path: Path) -> None:
 
 def test_nothing_is_run_again_where_the_choice_is_clear(tmp_path: Path) -> None:
     study = opened(tmp_path, SPACE, BOTH, trials=TRIALS)
-    ran(study, TRIALS, worth)
+    ran(study, TRIALS, lambda job: 0.7 + 0.01 * getattr(job.config.distiller, "weight", 0.0))
     assert not further(study)
 
 
@@ -81,19 +89,24 @@ def test_a_small_study_has_no_run_to_spare(tmp_path: Path) -> None:
     assert not further(study)
 
 
+@pytest.mark.parametrize(("trials", "spared"), [(39, 0), (40, 2), (60, 3), (1000, 4)])
 def test_one_run_in_twenty_may_be_spared_and_few_at_most(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trials: int, spared: int
 ) -> None:
     study = in_doubt(tmp_path)
-    unsure, entries = study._sampler.unsure, study.entries()
-    assert [left for left in range(1, 9) if unsure(entries, left)] == [1]
-    monkeypatch.setattr(samplers, "full_runs", lambda _: 1000.0)
-    assert [left for left in range(1, 9) if unsure(entries, left)] == [1, 2, 3, 4]
+    entries, unsure = study.entries(), []
+    monkeypatch.setattr(samplers, "SHARE", SHARE)
+    monkeypatch.setattr(samplers, "SCARCE", SCARCE)
+    for left in range(1, 9):
+        spent = trials - left - 0.25  # one run failed, and what is left pays for no whole one
+        monkeypatch.setattr(samplers, "full_runs", lambda _, spent=spent: spent)
+        unsure += [left] if study._sampler.unsure(entries, left) else []
+    assert unsure == list(range(1, spared + 1))
 
 
 def test_rivals_take_turns_the_reference_first(tmp_path: Path) -> None:
-    study = in_doubt(tmp_path, trials=40)
-    ran(study, 19)
+    study = in_doubt(tmp_path, trials=2 * TRIALS)
+    ran(study, TRIALS - 1)
     first, second = ran(study, 2)
     assert first.repeats != second.repeats
     assert first.repeats in ("trial-0000", "trial-0001")
@@ -103,7 +116,7 @@ def test_rivals_take_turns_the_reference_first(tmp_path: Path) -> None:
 def test_another_driver_goes_on_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also if the first one died before all was written down, and other runs have ended the doubt since."""
     study = in_doubt(tmp_path)
-    expected = study._sampler.unsure(study.entries(), 1).run.name
+    settled = study._sampler.unsure(study.entries(), 1).run
 
     def die(*_: Any) -> None:
         raise KeyboardInterrupt
@@ -116,8 +129,10 @@ def test_another_driver_goes_on_with_it(tmp_path: Path, monkeypatch: pytest.Monk
         since.setattr(samplers.ByModel, "unsure", lambda *_: None)
         job = opened(tmp_path, SPACE, BOTH, trials=TRIALS).next()
     again = opened(tmp_path, SPACE, BOTH, trials=TRIALS).next()
-    assert job.name == again.name == f"{expected}-seed-{job.config.training.seed}"
+    assert job.name == again.name == f"{settled.name}-seed-{job.config.training.seed}"
     assert job.identity == again.identity
+    trial, row = (e for e in study.everything() if e.run.trial == settled.trial)
+    assert row.searched == trial.searched
 
 
 def test_what_is_laid_aside_for_the_proof_does_not_pay_for_it(tmp_path: Path) -> None:
