@@ -10,6 +10,7 @@ from tests.cluster.played import Played
 from tests.cluster.stack import Stack
 from tests.cluster.test_image import IMAGE, SHORT
 
+JOINED = "import ray; ray.init('auto'); print(sum(node['Alive'] for node in ray.nodes()))"
 NODES = """
 import json
 from pyarrow import fs
@@ -48,12 +49,12 @@ def test_the_entrypoint_of_the_job_is_submitted_and_two_workers_train(
     stack: Stack, played: Played
 ) -> None:
     python = ("exec", played.container, "python", "-c")
-    ready = (
-        "import urllib.request as u; u.urlopen('http://127.0.0.1:8265/api/gcs_healthz', timeout=4)"
-    )
-    stack.until(
-        lambda: stack.made.podman(*python, ready, check=False).returncode == 0, "the head is well"
-    )
+
+    def joined() -> str:
+        return stack.made.podman(*python, JOINED, check=False).stdout.strip()
+
+    # As the operator does, and without its autoscaler, which a study would wait for.
+    stack.until(lambda: joined() == "3", "both workers have joined")
     words = played.job["spec"]["entrypoint"].split()
     assert words[:3] == ["python", "-m", "afdcd.tune"]
     space = ("study.name=played", "study.trials=4", "study.max_concurrent=2", *SHORT[2:])
