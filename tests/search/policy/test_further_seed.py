@@ -128,10 +128,11 @@ def test_another_driver_goes_on_with_it(tmp_path: Path, monkeypatch: pytest.Monk
     with monkeypatch.context() as since:
         since.setattr(samplers.ByModel, "unsure", lambda *_: None)
         job = opened(tmp_path, SPACE, BOTH, trials=TRIALS).next()
-    again = opened(tmp_path, SPACE, BOTH, trials=TRIALS).next()
+    third = opened(tmp_path, SPACE, BOTH, trials=TRIALS)
+    again = third.next()
     assert job.name == again.name == f"{settled.name}-seed-{job.config.training.seed}"
     assert job.identity == again.identity
-    trial, row = (e for e in study.everything() if e.run.trial == settled.trial)
+    trial, row = (e for e in third.everything() if e.run.trial == settled.trial)
     assert row.searched == trial.searched
 
 
