@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from afdcd.data.catalog.datasets import IGNORE
+from afdcd.data.catalog.train_ids import IGNORE
 from afdcd.distillers.base import Distiller, Targets
 from afdcd.distillers.configs.maskd import MasKDConfig, MasKDTokensConfig
 from afdcd.distillers.configs.shapes import PairShapes

@@ -17,7 +17,7 @@ from afdcd.config import validate
 from afdcd.distillers.configs import NoneConfig
 from afdcd.search.division import Division
 from afdcd.search.evidence import Difference, Spread, Verdict, difference, spread
-from afdcd.search.rows import Entry, seeds_of
+from afdcd.search.rows import Entry, used_seeds
 from afdcd.search.settings import with_seed
 from afdcd.search.study import Study
 from afdcd.training.trial import TrialConfig
@@ -219,7 +219,7 @@ class Prover:
 
     def _fresh(self, count: int, but: Iterable[int] = ()) -> tuple[int, ...]:
         """Seeds that no run of this study had."""
-        used = {*but, *(s for e in self._study.everything() for s in seeds_of(e))}
+        used = used_seeds(self._study.everything()).union(but)
         first = max(used, default=-1) + 1
         return tuple(range(first, first + count))
 

@@ -12,7 +12,7 @@ from afdcd.search import rows
 from afdcd.search.book import Book
 from afdcd.search.options import OptionSets
 from afdcd.search.policy.samplers import Sampler, Taken, Wish
-from afdcd.search.rows import Entry, seeds_of
+from afdcd.search.rows import Entry, used_seeds
 
 if TYPE_CHECKING:
     from afdcd.search.study import Study
@@ -100,7 +100,7 @@ class Proposer:
 
     def _further(self, trial: int) -> dict[str, int]:
         """A further run of a trial, with the first seed that no run of the study has."""
-        used = {seed for entry in self._study.everything() for seed in seeds_of(entry)}
+        used = used_seeds(self._study.everything())
         return {rows.REPEATS: trial, rows.SEED: next(s for s in count(1) if s not in used)}
 
     def _pinned(self, row: optuna.Trial, wish: Wish | None) -> optuna.Trial:

@@ -4,7 +4,7 @@ Optuna's states stay honest: COMPLETE is a full-length value, PRUNED a paused ru
 or lost one, RUNNING one that goes on with the next driver.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -201,10 +201,10 @@ def entry_of(row: FrozenTrial) -> Entry:
     )
 
 
-def seeds_of(entry: Entry) -> list[int]:
-    """The seeds that no other run is fresh with: what was asked for, and what the run has."""
-    asked = [] if entry.seed is None else [entry.seed]
-    return [*asked, entry.setting["training"]["seed"]] if entry.setting else asked
+def used_seeds(entries: Sequence[Entry]) -> set[int]:
+    """The seeds that a fresh run may not have: those that were asked for, and those that runs have."""
+    asked = {entry.seed for entry in entries if entry.seed is not None}
+    return asked | {entry.setting["training"]["seed"] for entry in entries if entry.setting}
 
 
 def _named(values: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -119,12 +119,18 @@ def test_a_validation_is_decided_without_a_question_to_the_database(
     assert not asked
 
 
+def of_three(folder: Path) -> Study:
+    """A study of which three runs have ended."""
+    study = opened(folder)
+    for _ in range(3):
+        run_to_the_end(study, 0.5)
+    return study
+
+
 def test_how_often_rows_are_read_does_not_grow_with_what_is_asked_of_them(
     tmp_path: Path, asked: Counter[str]
 ) -> None:
-    study = opened(tmp_path)
-    for _ in range(3):
-        run_to_the_end(study, 0.5)
+    study = of_three(tmp_path)
     asked.clear()
     study.best(), study.counted(), study.finished(), study.outside(), study.entries()
     assert not asked
@@ -140,9 +146,7 @@ def test_how_often_rows_are_read_does_not_grow_with_what_is_asked_of_them(
 def test_the_records_of_all_runs_are_made_without_a_question_to_the_database(
     tmp_path: Path, asked: Counter[str]
 ) -> None:
-    study = opened(tmp_path)
-    for _ in range(3):
-        run_to_the_end(study, 0.5)
+    study = of_three(tmp_path)
     asked.clear()
     assert len(run_records(study.id, study.entries(), "folder")) == 3
     assert set(asked) <= {"get_study_user_attrs"} and asked.total() <= 1  # the study's id, once
