@@ -24,13 +24,11 @@ def explain(kept: Kept) -> list[str]:
         f"{hours:.3g} device-hours with all proofs and lost work"
     ]
     best = ranked(search, maximise=maximise)
-    found = kept.study.user_attrs.get(PROOF)
-    plan = Plan.of(found) if found else None
     if not best:
         return [*lines, "no trial has reached its full length yet, so nothing is chosen"]
-    noted = [plan.trial] if plan else kept.study.user_attrs.get(CHOSEN, [])
-    chosen = next((e for e in best if e.first in noted[:1]), best[0])
+    chosen = chosen_of(kept, best) or best[0]
     lines += [_chosen(kept, chosen), f"  {_settings(chosen)}", *_others(chosen, best)]
+    plan = _plan_of(kept)
     proof = proof_of(plan, entries, higher_is_better=maximise) if plan else None
     if proof is None:
         return [*lines, "one seed, unproven: luck alone may have put it first"]
@@ -38,6 +36,18 @@ def explain(kept: Kept) -> list[str]:
     lines.append(f"proof with seeds {seeds}, which nothing was selected by:")
     lines += [f"  {': '.join(row[:2])}{f'; {row[2]}' if row[2] else ''}" for row in spreads(proof)]
     return [*lines, f"so it is {claim(proof)}", *filter(None, [to_settle(proof)]), *proof.unmet]
+
+
+def chosen_of(kept: Kept, best: list[Entry]) -> Entry | None:
+    """The trial that was proven or registered first, of those that ended; None before the search's end."""
+    plan = _plan_of(kept)
+    noted = [plan.trial] if plan else kept.study.user_attrs.get(CHOSEN, [])
+    return next((e for e in best if e.first in noted[:1]), None)
+
+
+def _plan_of(kept: Kept) -> Plan | None:
+    found = kept.study.user_attrs.get(PROOF)
+    return Plan.of(found) if found else None
 
 
 def _chosen(kept: Kept, entry: Entry) -> str:

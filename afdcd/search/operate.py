@@ -13,6 +13,7 @@ from afdcd.search import holder, leases, rows, wishes
 from afdcd.search.book import Book, waiting_reference
 from afdcd.search.config import BudgetConfig
 from afdcd.search.earlier import in_present_keys
+from afdcd.search.explain import chosen_of
 from afdcd.search.kept import Kept
 from afdcd.search.leases import Held
 from afdcd.search.ledger import other_hours, worked_hours
@@ -51,9 +52,7 @@ def status(kept: Kept) -> list[str]:
         f"runs: {runs}" + (f"; {queued} queued" if queued else ""),
         f"cost: {_cost(kept, entries)}",
     ]
-    for best in ranked(entries, maximise=is_maximised(kept.study))[:1]:
-        score = wishes.measure_of(kept.study.user_attrs).score(best.value or 0.0)
-        lines.insert(2, f"best: {score} (trial {best.run})")
+    lines[2:2] = _best(kept, ranked(entries, maximise=is_maximised(kept.study)))
     return lines + [_running(kept, e) for e in entries if e.outcome is None and e.setting]
 
 
@@ -128,6 +127,14 @@ def enqueue(kept: Kept, text: str) -> str:
     book.add(waiting_reference(reference, **extra))
     told = ", ".join(f"{path}={value}" for path, value in reference.items())
     return f"study {name}: queued {told}; {_who_goes_on(kept)}"
+
+
+def _best(kept: Kept, ended: list[Entry]) -> list[str]:
+    """The chosen trial, by the name that `explain` gives it; before one is chosen, the highest score."""
+    chosen = chosen_of(kept, ended)
+    title, shown = ("chosen", [chosen]) if chosen else ("best", ended[:1])
+    score = wishes.measure_of(kept.study.user_attrs).score
+    return [f"{title}: {score(e.value or 0.0)} (trial {e.run})" for e in shown]
 
 
 def _cost(kept: Kept, entries: list[Entry]) -> str:

@@ -12,8 +12,10 @@ import yaml
 from afdcd.config import UserError
 from afdcd.search import ledger, operate, wishes
 from afdcd.search.config import BudgetConfig
+from afdcd.search.explain import explain
 from afdcd.search.kept import Kept, kept_study
 from afdcd.search.lease import hold
+from afdcd.search.records import CHOSEN
 from afdcd.search.study import Study
 from tests.examples import trial_values
 from tests.search.drivers import another_driver
@@ -59,6 +61,18 @@ def test_status_says_who_drives_it_how_far_it_is_and_what_runs(
     assert lines[3].startswith("cost: ")
     assert lines[4].startswith(f"trial 2 {running.config.distiller.method} ")
     assert "no driver; `afdcd tune` goes on with it" in operate.status(kept())[0]
+
+
+def test_status_names_the_trial_that_was_chosen_as_explain_does(
+    database: str, tmp_path: Path
+) -> None:
+    study = begun(tmp_path)
+    run_to_the_end(study, 0.5)
+    run_to_the_end(study, 0.6)
+    assert operate.status(kept())[2] == "best: mIoU 60.00 % (trial 1)"
+    study.study.set_user_attr(CHOSEN, [0, 1])  # as a model may: the highest score can be luck
+    assert operate.status(kept())[2] == "chosen: mIoU 50.00 % (trial 0)"
+    assert explain(kept())[1].startswith("chosen: trial 0, ")
 
 
 def test_more_trials_are_run_without_a_new_driver(database: str, tmp_path: Path) -> None:

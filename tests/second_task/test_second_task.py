@@ -68,7 +68,7 @@ def test_it_trains_is_searched_and_registered(
     assert "rmse" in study.client.get_model_version(taught.name, "1").tags
     kept = connect(f"sqlite:///{tmp_path}/runs/study.db", "tiny", higher_is_better=False)
     assert kept.user_attrs["measure"] == {"name": "rmse", "higher_is_better": False}
-    assert f"best: rmse {100 * scores[best]:.2f} %" in study.ask("status", "tiny")
+    assert f"chosen: rmse {100 * scores[best]:.2f} %" in study.ask("status", "tiny")
     file = tmp_path / "runs" / "studies" / "tiny" / "trials" / "0000" / "student.safetensors"
     with pytest.raises(UserError, match="task brightness is not installed here"):
         predict.main([str(file), str(tmp_path), "--out", str(tmp_path / "out")])
