@@ -6,7 +6,7 @@ driver needs to go on is in the database.
 
 import math
 from dataclasses import asdict
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 import optuna
@@ -14,27 +14,21 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from afdcd.config import UserError
 from afdcd.search import rows
-from afdcd.search.book import Book, waiting
-from afdcd.search.division import Label, value_of
+from afdcd.search.book import waiting
+from afdcd.search.known_runs import KnownRuns
 from afdcd.search.losses import Breaker, Loss, ends
 from afdcd.search.options import OptionSets
-from afdcd.search.policy.divided import Divided, divided
-from afdcd.search.policy.samplers import Sampler, sampler_of
-from afdcd.search.policy.warm import observations
 from afdcd.search.proposer import Proposer
-from afdcd.search.rows import Entry, RunKey, entry_of
-from afdcd.search.rungs import Rules, goes_on, values_at
-from afdcd.search.settings import Fitting, Proposal, Settings, with_seed
-from afdcd.search.spending import Spending
-from afdcd.search.spent import affordable
-from afdcd.search.wishes import trials_of
-from afdcd.training.job import FINISHED, Job, Report, RunResult
+from afdcd.search.rows import Entry, entry_of
+from afdcd.search.rungs import Rules
+from afdcd.search.settings import Proposal, Settings
+from afdcd.training.job import Job, Report, RunResult
 from afdcd.training.trial import TrialConfig
 
 ATTEMPTS = 50  # proposals in a row that repeat what was run, before a space counts as exhausted
 
 
-class Study:
+class Study(KnownRuns):
     """Ask, report and tell, one run at a time."""
 
     def __init__(
@@ -45,22 +39,12 @@ class Study:
         options: OptionSets,
         seed: int = 0,
     ) -> None:
-        self.study, self.settings, self.rules = study, settings, rules
-        self._options, self._book, self._fitting = options, Book(study), Fitting(settings)
-        self._sampler = self._made_sampler(seed)
+        super().__init__(study, settings, rules, seed)
+        self._options = options
         self._proposer = Proposer(self, self._book, options, self._sampler, self._unpaid)
         self._breaker = Breaker()
-        self.spending = Spending(study)
         self._live: dict[str, int] = {}  # name of a run -> its row
         self._trials = self.trials()
-
-    @cached_property
-    def id(self) -> str:
-        return str(self.study.user_attrs["id"])
-
-    @property
-    def name(self) -> str:
-        return self.study.study_name
 
     def next(self) -> Job | None:
         """The next run: first those that were begun, then what is asked for, then what is sampled.
@@ -91,10 +75,6 @@ class Study:
             return not self._proposer.is_unpaid()
         return self._proposer.may_ask() or self.trials() > self._trials
 
-    def trials(self) -> int:
-        """How many trials the study shall have: as its file says, or as somebody asked since."""
-        return trials_of(self._book.attributes, self.rules.trials)
-
     def report(self, job: Job, report: Report) -> bool:
         """Note a validation; True if the run should be paused here, to be taken up later or never."""
         number, iteration, value = self._live[job.name], report.iteration, report.score.value
@@ -103,7 +83,7 @@ class Study:
         entry = self._book.entry(number)
         if iteration not in entry.curve:
             self._book.point(number, iteration, value)
-        return self._pauses(entry, iteration, value)
+        return self.pauses(entry, iteration, value)
 
     def end(self, job: Job, result: RunResult) -> None:
         """Note how a run ended; a lost one goes on, unless it was lost too often."""
@@ -151,7 +131,7 @@ class Study:
 
     def prove(self, config: TrialConfig) -> None:
         """Ask for a run of a proof, of a setting in the space or outside of it; it costs no trial."""
-        seed, trial = config.training.seed, self._trial_of(config)
+        seed, trial = config.training.seed, self.trial_of(config)
         proves = {rows.SEED: seed, rows.PROVES: True}
         if trial is None:
             given = {rows.GIVEN: True, rows.SETTING: config.plain()}
@@ -166,78 +146,6 @@ class Study:
     def prefer(self, number: int, reference: dict[str, Any]) -> None:
         """Make a run that goes on a reference: it is not paused any more."""
         self._book.note(number, rows.REFERENCE, reference)
-
-    def everything(self) -> list[Entry]:
-        """Every row, those that do not count too."""
-        return self._book.everything()
-
-    def entries(self) -> list[Entry]:
-        """The rows that count: begun, in the present space, and not taken up by a later row."""
-        return self.counting(self.everything())
-
-    def counting(self, everything: list[Entry]) -> list[Entry]:
-        """Those of all rows that count."""
-        return [e for e in rows.standing(everything) if self._fitting.holds(e)]
-
-    def counted(self) -> int:
-        """How many trials there are, lost ones excepted; further seeds and proofs are none."""
-        return sum(1 for e in self.entries() if e.outcome != "lost" and e.is_searched)
-
-    def affordable(self, known: list[Entry]) -> int:
-        """How many trials can still be paid to their end, beside those that count."""
-        trials, division = self.trials(), self.rules.division
-        if division is None:
-            return affordable(trials, known)
-        return sum(division.left(trials, known).values())
-
-    def wanted(self) -> int:
-        """How many runs the study will have in all, if all that start now reach their end."""
-        self._book.look()
-        waiting = [e for e in self.everything() if e.state == TrialState.WAITING]
-        further = [e for e in self.entries() if not e.is_searched]
-        asked = sum(1 for e in waiting if e.seed is None)
-        trials = self.counted() + max(asked, self.affordable(self.entries()))
-        return trials + len(further) + len(waiting) - asked
-
-    def best(self, count: int = 1) -> list[Entry]:
-        """The `count` best trials that came to their end, best first, as the sampler judges them."""
-        return self._sampler.ranked(self.entries())[:count]
-
-    def outside(self) -> int:
-        """How many runs that ended lie outside the present space, and so do not count."""
-        known = rows.standing(self.everything())
-        ended = [e for e in known if e.outcome in ("completed", "paused")]
-        return sum(1 for e in ended if not self._fitting.holds(e))
-
-    def finished(self) -> int:
-        """How many runs need not be run again."""
-        return sum(1 for e in self.entries() if e.outcome in FINISHED)
-
-    def spent(self) -> float:
-        """Device-hours of all runs that ended, lost attempts included, and of what came besides."""
-        ended = [entry for entry in rows.standing(self.everything()) if entry.outcome]
-        return self.spending.device_hours(ended)
-
-    def config_of(self, entry: Entry) -> TrialConfig | None:
-        """The configuration of a run as the present space gives it; None if it cannot."""
-        return self._fitting.config_of(entry)
-
-    def best_of(self, value: Label) -> list[Entry]:
-        """The trials of one value of `study.budget_per` that came to their end, best first.
-
-        As its own sampler judges them, which knows no other value's.
-        """
-        assert isinstance(self._sampler, Divided)
-        return self._sampler.ranked_of(value, self.entries())
-
-    def _made_sampler(self, seed: int) -> Sampler:
-        rules = self.rules
-        what = (rules.sampler, self.settings.space, seed, self._fitting.parameters_of)
-        known: dict[str, Any] = {"maximise": rules.higher_is_better}
-        known["warm"] = observations(self.study)
-        if rules.division is None:
-            return sampler_of(*what, **known)
-        return divided(rules.division, *what, self.trials, **known)
 
     def _unpaid(self, everything: list[Entry], wanted: Entry | None) -> bool:
         """Whether the budget does not pay for this row to its end, or for a new one."""
@@ -262,7 +170,7 @@ class Study:
         at = entry.reached
         # Below, its work would be lost; above, a drained node saved it, after it had gone on.
         kept = at and self.settings.checkpoint(entry.run) in (at, None)
-        if kept and self._pauses(entry, at, entry.curve[at]):  # decided, and then the driver died
+        if kept and self.pauses(entry, at, entry.curve[at]):  # decided, and then the driver died
             self._book.close(number, TrialState.PRUNED, "paused")
             return None
         if self._unpaid(self.everything(), entry):  # once it is raised, the run is taken up again
@@ -297,7 +205,7 @@ class Study:
             self._book.close(trial.number, state, value=twin.value if done else None)
             return None
         if asked.seed is not None and asked.repeats is None:
-            repeated = self._trial_of(config)
+            repeated = self.trial_of(config)
             if repeated is not None:
                 self._book.note(trial.number, rows.REPEATS, repeated)
         self._book.note(trial.number, rows.IDENTITY, identity)
@@ -306,23 +214,6 @@ class Study:
         run = self._book.entry(trial.number).run
         self._live[run.name] = trial.number
         return Proposal(run, config, identity)
-
-    def _twin(self, number: int, identity: str) -> Entry | None:
-        """Another row that counts and stands for this run."""
-        others = (e for e in rows.standing(self.everything()) if e.number != number)
-        alike = (e for e in others if _stands_for(e, identity))
-        return next((e for e in alike if self._fitting.holds(e)), None)
-
-    def _searched(self, trial: int) -> dict[str, Any]:
-        """The searched values of a trial."""
-        return next(e.searched for e in self.entries() if e.run == RunKey(trial))
-
-    def _trial_of(self, config: TrialConfig) -> int | None:
-        """The trial that runs this setting, whatever its seed; None if there is none."""
-        began = [e for e in self.entries() if e.identity and e.repeats is None]
-        seeds = {e.setting["training"]["seed"] for e in began if e.setting}
-        same = {self.settings.identity(with_seed(config, seed)) for seed in seeds}
-        return next((e.first for e in began if e.identity in same), None)
 
     def _note_attempts(self, entry: Entry) -> None:
         plain = [one.plain() for one in self.settings.attempts_of(entry)]
@@ -337,17 +228,6 @@ class Study:
                 self._book.point(entry.number, report.iteration, value)
         return self._book.entry(entry.number)
 
-    def _pauses(self, entry: Entry, iteration: int, value: float) -> bool:
-        """A function of what all runs had at this iteration, and of nothing else."""
-        rule = self.rules
-        if not entry.may_pause or iteration not in rule.rungs:
-            return False
-        others = [e for e in self.entries() if e.number != entry.number and e.is_searched]
-        if rule.division:  # each value is a search of its own
-            others = rule.division.own(others, value_of(entry, rule.division.key))
-        peers = values_at(iteration, [e.curve for e in others])
-        return not goes_on(value, peers, rule.reduction, rule.higher_is_better)
-
     def _note_loss(self, entry: Entry, result: RunResult) -> None:
         loss = Loss(result.cause, result.fault or "machine", entry.reached)
         losses = [*entry.losses, loss]
@@ -355,8 +235,3 @@ class Study:
         self._book.note(entry.number, rows.LOSSES, [asdict(one) for one in losses])
         if ends(losses):
             self._book.close(entry.number, TrialState.FAIL, "lost", cause=result.cause)
-
-
-def _stands_for(entry: Entry, identity: str) -> bool:
-    """Whether a row has run, or runs, exactly this; lost and killed ones are run again."""
-    return entry.identity == identity and entry.outcome not in ("lost", "killed")
