@@ -1,8 +1,10 @@
 """What all commands share: a person's mistake is one line, an output that nobody reads no error."""
 
 import argparse
+import gc
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from afdcd.config import UserError
 from afdcd.environment import stand_in_for_user
@@ -46,6 +48,16 @@ def _status(main: Callable[[list[str] | None], int], argv: list[str] | None) -> 
         if not isinstance(ended.code, int):
             raise
         return ended.code
+
+
+@contextmanager
+def without_collection() -> Iterator[None]:
+    """Leave cycles in memory for some seconds: to look for them is a fifth of importing torch."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def new_parser(

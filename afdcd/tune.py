@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from afdcd.cli import new_parser, run
+from afdcd.cli import new_parser, run, without_collection
 from afdcd.config import UserError
 from afdcd.environment import storage_root
 from afdcd.output import going_on_unread
@@ -32,11 +32,8 @@ def main(argv: list[str] | None = None, prog: str = PROG) -> int:
             "--cluster and --measure are about a plan: add --check, which starts nothing"
         )
     if arguments.check:
-        _check(space)
-        from afdcd.commands.plan import tell
-
-        print(f"{arguments.space}: valid, {len(space.examples)} corner configurations checked\n")
-        return tell(space, arguments.cluster, measure=arguments.measure)
+        with without_collection():
+            return _plan(space, arguments)
     with going_on_unread():
         trials = f"{space.study.runs} trials"
         print(f"study {space.name!r}: {trials}, kept in {shown(storage_root())}", flush=True)
@@ -44,6 +41,15 @@ def main(argv: list[str] | None = None, prog: str = PROG) -> int:
         from afdcd.commands.tune import execute
 
         return execute(space)
+
+
+def _plan(space: SearchSpace, arguments: argparse.Namespace) -> int:
+    """What `--check` says."""
+    _check(space)
+    from afdcd.commands.plan import tell
+
+    print(f"{arguments.space}: valid, {len(space.examples)} corner configurations checked\n")
+    return tell(space, arguments.cluster, measure=arguments.measure)
 
 
 def _check(space: SearchSpace) -> None:
