@@ -16,6 +16,7 @@ from afdcd.text import shown
 HERE: tuple[Check, ...] = (
     here.machine,
     here.accelerator,
+    here.bytecode,
     here.storage_here,
     here.database_here,
     here.mlflow_here,

@@ -45,6 +45,20 @@ def accelerator() -> list[Finding]:
     return [Finding("GPU", f"{', '.join(names)}, CUDA {torch.version.cuda}", mend)]
 
 
+def bytecode() -> list[Finding]:
+    """Bytecode."""
+    import torch  # now its bytecode is kept, where it may be
+
+    if torch.__spec__.cached and Path(torch.__spec__.cached).exists():
+        return [Finding("bytecode", "kept")]
+    found = (
+        "not kept: every process of every run compiles all that it imports, which doubles its start"
+    )
+    libraries = Path(torch.__file__).parent.parent
+    mend = f"unset PYTHONDONTWRITEBYTECODE, or call `python -m compileall -q {libraries}` once"
+    return [Finding("bytecode", found, mend)]
+
+
 def storage_here() -> list[Finding]:
     """Storage."""
     root = storage_root()

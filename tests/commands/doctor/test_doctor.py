@@ -4,6 +4,7 @@ import threading
 from pathlib import Path
 
 import pytest
+import torch
 
 from afdcd.commands import doctor
 from afdcd.commands.doctor import here
@@ -40,6 +41,18 @@ def test_what_cannot_be_used_is_told_with_its_remedy_and_the_rest_is_still_looke
     ]
     monkeypatch.setattr(doctor, "HERE", (_well,))
     assert doctor.execute() == 0
+
+
+def test_a_machine_that_keeps_no_bytecode_is_told_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    kept = tmp_path / "torch.pyc"
+    monkeypatch.setattr(torch.__spec__, "cached", str(kept))
+    (found,) = here.bytecode()
+    assert "compiles all that it imports" in found.found
+    assert found.mend.startswith("unset PYTHONDONTWRITEBYTECODE, or call `python -m compileall")
+    kept.write_bytes(b"")
+    assert here.bytecode() == [Finding("bytecode", "kept")]
 
 
 def test_no_secret_and_no_password_is_printed(
