@@ -52,7 +52,7 @@ def _status(main: Callable[[list[str] | None], int], argv: list[str] | None) -> 
 
 @contextmanager
 def without_collection() -> Iterator[None]:
-    """Leave cycles in memory for some seconds: to look for them is a fifth of importing torch."""
+    """For imports that take seconds: to look for garbage meanwhile is a fifth of importing torch."""
     gc.disable()
     try:
         yield
