@@ -52,7 +52,7 @@ def _status(main: Callable[[list[str] | None], int], argv: list[str] | None) -> 
 
 @contextmanager
 def without_collection() -> Iterator[None]:
-    """For imports that take seconds: to look for garbage meanwhile is a fifth of importing torch."""
+    """For a process of some seconds: Python's search for garbage takes a fifth of them."""
     gc.disable()
     try:
         yield

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from contextlib import nullcontext
 
 from afdcd.cli import new_parser, run, without_collection
 from afdcd.config import UserError
@@ -32,11 +33,8 @@ def main(argv: list[str] | None = None, prog: str = PROG) -> int:
             "--cluster and --measure are about a plan: add --check, which starts nothing"
         )
     if arguments.check:
-        _check(space)
-        from afdcd.commands.plan import tell
-
-        print(f"{arguments.space}: valid, {len(space.examples)} corner configurations checked\n")
-        return tell(space, arguments.cluster, measure=arguments.measure)
+        with nullcontext() if arguments.measure else without_collection():
+            return _plan(space, arguments)
     with going_on_unread():
         trials = f"{space.study.runs} trials"
         print(f"study {space.name!r}: {trials}, kept in {shown(storage_root())}", flush=True)
@@ -46,10 +44,18 @@ def main(argv: list[str] | None = None, prog: str = PROG) -> int:
         return execute(space)
 
 
+def _plan(space: SearchSpace, arguments: argparse.Namespace) -> int:
+    """What `--check` says."""
+    _check(space)
+    from afdcd.commands.plan import tell
+
+    print(f"{arguments.space}: valid, {len(space.examples)} corner configurations checked\n")
+    return tell(space, arguments.cluster, measure=arguments.measure)
+
+
 def _check(space: SearchSpace) -> None:
     """Check the networks too, whose libraries take seconds to import."""
-    with without_collection():
-        from afdcd.search.networks import check_networks, notes
+    from afdcd.search.networks import check_networks, notes
 
     check_networks(space)
     for note in notes(space):
