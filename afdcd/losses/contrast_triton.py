@@ -21,6 +21,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from afdcd.kernels import contrast as kernels
+from afdcd.kernels import contrast_slope
 from afdcd.losses.contrast_blocked import pieces
 
 # Chosen by counting instructions of the code compiled for an H100: 512 of the 549 in the inner loop
@@ -168,7 +169,7 @@ def _slope_of_listed(
 ) -> None:
     channels = min(CHANNELS, triton.next_power_of_2(layout.d))
     programs = layout.patches * (layout.size // ROWS) * triton.cdiv(layout.d, channels)
-    kernels.slope_of_listed[(programs,)](
+    contrast_slope.slope_of_listed[(programs,)](
         student,
         teacher,
         slope,
@@ -195,7 +196,7 @@ def _slope_of_all(
     scale: float,
     other_groups: bool,
 ) -> None:
-    kernels.slope_of_all[(layout.patches * (layout.size // layout.tile),)](
+    contrast_slope.slope_of_all[(layout.patches * (layout.size // layout.tile),)](
         student,
         teacher,
         torch.empty_like(student),

@@ -36,9 +36,9 @@ def _compile(name: str, values: dict[str, int]) -> str:
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource, compile
 
-    from afdcd.kernels import contrast
+    from afdcd.kernels import contrast, contrast_slope
 
-    kernel = getattr(contrast, name)
+    kernel = getattr(contrast_slope if name.startswith("slope") else contrast, name)
     types = POINTERS | {"student": INPUTS[name], "teacher": INPUTS[name]}
     types |= {"scale": "fp32", "visible": "fp32"} | dict.fromkeys(values, "constexpr")
     names: list[str] = kernel.arg_names
