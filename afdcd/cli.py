@@ -52,7 +52,7 @@ def _status(main: Callable[[list[str] | None], int], argv: list[str] | None) -> 
 
 @contextmanager
 def without_collection() -> Iterator[None]:
-    """For a process of some seconds: Python's search for garbage takes a fifth of them."""
+    """For a process of some seconds: Python's search for garbage takes a tenth of them."""
     gc.disable()
     try:
         yield

@@ -15,7 +15,7 @@ from afdcd.search.division import Division, division_of, value_in, value_of
 from afdcd.search.evidence import Difference, Spread, difference, half_width, spread
 from afdcd.search.kept import Kept
 from afdcd.search.ledger import OTHER
-from afdcd.search.proof import CHAMPION, FOUND, PLAIN, PROOF, Plan, plain_of, runs_of
+from afdcd.search.proof import CHAMPION, FOUND, PLAIN, Plan, plain_of, plan_of, runs_of
 from afdcd.search.published import Figure, figure_of
 from afdcd.search.ranks import ranked
 from afdcd.search.records import is_maximised
@@ -103,8 +103,7 @@ def arena_of(kept: Kept) -> Arena:
         UserError: a study that is not divided among rivals.
     """
     division, trials = _division_of(kept)
-    entries, found = kept.entries(), kept.study.user_attrs.get(PROOF)
-    plan = Plan.of(found) if found else None
+    entries, plan = kept.entries(), plan_of(kept.study)
     up = is_maximised(kept.study)
     rows, failed = _rows(plan, entries, division, up) if plan else ([], [])
     return Arena(

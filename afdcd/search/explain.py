@@ -4,7 +4,7 @@ from collections import Counter
 
 from afdcd.search.claims import claim, spreads, to_settle
 from afdcd.search.kept import Kept
-from afdcd.search.proof import PROOF, Plan, proof_of
+from afdcd.search.proof import plan_of, proof_of
 from afdcd.search.records import CHOSEN, is_maximised
 from afdcd.search.rows import POLICY, Entry, ranked
 from afdcd.text import percent
@@ -28,7 +28,7 @@ def explain(kept: Kept) -> list[str]:
         return [*lines, "no trial has reached its full length yet, so nothing is chosen"]
     chosen = chosen_of(kept, best) or best[0]
     lines += [_chosen(kept, chosen), f"  {_settings(chosen)}", *_others(chosen, best)]
-    plan = _plan_of(kept)
+    plan = plan_of(kept.study)
     proof = proof_of(plan, entries, higher_is_better=maximise) if plan else None
     if proof is None:
         return [*lines, "one seed, unproven: luck alone may have put it first"]
@@ -40,14 +40,9 @@ def explain(kept: Kept) -> list[str]:
 
 def chosen_of(kept: Kept, best: list[Entry]) -> Entry | None:
     """The trial that was proven or registered first, of those that ended; None before the search's end."""
-    plan = _plan_of(kept)
+    plan = plan_of(kept.study)
     noted = [plan.trial] if plan else kept.study.user_attrs.get(CHOSEN, [])
     return next((e for e in best if e.first in noted[:1]), None)
-
-
-def _plan_of(kept: Kept) -> Plan | None:
-    found = kept.study.user_attrs.get(PROOF)
-    return Plan.of(found) if found else None
 
 
 def _chosen(kept: Kept, entry: Entry) -> str:

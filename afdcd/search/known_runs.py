@@ -124,11 +124,11 @@ class KnownRuns:
         peers = values_at(iteration, [e.curve for e in others])
         return not goes_on(value, peers, rule.reduction, rule.higher_is_better)
 
-    def _searched(self, trial: int) -> dict[str, Any]:
+    def searched(self, trial: int) -> dict[str, Any]:
         """The searched values of a trial."""
         return next(e.searched for e in self.entries() if e.run == RunKey(trial))
 
-    def _twin(self, number: int, identity: str) -> Entry | None:
+    def twin(self, number: int, identity: str) -> Entry | None:
         """Another row that counts and stands for this run."""
         others = (e for e in rows.standing(self.everything()) if e.number != number)
         alike = (e for e in others if _stands_for(e, identity))

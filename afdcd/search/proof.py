@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+import optuna
+
 from afdcd.config import validate
 from afdcd.distillers.configs import NoneConfig
 from afdcd.search.division import Division
@@ -226,6 +228,12 @@ class Prover:
     def _longer(self, seeds: tuple[int, ...]) -> tuple[int, ...]:
         """As many as are asked for now; those that were written down come first."""
         return seeds[: self._seeds] + self._fresh(self._seeds - len(seeds), but=seeds)
+
+
+def plan_of(study: optuna.Study) -> Plan | None:
+    """The newest plan of a study's proof, if one was written down."""
+    known = study.user_attrs.get(PROOF)
+    return Plan.of(known) if known else None
 
 
 def plain_of(config: TrialConfig) -> TrialConfig:

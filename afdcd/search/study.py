@@ -127,7 +127,7 @@ class Study(KnownRuns):
 
     def repeat(self, trial: int, seed: int) -> None:
         """Ask for a further run of a trial, with another seed and at full length; it costs no trial."""
-        self.ask_for(waiting(self._searched(trial), {rows.SEED: seed, rows.REPEATS: trial}))
+        self.ask_for(waiting(self.searched(trial), {rows.SEED: seed, rows.REPEATS: trial}))
 
     def prove(self, config: TrialConfig) -> None:
         """Ask for a run of a proof, of a setting in the space or outside of it; it costs no trial."""
@@ -137,7 +137,7 @@ class Study(KnownRuns):
             given = {rows.GIVEN: True, rows.SETTING: config.plain()}
             self.ask_for(waiting({}, {**proves, **given}))
         else:
-            self.ask_for(waiting(self._searched(trial), {**proves, rows.REPEATS: trial}))
+            self.ask_for(waiting(self.searched(trial), {**proves, rows.REPEATS: trial}))
 
     def ask_for(self, row: FrozenTrial) -> None:
         """Queue a run: a row that waits."""
@@ -198,7 +198,7 @@ class Study(KnownRuns):
             self._book.close(trial.number, TrialState.FAIL, "infeasible", cause=str(error))
             return None
         identity = self.settings.identity(config)
-        if twin := self._twin(trial.number, identity):
+        if twin := self.twin(trial.number, identity):
             self._book.note(trial.number, rows.TWIN, twin.number)
             done = twin.state == TrialState.COMPLETE
             state = TrialState.COMPLETE if done else TrialState.PRUNED
